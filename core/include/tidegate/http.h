@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// What every middleware sends, and whom it charges. The letter is tests/conformance/http_model.py.
+// Pure functions: any thread.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tidegate/result.h"
+
+namespace tidegate {
+
+enum class Source : uint8_t { kNone, kMemory, kStore, kFallback, kFailOpen, kFailClosed };
+
+// One rate of a decision as HTTP sees it.
+struct PolicyView {
+  std::string_view name;  // the policy's name: "api", or "api-60s" where a limiter has several rates
+  int64_t limit = 0;
+  int64_t window_us = 0;
+  int64_t capacity = 0;
+  bool allowed = true;
+  bool shadow = false;  // invisible to callers
+  bool off = false;     // its limiter is off: nothing is known of it, nothing is said
+  int64_t remaining = 0;
+  int64_t retry_after_us = 0;  // kNever: no wait is long enough
+  int64_t next_us = 0;
+  int64_t reset_after_us = 0;
+};
+
+struct DecisionView {
+  bool allowed = true;
+  Source source = Source::kMemory;
+  size_t binding = 0;  // < parts.size() where there are parts
+  std::span<const PolicyView> parts;
+};
+
+struct HeaderStyle {
+  bool standard = true;       // RateLimit-Policy, RateLimit: draft-ietf-httpapi-ratelimit-headers-10
+  bool legacy = true;         // X-RateLimit-*, -Reset in epoch seconds
+  bool legacy_delta = false;  // the same, -Reset in seconds from now
+};
+
+// 200, 429, or 503 where the failure policy closed.
+int http_status(bool allowed, Source source);
+// "Name: value\n" lines, in http_model.headers' order. wall_us: epoch.
+std::string http_headers(const DecisionView& decision, HeaderStyle style, int64_t wall_us);
+// RFC 9457 application/problem+json of a refusal; empty for a decision that allows.
+std::string http_problem(const DecisionView& decision);
+
+// How much of X-Forwarded-For to believe: a number of hops, or the proxies' networks (CIDR).
+struct Network {
+  bool v6 = false;
+  uint8_t prefix = 0;
+  uint8_t address[16] = {};  // network order; the first 4 for IPv4
+  bool operator==(const Network&) const = default;
+};
+struct TrustedProxies {
+  int64_t hops = 0;
+  std::vector<Network> networks;  // used instead of hops when use_networks
+  bool use_networks = false;
+};
+// "0", "2", or "10.0.0.0/8, ::1/128". kOption with the position otherwise.
+Result<TrustedProxies> parse_trusted_proxies(std::string_view text);
+
+// Who is calling: http_model.client_address. "unknown" where there is no address. forwarded_for: the
+// header's lines joined by commas.
+std::string client_address(std::string_view peer, std::string_view forwarded_for,
+                           const TrustedProxies& trusted, int ipv6_prefix);
+// http_model.caller_key.
+std::string caller_key(std::string_view identity, std::string_view address);
+
+// "#" and the SHA-256 in hex of a key above 512 bytes, else the key with %, {, }, NUL and a leading # as %XX.
+std::string escape_key(std::string_view key);
+
+}  // namespace tidegate
