@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+#include <openssl/evp.h>
+
+#include "tidegate/http.h"
+
+namespace tidegate {
+namespace {
+
+constexpr size_t kMaxPlainKey = 512;
+
+void append_hex(std::string& out, unsigned char byte, const char* digits) {
+  out.append({digits[byte >> 4], digits[byte & 15]});
+}
+
+}  // namespace
+
+std::string escape_key(std::string_view key) {
+  std::string out;
+  if (key.size() > kMaxPlainKey) {
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int size = 0;
+    // Without memory for a digest the long name still is the right caller's, and nobody else's.
+    if (EVP_Digest(key.data(), key.size(), digest, &size, EVP_sha256(), nullptr) == 1) {
+      out.reserve(1 + 2 * size_t{size});
+      out += '#';
+      for (unsigned int i = 0; i < size; ++i) append_hex(out, digest[i], "0123456789abcdef");
+      return out;
+    }
+  }
+  out.reserve(key.size() + 8);
+  for (size_t i = 0; i < key.size(); ++i) {
+    const char c = key[i];
+    if (c == '%' || c == '{' || c == '}' || c == '\0' || (c == '#' && i == 0)) {
+      out += '%';
+      append_hex(out, static_cast<unsigned char>(c), "0123456789ABCDEF");
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::string caller_key(std::string_view identity, std::string_view address) {
+  if (identity.empty()) return "@" + std::string(address);
+  return identity.front() == '@' ? "@" + std::string(identity) : std::string(identity);
+}
+
+}  // namespace tidegate
