@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// A text that parses gives rates within their bounds; one that does not says where and why in one
+// line.
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "tidegate/rate.h"
+
+namespace {
+
+using tidegate::Limit;
+
+void require(bool condition) {
+  if (!condition) std::abort();
+}
+
+void check(std::string_view text, tidegate::Algorithm algorithm) {
+  const auto rates = tidegate::parse_rates(text, algorithm);
+  if (!rates) {
+    const tidegate::Error& error = rates.error();
+    require(error.code == tidegate::Code::kRate);
+    require(error.position >= 0 && static_cast<size_t>(error.position) <= text.size());
+    require(error.message.find("expected") != error.message.npos);
+    require(error.message.size() < 1024);
+    for (char c : error.message) require(c >= 0x20 && c < 0x7f);
+    return;
+  }
+  require(!rates->empty() && rates->size() <= tidegate::kMaxRates);
+  require(!tidegate::default_name(*rates).empty());
+  for (const Limit& limit : *rates) {
+    std::optional<int64_t> burst;
+    if (limit.burst) burst = limit.burst;
+    const auto again = Limit::make(algorithm, limit.limit, limit.window_us, burst);
+    require(again.ok() && *again == limit);
+    for (const Limit& other : *rates)
+      require(&other == &limit || other.window_us != limit.window_us);
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  for (int algorithm = 0; algorithm < 4; ++algorithm)
+    check(text, static_cast<tidegate::Algorithm>(algorithm));
+  return 0;
+}
