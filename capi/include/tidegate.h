@@ -38,6 +38,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -276,5 +279,8 @@ int64_t tg_caller_key(const tg_options *, const char *peer, size_t peer_len, con
 
 #ifdef __cplusplus
 }
+#endif
+#if defined(__GNUC__)
+#pragma GCC visibility pop
 #endif
 #endif /* TIDEGATE_H_ */

@@ -26,7 +26,7 @@ std::string range(std::string_view what, int64_t value, int64_t most) {
 
 // ceil(capacity * window / limit) reaches 2^52: it would take 142 years to refill.
 bool refills_never(const Limit& limit) {
-  __int128 product = static_cast<__int128>(limit.capacity) * limit.window_us;
+  const int128 product = static_cast<int128>(limit.capacity) * limit.window_us;
   return (product + limit.limit - 1) / limit.limit >= kExact;
 }
 
@@ -67,7 +67,7 @@ Result<Limit> Limit::make(Algorithm algorithm, int64_t limit, int64_t window_us,
   const int64_t most = algorithm == Algorithm::kTokenBucket     ? 1
                        : algorithm == Algorithm::kSlidingWindow ? 3
                                                                 : 0;
-  if (static_cast<__int128>(most) * std::max(made.capacity, limit) * made.ticks >= kExact)
+  if (static_cast<int128>(most) * std::max(made.capacity, limit) * made.ticks >= kExact)
     return refuse("too many tokens for so long a window: at most " +
                   std::to_string((kExact - 1) / made.ticks / most) + " can be counted exactly in " +
                   window_text(window_us));

@@ -66,6 +66,8 @@ std::string window_text(int64_t window_us);
 // "100-per-60s-burst-20", with "-fixed_window" and so on behind it where it is no token bucket.
 std::string rate_text(const Limit& limit);
 
+__extension__ using int128 = __int128;  // for products that may exceed 64 bits
+
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }  // a >= 0, b > 0
 
 }  // namespace tidegate

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+#include "internal.h"
+
+using namespace tidegate;
+using namespace tidegate::capi;
+
+namespace {
+
+// What a thread's last tg_call answered; its buffers keep their size.
+struct Answers {
+  std::vector<std::unique_ptr<Call>> calls;
+  std::vector<Call*> asked;
+  std::vector<char> scratch;
+
+  Call& call(size_t i) {
+    while (calls.size() <= i) calls.push_back(std::make_unique<Call>());
+    return *calls[i];
+  }
+};
+
+Answers& answers() {
+  static thread_local Answers of_this_thread;
+  return of_this_thread;
+}
+
+// How many requests the entries are; TG_EINVAL where they are none, or more than max.
+int32_t count_requests(const tg_entry* entries, int32_t n, int32_t max, const Layout& layout) {
+  int32_t count = 0;
+  ShapedRequest shaped;
+  for (int32_t at = 0; at < n; at += shaped.entries, ++count)
+    if (const int32_t status = read_request(entries, at, n, layout, shaped); status < 0)
+      return status;
+  return count > max ? TG_EINVAL : count;
+}
+
+void start(Client& client, Call& call, ShapedRequest& shaped, std::vector<Call*>& asked) {
+  call.user_data = shaped.request.user_data;
+  call.op = shaped.request.op;
+  call.refund_to = shaped.request.refund_to;
+  call.timeout_us = shaped.request.timeout_us;
+  call.status = Code::kOk;
+  call.decision = {};
+  if (auto status = client.resolve(shaped.request.parts); !status) {
+    call.fail(status.error().code, status.error().message);
+  } else if (client.embedded()) {
+    call.parts.assign(shaped.request.parts.begin(), shaped.request.parts.end());
+    call.decision = client.decide_here(call.op, call.parts, call.room_for_results());
+  } else {
+    call.take(shaped.request.parts);
+    asked.push_back(&call);
+  }
+}
+
+}  // namespace
+
+extern "C" int32_t tg_call_sized(tg_client* client, const tg_entry* entries, int32_t n,
+                                 tg_result* results, int32_t max, uint64_t packed) {
+  return guard([&]() -> int32_t {
+    if (const int32_t status = usable(client); status < 0) return status;
+    if (n < 0 || max < 0 || (n && (!entries || !results))) return TG_EINVAL;
+    const Layout layout(packed);
+    if (!layout.valid()) return TG_ESIZE;
+    Answers& mine = answers();
+    mine.asked.clear();
+    mine.scratch.clear();
+
+    int32_t count = 1;
+    ShapedRequest shaped;
+    if (n == 1 && max >= 1) {
+      if (const int32_t status = read_request(entries, 0, 1, layout, shaped); status < 0)
+        return status;
+      start(*client->core, mine.call(0), shaped, mine.asked);
+    } else {
+      count = count_requests(entries, n, max, layout);
+      if (count < 0) return count;
+      for (int32_t at = 0, i = 0; i < count; at += shaped.entries, ++i) {
+        read_request(entries, at, n, layout, shaped);
+        start(*client->core, mine.call(static_cast<size_t>(i)), shaped, mine.asked);
+      }
+    }
+    if (!mine.asked.empty()) client->core->run(mine.asked);
+
+    size_t needed = 0;
+    for (int32_t i = 0; i < count; ++i)
+      needed += scratch_needed(*mine.calls[static_cast<size_t>(i)], layout);
+    mine.scratch.reserve(needed);
+    char* out = reinterpret_cast<char*>(results);
+    for (int32_t i = 0; i < count; ++i, out += layout.result)
+      put_result(*mine.calls[static_cast<size_t>(i)], layout, mine.scratch, out);
+    return count;
+  });
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// What the seam's files share: the handles' insides, the guard, texts and layouts. tidegate.h is the manual.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <string_view>
+#include <vector>
+
+#include "client/client.h"
+#include "client/ring.h"
+#include "tidegate.h"
+
+struct tg_options {
+  tidegate::Options core;
+};
+
+struct tg_client {
+  std::unique_ptr<tidegate::Client> core;
+  std::mutex hook_mutex;
+  tg_event_fn hook = nullptr;
+  void* hook_context = nullptr;
+};
+
+namespace tidegate::capi {
+
+// The sizes of the caller's records; the smaller of his and ours counts.
+struct Layout {
+  size_t entry, part, result;
+  explicit Layout(uint64_t packed)
+      : entry(packed & 0xffff), part(packed >> 16 & 0xffff), result(packed >> 32 & 0xffff) {}
+  bool valid() const;
+  bool same_parts() const { return part == sizeof(tg_part); }
+};
+
+int32_t fail(tg_error* error, const Error& why);
+int32_t fail(tg_error* error, Code code, std::string_view message);
+
+// TG_ECLOSED, TG_EFORK, TG_EINVAL for NULL; TG_OK: the client can be asked.
+int32_t usable(const tg_client* client);
+
+// Copies text into a caller's buffer, cut to fit and closed with NUL; returns the length needed.
+int64_t put_text(std::string_view text, char* buffer, size_t size);
+
+// Writes `count` results of ours into the caller's, parts in the caller's layout (copied into `scratch` where it
+// differs from ours).
+void put_result(const Call& call, const Layout& layout, std::vector<char>& scratch, char* out);
+// How much scratch put_result needs for the call.
+size_t scratch_needed(const Call& call, const Layout& layout);
+
+// One request of a caller's entries, checked for shape.
+struct ShapedRequest {
+  Ring::Request request;
+  Part parts[kMaxParts];
+  int32_t entries = 0;  // how many it took
+};
+// Reads the request that starts at entry `at` of `n`: TG_OK, or TG_EINVAL.
+int32_t read_request(const void* entries, int32_t at, int32_t n, const Layout& layout,
+                     ShapedRequest& shaped);
+
+// Nothing is thrown across the C ABI: what libstdc++ throws ends here.
+template <class F>
+auto guard(F&& f) noexcept -> decltype(f()) {
+  try {
+    return f();
+  } catch (const std::bad_alloc&) {
+    return static_cast<decltype(f())>(TG_ENOMEM);
+  } catch (const std::exception&) {
+    return static_cast<decltype(f())>(TG_EINTERNAL);
+  }
+}
+
+}  // namespace tidegate::capi

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// A client: a store URL, its options, the limiters opened through it, and the engine that decides.
+//
+//   auto client = Client::open("memory://", Options{});
+//   auto api = (*client)->limiters().open({.rates = "100/minute", .name = "api"});
+//   Part part{.handle = *api, .key = "user:42", .cost = 1};
+//   if (auto status = (*client)->resolve({&part, 1}); !status) return report(status.error());
+//   PartResult results[kMaxRates];
+//   Decision decision = (*client)->decide_here(Op::kConsume, {&part, 1}, results);
+//
+// Thread safety: any thread. In a forked child every function answers kFork (forked()); destroying is fine there.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "client/registry.h"
+#include "limiter/fingerprint.h"
+#include "stats/clock.h"
+#include "stats/counters.h"
+#include "stats/events.h"
+#include "store/call.h"
+#include "store/local_engine.h"
+#include "tidegate/options.h"
+
+namespace tidegate {
+
+class Client {
+ public:
+  // No I/O. No url: $TIDEGATE_URL, else memory://. What `options` was given wins over the URL's query.
+  static Result<std::unique_ptr<Client>> open(std::optional<std::string_view> url,
+                                              const Options& options);
+  ~Client();
+
+  bool embedded() const { return url_.kind == StoreKind::kMemory; }
+  bool forked() const;
+  bool closed() const { return closed_.load(std::memory_order_acquire); }
+  // What is in flight completes with kClosed. False: it was closed before.
+  bool close();
+
+  const StoreUrl& url() const { return url_; }
+  const Options& options() const { return options_; }
+  Registry& limiters() { return limiters_; }
+  Clock& clock() { return clock_; }
+  EventLog& events() { return events_; }
+  Counters& counters() { return counters_; }
+  MemoryStats memory_stats() const { return engine_.stats(); }
+
+  // Finds the limiters of the parts and checks keys and costs: kHandle, kKey, kCost.
+  Status resolve(std::span<Part> parts) const;
+
+  // Blocks until all calls are answered by the store, or by the failure policy.
+  void run(std::span<Call* const> calls);
+  bool breaker_open() const { return false; }
+
+  // The embedded store's answer, inline. `results` has room for kMaxLegs.
+  Decision decide_here(Op op, std::span<const Part> parts, PartResult* results);
+
+ private:
+  Client(StoreUrl url, Options options);
+
+  const StoreUrl url_;
+  const Options options_;
+  const uint64_t fork_generation_;
+  const Fingerprinter fingerprint_;
+  Clock clock_;
+  Registry limiters_;
+  LocalEngine engine_;
+  Counters counters_;
+  EventLog events_;
+  std::atomic<bool> closed_{false};
+};
+
+// Raised in the child by fork(): what was opened under another generation belongs to the parent.
+uint64_t fork_generation();
+
+}  // namespace tidegate

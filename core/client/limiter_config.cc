@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+#include "client/limiter_config.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "tidegate/rate.h"
+
+namespace tidegate {
+namespace {
+
+constexpr std::string_view kModes[] = {"enforce", "shadow", "off"};
+constexpr size_t kMaxName = 64;
+
+bool name_char(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == '.' || c == '-';
+}
+
+Status check_name(std::string_view name) {
+  const auto bad = std::ranges::find_if_not(name, name_char);
+  if (bad == name.end() && name.size() <= kMaxName) return Nothing{};
+  return Error{Code::kName,
+               "limiter name '" + std::string(name.substr(0, 80)) +
+                   "': expected 1 to 64 of A-Z a-z 0-9 _ . -",
+               bad == name.end() ? static_cast<int32_t>(kMaxName)
+                                 : static_cast<int32_t>(bad - name.begin())};
+}
+
+// `limit` per n windows with capacity max(1, floor(capacity / n)): n processes together keep the rate.
+// Where n windows are longer than can be counted, fewer tokens for one window.
+Result<Limit> share_of(const Limit& limit, int64_t n) {
+  if (n == 1) return limit;
+  const int64_t capacity = std::max<int64_t>(1, limit.capacity / n);
+  const int64_t common = std::gcd(limit.limit, n);
+  const int64_t windows = limit.window_us * (n / common);
+  auto exact = Limit::make(Algorithm::kTokenBucket, limit.limit / common, windows, capacity);
+  if (exact) return exact;
+  return Limit::make(Algorithm::kTokenBucket, std::max<int64_t>(1, limit.limit / n),
+                     limit.window_us, capacity);
+}
+
+template <size_t N>
+int index_of(const std::string_view (&names)[N], std::string_view name) {
+  const auto found = std::ranges::find(names, name);
+  return found == std::end(names) ? -1 : static_cast<int>(found - names);
+}
+
+Status read_words(const LimiterSpec& spec, LimiterConfig& config) {
+  if (!spec.algorithm.empty()) {
+    const auto algorithm = parse_algorithm(spec.algorithm);
+    if (!algorithm)
+      return Error{Code::kInvalid,
+                   "unknown algorithm '" + std::string(spec.algorithm.substr(0, 80)) +
+                       "': expected token_bucket (gcra, leaky_bucket), fixed_window, "
+                       "sliding_window or sliding_log"};
+    config.algorithm = *algorithm;
+  }
+  if (!spec.mode.empty()) {
+    const int mode = index_of(kModes, spec.mode);
+    if (mode < 0)
+      return Error{Code::kInvalid, "unknown mode '" + std::string(spec.mode.substr(0, 80)) +
+                                       "': expected enforce, shadow or off"};
+    config.mode = static_cast<Mode>(mode);
+  }
+  if (!spec.on_failure.empty()) {
+    auto policy = parse_on_failure(spec.on_failure);
+    if (!policy) return policy.error();
+    config.on_failure = *policy;
+  }
+  return Nothing{};
+}
+
+// The limits of a change that names no rates: the old numbers, under what may be another algorithm.
+Result<std::vector<Limit>> same_numbers(const LimiterConfig& before, Algorithm algorithm) {
+  std::vector<Limit> limits;
+  for (const Rate& rate : before.rates) {
+    const auto burst = rate.limit.burst && algorithm == Algorithm::kTokenBucket
+                           ? std::optional<int64_t>(rate.limit.burst)
+                           : std::nullopt;
+    auto limit = Limit::make(algorithm, rate.limit.limit, rate.limit.window_us, burst);
+    if (!limit) return limit.error();
+    limits.push_back(*limit);
+  }
+  return limits;
+}
+
+Fingerprint rate_id(const Fingerprinter& fingerprint, std::string_view engine,
+                    const std::string& name, const Limit& limit) {
+  std::string text(engine);
+  return fingerprint(text.append(state_head("", name, limit)));
+}
+
+}  // namespace
+
+std::string_view mode_name(Mode mode) { return kModes[static_cast<size_t>(mode)]; }
+
+std::string state_head(std::string_view name_space, std::string_view name, const Limit& limit) {
+  constexpr char kLetters[] = {'b', 'f', 's', 'l'};
+  std::string head(name_space);
+  head.append(":1:").append(name).append(":");
+  head += kLetters[static_cast<size_t>(limit.algorithm)];
+  return head + window_text(limit.window_us) + ":";
+}
+
+std::string LimiterConfig::text() const {
+  std::string text = name;
+  for (const Rate& rate : rates) text += ";" + rate_text(rate.limit);
+  return text.append(";").append(mode_name(mode)).append(";").append(on_failure_name(on_failure));
+}
+
+Result<std::unique_ptr<const LimiterConfig>> make_limiter(const LimiterSpec& spec,
+                                                          const LimiterConfig* before,
+                                                          const LimiterDefaults& defaults,
+                                                          const Fingerprinter& fingerprint) {
+  auto config = std::make_unique<LimiterConfig>();
+  config->on_failure = defaults.on_failure;
+  if (before) {
+    config->algorithm = before->algorithm;
+    config->mode = before->mode;
+    config->on_failure = before->on_failure;
+  }
+  if (auto read = read_words(spec, *config); !read) return read.error();
+
+  auto limits = spec.rates.empty() && before ? same_numbers(*before, config->algorithm)
+                                             : parse_rates(spec.rates, config->algorithm);
+  if (!limits) return limits.error();
+
+  if (before) {
+    config->name = before->name;
+  } else if (spec.name.empty()) {
+    config->name = default_name(*limits);
+  } else {
+    if (auto named = check_name(spec.name); !named) return named.error();
+    config->name = spec.name;
+  }
+  for (const Limit& limit : *limits) {
+    auto share = share_of(limit, defaults.fallback_share);
+    if (!share) return share.error();
+    Rate rate;
+    rate.limit = limit;
+    rate.share = *share;
+    rate.id = rate_id(fingerprint, "", config->name, limit);
+    rate.share_id = rate_id(fingerprint, "share ", config->name, *share);
+    rate.policy = config->name;
+    if (limits->size() > 1) rate.policy += "-" + window_text(limit.window_us);
+    rate.state_head = state_head(defaults.name_space, config->name, limit);
+    config->rates.push_back(std::move(rate));
+  }
+  return std::unique_ptr<const LimiterConfig>(std::move(config));
+}
+
+}  // namespace tidegate

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// From what a user says to a LimiterConfig.
+#pragma once
+
+#include "limiter/fingerprint.h"
+#include "tidegate/limiter.h"
+
+namespace tidegate {
+
+struct LimiterDefaults {
+  std::string_view name_space = "tg";
+  OnFailure on_failure = OnFailure::kLocal;
+  int64_t fallback_share = 1;
+};
+
+// kRate, kName, kInvalid (algorithm, mode), kOption (on_failure). `before`: what a change starts from, or null.
+Result<std::unique_ptr<const LimiterConfig>> make_limiter(const LimiterSpec& spec,
+                                                          const LimiterConfig* before,
+                                                          const LimiterDefaults& defaults,
+                                                          const Fingerprinter& fingerprint);
+
+// "tg:1:api:b60s:" (http_model.state_key).
+std::string state_head(std::string_view name_space, std::string_view name, const Limit& limit);
+
+}  // namespace tidegate

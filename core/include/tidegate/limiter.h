@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// A limiter: a name with one or more rates (all or nothing), a mode and a failure policy. Its numbers at one
+// time are a LimiterConfig, which never changes and lives as long as its client.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tidegate/limit.h"
+#include "tidegate/options.h"
+
+namespace tidegate {
+
+enum class Mode : uint8_t { kEnforce, kShadow, kOff };
+std::string_view mode_name(Mode mode);
+
+// What a user says of a limiter; an empty text is the default, or on a change: as it was.
+struct LimiterSpec {
+  std::string_view rates, name, algorithm, mode, on_failure;
+};
+
+// Two 64-bit words that name a rate or a state in this process (fingerprint.h makes them).
+struct Fingerprint {
+  uint64_t low = 0;
+  uint64_t high = 0;
+  bool operator==(const Fingerprint&) const = default;
+};
+
+struct Rate {
+  Limit limit;
+  Limit share;             // what the embedded engine enforces while the store is away (fallback_share)
+  Fingerprint id;          // of (limiter's name, algorithm, window)
+  Fingerprint share_id;    // the same of share
+  std::string policy;      // "api", or "api-60s" where the limiter has several rates
+  std::string state_head;  // "tg:1:api:b60s:": the state's name up to the key
+};
+
+struct LimiterConfig {
+  std::string name;
+  std::vector<Rate> rates;
+  Algorithm algorithm = Algorithm::kTokenBucket;
+  Mode mode = Mode::kEnforce;
+  OnFailure on_failure = OnFailure::kLocal;
+
+  // Everything that is asked for, in one line: equal texts are equal limiters.
+  std::string text() const;
+};
+
+}  // namespace tidegate

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+#include "limiter/decide.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace tidegate {
+namespace {
+
+bool leg_fits(std::span<Leg> legs, const Leg& leg) {
+  return visit(leg.limit->algorithm, legs[leg.slot].view,
+               [&](const auto& state) { return fits(*leg.limit, state, leg.total); });
+}
+
+Answer leg_ask(std::span<Leg> legs, const Leg& leg, int64_t cost) {
+  return visit(leg.limit->algorithm, legs[leg.slot].view,
+               [&](const auto& state) { return ask(*leg.limit, state, cost); });
+}
+
+// Sets answer.allowed of every leg to whether it fits, and returns whether none blocks.
+Verdict judge(std::span<Leg> legs) {
+  Verdict verdict;
+  for (Leg& leg : legs) {
+    leg.answer.allowed = leg_fits(legs, leg);
+    if (leg.answer.allowed) continue;
+    if (leg.shadow)
+      verdict.would_deny = true;
+    else
+      verdict.allowed = false;
+  }
+  return verdict;
+}
+
+void answer_as_asked(std::span<Leg> legs) {
+  for (Leg& leg : legs) leg.answer = leg_ask(legs, leg, leg.total);
+}
+
+int64_t rank_of_wait(const Leg& leg) {
+  const int64_t wait = leg.answer.retry_after_us;
+  return wait == kNever ? std::numeric_limits<int64_t>::max() : wait;
+}
+
+}  // namespace
+
+void prepare(std::span<Leg> legs) {
+  for (Leg& leg : legs) {
+    leg.total = 0;
+    const auto same = std::ranges::find(legs, leg.id, &Leg::id);
+    leg.slot = static_cast<uint32_t>(same - legs.begin());
+    legs[leg.slot].total += leg.cost;
+  }
+  for (Leg& leg : legs) leg.total = legs[leg.slot].total;
+}
+
+Verdict consume(std::span<Leg> legs) {
+  Verdict verdict = judge(legs);
+  if (!verdict.allowed) {
+    answer_as_asked(legs);
+    verdict.binding = binding(legs);
+    return verdict;
+  }
+  for (Leg& leg : legs)  // before anything is charged: a shadow that does not fit keeps saying so
+    if (!leg.answer.allowed) leg.answer = leg_ask(legs, leg, leg.total);
+  for (Leg& leg : legs) {
+    if (!leg.answer.allowed || leg.cost == 0) continue;
+    visit(leg.limit->algorithm, legs[leg.slot].view,
+          [&](auto& state) { state.charge(*leg.limit, leg.cost); });
+    legs[leg.slot].changed = true;
+  }
+  for (Leg& leg : legs)
+    if (leg.answer.allowed) leg.answer = leg_ask(legs, leg, 0);
+  verdict.binding = binding(legs);
+  return verdict;
+}
+
+Verdict peek(std::span<Leg> legs) {
+  Verdict verdict = judge(legs);
+  answer_as_asked(legs);
+  verdict.binding = binding(legs);
+  return verdict;
+}
+
+void refund(std::span<Leg> legs) {
+  for (Leg& leg : legs) {
+    visit(leg.limit->algorithm, legs[leg.slot].view,
+          [&](auto& state) { state.refund(*leg.limit, leg.cost); });
+    legs[leg.slot].changed = true;
+  }
+}
+
+uint32_t binding(std::span<const Leg> legs) {
+  const bool all_shadow = std::ranges::all_of(legs, &Leg::shadow);
+  const Leg* chosen = nullptr;
+  for (const Leg& leg : legs) {
+    if (leg.shadow && !all_shadow) continue;
+    if (!chosen || (!leg.answer.allowed && chosen->answer.allowed)) {
+      chosen = &leg;
+    } else if (leg.answer.allowed != chosen->answer.allowed) {
+      continue;
+    } else if (leg.answer.allowed ? leg.answer.remaining < chosen->answer.remaining
+                                  : rank_of_wait(leg) > rank_of_wait(*chosen)) {
+      chosen = &leg;
+    }
+  }
+  return chosen ? static_cast<uint32_t>(chosen - legs.data()) : 0;
+}
+
+}  // namespace tidegate

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// The one function of every engine: given each rate's state as of now, what is the answer, and what is charged.
+// tests/conformance/model.py (class Store) is its specification.
+//
+// A Leg is one rate of one part of a request. Its maker fills id, limit, cost and shadow, and calls prepare();
+// an engine loads the view of each leg that is its own slot, calls consume, peek or refund, and keeps the views
+// that changed.
+// Pure, allocation-free, any thread.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "limiter/fingerprint.h"
+#include "limiter/fixed_window.h"
+#include "limiter/sliding_log.h"
+#include "limiter/sliding_window.h"
+#include "limiter/token_bucket.h"
+
+namespace tidegate {
+
+// One rate's view of a request, after it if it was charged.
+struct Answer {
+  bool allowed;
+  int64_t remaining;       // tokens that could be spent now
+  int64_t retry_after_us;  // the least wait after which this cost would fit; 0 when allowed; kNever
+  int64_t next_us;         // the least wait after which remaining grows; 0 when nothing is owed
+  int64_t reset_after_us;  // the wait after which nothing of the past is left
+};
+
+// A state as of one instant; which member counts is the limit's algorithm.
+union View {
+  TokenBucket bucket;
+  FixedWindow fixed;
+  SlidingWindow sliding;
+  SlidingLog log;
+};
+
+struct Leg {
+  Fingerprint id{};               // whose state: (limiter's name, algorithm, window, key)
+  const Limit* limit = nullptr;   // outlives every engine that is asked about it
+  int64_t cost = 0;
+  int64_t total = 0;   // with the costs of all legs of the same state; prepare() fills it
+  uint32_t slot = 0;   // the leg that holds the state: this one's index, or an earlier one's; prepare() too
+  bool shadow = false;
+  bool changed = false;  // out: charged or refunded (said of the leg that is the slot)
+  Answer answer{};
+  View view{};
+};
+
+struct Verdict {
+  bool allowed = true;
+  bool would_deny = false;  // a shadow leg did not fit
+  uint32_t binding = 0;     // the leg that speaks for the request
+};
+
+// Calls f with the member of the view that the algorithm means.
+template <class V, class F>
+decltype(auto) visit(Algorithm algorithm, V& view, F&& f) {
+  switch (algorithm) {
+    case Algorithm::kTokenBucket: return f(view.bucket);
+    case Algorithm::kFixedWindow: return f(view.fixed);
+    case Algorithm::kSlidingWindow: return f(view.sliding);
+    default: return f(view.log);
+  }
+}
+
+// The view of a state that is no log.
+inline View view_at(const Limit& limit, const State& state, int64_t now_us) {
+  switch (limit.algorithm) {
+    case Algorithm::kTokenBucket: return {.bucket = TokenBucket::at(limit, state, now_us)};
+    case Algorithm::kFixedWindow: return {.fixed = FixedWindow::at(limit, state, now_us)};
+    default: return {.sliding = SlidingWindow::at(limit, state, now_us)};
+  }
+}
+
+inline bool far_ahead(const Limit& limit, const State& state, int64_t now_us) {
+  switch (limit.algorithm) {
+    case Algorithm::kTokenBucket: return TokenBucket::far_ahead(limit, state, now_us);
+    case Algorithm::kFixedWindow: return FixedWindow::far_ahead(limit, state, now_us);
+    default: return SlidingWindow::far_ahead(limit, state, now_us);
+  }
+}
+
+// May `cost` be taken from a state now? Asking for nothing is always allowed.
+template <class Algo>
+bool fits(const Limit& limit, const Algo& state, int64_t cost) {
+  return cost == 0 || (cost <= limit.capacity && state.fits(limit, cost));
+}
+
+template <class Algo>
+Answer ask(const Limit& limit, const Algo& state, int64_t cost) {
+  const int64_t remaining = state.remaining(limit);
+  const int64_t retry = cost > limit.capacity ? kNever : cost ? state.wait(limit, cost) : 0;
+  const int64_t next = remaining < limit.capacity ? state.wait(limit, remaining + 1) : 0;
+  return {retry == 0, remaining, retry, next, state.reset_after(limit)};
+}
+
+// The single leg of the most frequent request: consume(), without the loops.
+template <class Algo>
+bool consume_one(const Limit& limit, Algo& state, int64_t cost, Answer& answer) {
+  const bool fit = fits(limit, state, cost);
+  if (fit && cost) state.charge(limit, cost);
+  answer = ask(limit, state, fit ? 0 : cost);
+  return fit;
+}
+
+// Fills slot and total: the costs of equal states add up, and each leg sees the sum. O(legs^2), legs <= 128.
+void prepare(std::span<Leg> legs);
+// All or nothing. A denied request changes no view; a shadow leg that does not fit is not charged.
+Verdict consume(std::span<Leg> legs);
+// Would it be allowed? Changes nothing.
+Verdict peek(std::span<Leg> legs);
+// Gives the costs back, never beyond untouched.
+void refund(std::span<Leg> legs);
+// Among the legs that can block (all, if every leg is a shadow): the denying one with the longest wait, else
+// the one with the fewest tokens remaining; the first on a tie.
+uint32_t binding(std::span<const Leg> legs);
+
+}  // namespace tidegate

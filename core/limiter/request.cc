@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+#include "limiter/request.h"
+
+namespace tidegate {
+namespace {
+
+PartResult part_result(const Part& part, uint32_t rate) {
+  const Limit& limit = part.limiter->rates[rate].limit;
+  PartResult result{.handle = part.handle, .rate = rate, .limit = limit.limit};
+  if (part.limiter->mode == Mode::kShadow) result.flags |= PartResult::kShadow;
+  if (part.limiter->mode == Mode::kOff) result.flags |= PartResult::kOff | PartResult::kAllowed;
+  result.window_us = limit.window_us;
+  result.capacity = limit.capacity;
+  return result;
+}
+
+}  // namespace
+
+size_t make_legs(std::span<const Part> parts, Engine engine, const Fingerprinter& fingerprint,
+                 Leg* legs) {
+  size_t count = 0;
+  for (const Part& part : parts) {
+    if (part.limiter->mode == Mode::kOff) continue;
+    const Fingerprint key = fingerprint(part.key);
+    for (const Rate& rate : part.limiter->rates) {
+      Leg& leg = legs[count++];
+      const bool own = engine == Engine::kOwn;
+      leg.id = key ^ (own ? rate.id : rate.share_id);
+      leg.limit = own ? &rate.limit : &rate.share;
+      leg.cost = part.cost;
+      leg.shadow = part.limiter->mode == Mode::kShadow;
+      leg.changed = false;
+    }
+  }
+  if (count == 1) {
+    legs[0].total = legs[0].cost;
+    legs[0].slot = 0;
+  } else {
+    prepare({legs, count});
+  }
+  return count;
+}
+
+Decision report(std::span<const Part> parts, std::span<const Leg> legs, const Verdict& verdict,
+                Source source, PartResult* results) {
+  Decision decision{.allowed = verdict.allowed, .would_deny = verdict.would_deny, .source = source};
+  size_t leg = 0;
+  uint32_t at = 0;
+  for (const Part& part : parts) {
+    for (uint32_t rate = 0; rate < part.limiter->rates.size(); ++rate, ++at) {
+      PartResult& result = results[at] = part_result(part, rate);
+      if (part.limiter->mode == Mode::kOff) continue;
+      if (leg == verdict.binding) decision.binding = at;
+      const Answer& answer = legs[leg++].answer;
+      if (answer.allowed) result.flags |= PartResult::kAllowed;
+      result.remaining = answer.remaining;
+      result.retry_after_us = answer.retry_after_us;
+      result.next_us = answer.next_us;
+      result.reset_after_us = answer.reset_after_us;
+    }
+  }
+  decision.part_count = at;
+  return decision;
+}
+
+Decision report_unasked(std::span<const Part> parts, bool allowed, int64_t retry_after_us,
+                        Source source, PartResult* results) {
+  Decision decision{.allowed = allowed, .source = source};
+  uint32_t at = 0;
+  bool bound = false;
+  for (const Part& part : parts) {
+    for (uint32_t rate = 0; rate < part.limiter->rates.size(); ++rate, ++at) {
+      PartResult& result = results[at] = part_result(part, rate);
+      if (part.limiter->mode == Mode::kOff) continue;
+      result.retry_after_us = allowed ? 0 : retry_after_us;
+      if (allowed || part.limiter->mode == Mode::kShadow) result.flags |= PartResult::kAllowed;
+      if (!bound && part.limiter->mode == Mode::kEnforce) {
+        decision.binding = at;
+        bound = true;
+      }
+    }
+  }
+  decision.part_count = at;
+  return decision;
+}
+
+}  // namespace tidegate

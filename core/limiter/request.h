@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// A request on its way in (parts to legs) and out (legs to what the caller sees). Every engine uses these two.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "limiter/decide.h"
+#include "limiter/fingerprint.h"
+#include "tidegate/http.h"
+#include "tidegate/limiter.h"
+
+namespace tidegate {
+
+inline constexpr size_t kMaxParts = 16;
+inline constexpr size_t kMaxLegs = kMaxParts * 8;
+
+enum class Op : uint8_t { kConsume = 1, kPeek, kRefund, kReset, kPing };
+
+struct Part {
+  const LimiterConfig* limiter = nullptr;
+  uint64_t handle = 0;
+  std::string_view key;
+  int64_t cost = 0;
+};
+
+// One rate of one part, as the caller sees it. The layout is tg_part's.
+struct PartResult {
+  static constexpr uint32_t kAllowed = 1, kShadow = 4, kOff = 8;
+  uint64_t handle = 0;
+  uint32_t rate = 0;
+  uint32_t flags = 0;
+  int64_t limit = kNever, remaining = kNever;
+  int64_t retry_after_us = kNever, next_us = kNever, reset_after_us = kNever;
+  int64_t window_us = 0, capacity = 0;
+};
+
+struct Decision {
+  bool allowed = true;
+  bool would_deny = false;
+  Source source = Source::kNone;
+  uint32_t binding = 0;
+  uint32_t part_count = 0;
+};
+
+// Which of a rate's two limits counts: its own, or its share while the store is away.
+enum class Engine : uint8_t { kOwn, kShare };
+
+// The legs of the parts that are not off, prepared; returns how many. `legs` has room for kMaxLegs.
+size_t make_legs(std::span<const Part> parts, Engine engine, const Fingerprinter& fingerprint,
+                 Leg* legs);
+
+// What the caller sees of a verdict: a PartResult for each rate of each part, those of parts that are off with
+// nothing known. `results` has room for kMaxLegs.
+Decision report(std::span<const Part> parts, std::span<const Leg> legs, const Verdict& verdict,
+                Source source, PartResult* results);
+
+// The answer where no engine was asked: allowed (off, fail_open) or denied (fail_closed, with its retry_after).
+Decision report_unasked(std::span<const Part> parts, bool allowed, int64_t retry_after_us,
+                        Source source, PartResult* results);
+
+}  // namespace tidegate

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// A bucket that owes `debt`, counted in 1/ticks of a token; each tick pays `limit` of them back. A cost fits
+// if what is owed and the cost together do not exceed the capacity. limit/window stays a ratio of integers:
+// no rounding, ever. GCRA is the same meter: its theoretical arrival time is stamp + debt/limit.
+#pragma once
+
+#include <algorithm>
+
+#include "limiter/state.h"
+#include "tidegate/limit.h"
+
+namespace tidegate {
+
+struct TokenBucket {
+  int64_t debt;
+  int64_t stamp;  // ticks
+  int64_t ahead;  // ticks by which the stamp leads the caller's clock
+
+  static bool far_ahead(const Limit& limit, const State& state, int64_t now_us) {
+    return state.b > limit.tick_of(now_us) &&
+           (state.b - limit.tick_of(now_us)) * limit.tick_us > kMaxSkewUs;
+  }
+
+  static TokenBucket at(const Limit& limit, const State& state, int64_t now_us) {
+    const int64_t tick_now = limit.tick_of(now_us);
+    const int64_t debt = std::min(state.a, limit.capacity * limit.ticks);  // capacity may have shrunk
+    if (state.b > tick_now) [[unlikely]] {
+      if (far_ahead(limit, state, now_us)) return {debt, tick_now, 0};
+      return {debt, state.b, state.b - tick_now};
+    }
+    const auto paid = static_cast<int128>(tick_now - state.b) * limit.limit;
+    return {paid >= debt ? 0 : debt - static_cast<int64_t>(paid), tick_now, 0};
+  }
+
+  State state() const { return {debt, stamp, 0}; }
+
+  int64_t remaining(const Limit& limit) const {
+    return (limit.capacity * limit.ticks - debt) / limit.ticks;
+  }
+
+  bool fits(const Limit& limit, int64_t cost) const {
+    return debt + cost * limit.ticks <= limit.capacity * limit.ticks;
+  }
+
+  int64_t wait(const Limit& limit, int64_t cost) const {
+    const int64_t over = debt + cost * limit.ticks - limit.capacity * limit.ticks;
+    return over > 0 ? (ahead + ceil_div(over, limit.limit)) * limit.tick_us : 0;
+  }
+
+  int64_t reset_after(const Limit& limit) const {
+    return debt ? (ahead + ceil_div(debt, limit.limit)) * limit.tick_us : 0;
+  }
+
+  void charge(const Limit& limit, int64_t cost) { debt += cost * limit.ticks; }
+
+  void refund(const Limit& limit, int64_t cost) {
+    debt = cost >= limit.capacity ? 0 : std::max<int64_t>(0, debt - cost * limit.ticks);
+  }
+};
+
+}  // namespace tidegate

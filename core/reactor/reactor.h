@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// One epoll set holding descriptors, a timer and a wake-up, whose own descriptor any event loop can poll.
+// Knows nothing of Valkey. (The rules it follows: one descriptor that any loop can poll; drain before sleeping.)
+//
+// Thread safety: wake() from any thread; everything else from one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "tidegate/result.h"
+
+namespace tidegate {
+
+class Reactor {
+ public:
+  // Told of a watched descriptor's readiness.
+  class Handler {
+   public:
+    virtual void ready(bool readable, bool writable) = 0;
+
+   protected:
+    ~Handler() = default;
+  };
+
+  static Result<std::unique_ptr<Reactor>> make();  // kNoMemory: no descriptor left
+  ~Reactor();
+  Reactor(const Reactor&) = delete;
+  Reactor& operator=(const Reactor&) = delete;
+
+  int fd() const { return epoll_; }
+  // Makes fd() readable once. The event is edge-triggered inside the set, and never read.
+  void wake();
+  // Makes fd() readable at that time of CLOCK_MONOTONIC; 0: never. The last call counts.
+  void set_timer(int64_t at_us);
+  // Level-triggered. Watching again changes what is watched; nothing to watch ends it.
+  Status watch(int descriptor, bool read, bool write, Handler* handler);
+  void unwatch(int descriptor);
+
+  // Waits up to timeout_ms (-1: for ever, 0: looks), runs the handlers; true if anything was reported.
+  bool poll(int timeout_ms);
+
+ private:
+  Reactor(int epoll, int event, int timer) : epoll_(epoll), event_(event), timer_(timer) {}
+
+  const int epoll_, event_, timer_;
+  int64_t timer_at_us_ = 0;
+  int watched_ = -1;  // one connection per reactor
+  uint32_t watched_events_ = 0;
+  Handler* handler_ = nullptr;
+};
+
+}  // namespace tidegate

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// The client's clock: monotonic, or set by hand (clock=manual, for tests and replays).
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+
+namespace tidegate {
+
+// CLOCK_MONOTONIC in us; deadlines are judged by it whatever the client's clock is.
+inline int64_t monotonic_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+inline int64_t wall_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+// Any thread.
+class Clock {
+ public:
+  explicit Clock(bool manual) : manual_(manual), offset_us_(wall_us() - monotonic_us()) {}
+
+  bool manual() const { return manual_; }
+  void set(int64_t now_us) { now_us_.store(now_us, std::memory_order_relaxed); }
+  // Starts at the epoch's time, so that clock-aligned windows stand where a server's do, and never steps.
+  int64_t now_us() const {
+    return manual_ ? now_us_.load(std::memory_order_relaxed) : monotonic_us() + offset_us_;
+  }
+
+ private:
+  const bool manual_;
+  const int64_t offset_us_;
+  std::atomic<int64_t> now_us_{0};
+};
+
+}  // namespace tidegate

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+// A request that is under way, with room for its answer. Calls are pooled: their buffers keep their size, so that in
+// steady state nothing is allocated for a decision.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "limiter/request.h"
+
+namespace tidegate {
+
+struct Call;
+
+// Who is told that a call is answered: exactly once for each call.
+class CallSink {
+ public:
+  virtual void done(Call* call) = 0;
+
+ protected:
+  ~CallSink() = default;
+};
+
+struct Call {
+  // What is asked.
+  uint64_t user_data = 0;
+  Op op = Op::kConsume;
+  Source refund_to = Source::kNone;
+  int64_t timeout_us = 0;
+  std::vector<Part> parts;  // their keys point into key_bytes
+  std::string key_bytes;
+
+  // What is answered.
+  Code status = Code::kOk;
+  Decision decision;
+  std::vector<PartResult> results;
+  std::string text;  // about a status that is not kOk
+
+  // Where it is: its owner's list, and the batch that carries it.
+  CallSink* sink = nullptr;
+  Call* next = nullptr;
+  Call* previous = nullptr;
+  int64_t deadline_us = 0;  // monotonic
+  int32_t batch = -1;       // index of the batch in flight, or -1: in the queue
+  uint32_t place = 0;       // in the batch
+  bool probe = false;       // the one that tries out a store that was away
+  std::vector<Leg> legs;
+
+  // Copies the parts, with their keys.
+  void take(std::span<const Part> asked) {
+    parts.assign(asked.begin(), asked.end());
+    key_bytes.clear();
+    for (const Part& part : asked) key_bytes.append(part.key);
+    size_t at = 0;
+    for (Part& part : parts) {
+      part.key = std::string_view(key_bytes).substr(at, part.key.size());
+      at += part.key.size();
+    }
+  }
+
+  PartResult* room_for_results() {
+    size_t rates = 0;
+    for (const Part& part : parts) rates += part.limiter->rates.size();
+    if (results.size() < rates) results.resize(rates);
+    return results.data();
+  }
+
+  void fail(Code code, std::string_view why) {
+    status = code;
+    decision = {};
+    text.assign(why);
+  }
+};
+
+// First in, first out, without a node of its own.
+class CallList {
+ public:
+  bool empty() const { return !head_; }
+  Call* front() const { return head_; }
+  size_t size() const { return size_; }
+
+  void push_back(Call* call) {
+    call->next = nullptr;
+    call->previous = tail_;
+    (tail_ ? tail_->next : head_) = call;
+    tail_ = call;
+    ++size_;
+  }
+
+  void remove(Call* call) {
+    (call->previous ? call->previous->next : head_) = call->next;
+    (call->next ? call->next->previous : tail_) = call->previous;
+    call->next = call->previous = nullptr;
+    --size_;
+  }
+
+  Call* pop_front() {
+    Call* call = head_;
+    if (call) remove(call);
+    return call;
+  }
+
+  // Moves all of `other` behind what is here.
+  void splice(CallList& other) {
+    while (Call* call = other.pop_front()) push_back(call);
+  }
+
+ private:
+  Call* head_ = nullptr;
+  Call* tail_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace tidegate
