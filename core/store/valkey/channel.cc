@@ -120,6 +120,7 @@ void Channel::expire(int64_t now_us) {
     for (Call *call = calls.front(), *next; call; call = next) {
       next = call->next;
       if (call->deadline_us > now_us) continue;
+      if (batch) batch->late = true;
       if (batch && batch->kind == Batch::Kind::kProgram) batch->program.abandon(call->place);
       calls.remove(call);
       late.push_back(call);

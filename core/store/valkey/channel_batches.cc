@@ -72,7 +72,7 @@ void Channel::flush() {
   while (!staged_.empty() && !reloading_) {
     Batch* batch = free_batch();
     if (!batch || !fill(*batch)) break;
-    batch->whole = false;
+    batch->whole = batch->late = false;
     batch->sent_us = monotonic_us();
     ++in_flight_;
     calls_in_flight_ += batch->calls.size();
@@ -120,7 +120,8 @@ void Channel::replied(Batch& batch, const redisReply* reply) {
     if (!send_batch(batch)) return fail_batch(batch, Code::kNoMemory, "no memory for a command");
     return connection_.flush();
   }
-  note_success();
+  // An answer that nobody waits for any more is no success: a store that is always late stays away.
+  if (!batch.late || !batch.calls.empty()) note_success();
   answer(batch, reply);
 }
 
