@@ -63,9 +63,9 @@ void Channel::submit(Call* call, bool from_the_pump) {
     if (in_flight_ > 0 && in_flight_ < kMaxInFlight && queued_.load() * 2 >= calls_in_flight_) flush();
     return;
   }
-  const int64_t timer_us = timer_at_us_.load(std::memory_order_acquire);
-  const bool earlier = timer_us != 0 && call->deadline_us < timer_us;
-  if (armed_.exchange(false, std::memory_order_acq_rel) || earlier) reactor_.wake();
+  const bool armed = armed_.exchange(false, std::memory_order_seq_cst);
+  const int64_t timer_us = timer_at_us_.load(std::memory_order_seq_cst);
+  if (armed || (timer_us != 0 && call->deadline_us < timer_us)) reactor_.wake();
 }
 
 void Channel::cancel(Call* call) {
@@ -177,8 +177,9 @@ void Channel::send_queued() {
 }
 
 void Channel::arm(bool sleeps) {
-  if (!sleeps || in_flight_ == kMaxInFlight || reloading_) {
-    // With no room in flight a reply must come anyway.
+  const bool full = in_flight_ == kMaxInFlight || reloading_;
+  if (!sleeps || (full && timer_at_us_.load(std::memory_order_relaxed) != 0)) {
+    // With no room in flight a reply must come anyway, or a deadline.
     armed_.store(false, std::memory_order_release);
     return;
   }
