@@ -15,7 +15,8 @@ Channel::~Channel() { ending_ = true; }
 
 void Channel::finish(Call* call) {
   call->batch = -1;
-  call->under_way = false;
+  // Only the pump writes it for a call that it has; one that was refused at once is still what it was.
+  if (call->under_way) call->under_way = false;
   call->sink->done(call);
 }
 
