@@ -108,7 +108,7 @@ void Channel::fail_batch(Batch& batch, Code code, std::string_view why) {
 void Channel::replied(Batch& batch, const redisReply* reply) {
   if (ending_) return;
   if (!reply)  // disconnected() says why; whatever was sent may have run
-    return fail_batch(batch, Code::kConnect, "the connection to " + shared_.where() + " was lost");
+    return fail_batch(batch, connection_.loss(), "the connection to " + shared_.where() + " was lost");
   const int64_t took_us = monotonic_us() - batch.sent_us;
   round_trip_us_ = round_trip_us_ ? (7 * round_trip_us_ + took_us) / 8 : took_us;
   shared_.counters.add(Counter::kRoundTrips);
