@@ -5,8 +5,8 @@ namespace tidegate {
 
 Result<std::unique_ptr<Ring>> Ring::open(Client& client, int32_t capacity, bool local) {
   if (capacity < 1 || capacity > kMaxCapacity)
-    return Error{Code::kInvalid, "ring capacity " + std::to_string(capacity) +
-                                     ": expected 1 to " + std::to_string(kMaxCapacity)};
+    return Error{Code::kInvalid, "ring capacity " + std::to_string(capacity) + ": expected 1 to " +
+                                     std::to_string(kMaxCapacity)};
   if (client.closed()) return Error{Code::kClosed, "the client is closed"};
   auto reactor = Reactor::make();
   if (!reactor) return reactor.error();
