@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+'use strict'
+
+const { Checker } = require('./middleware.js')
+
+const host = {
+  address: (request) => request.ip,
+  decided: (request) => request.ips !== undefined,  // Fastify lists the hops only where trustProxy was set
+  route: (request) => request.routeOptions?.url &&
+    { owner: request.routeOptions.config, template: request.routeOptions.url },
+}
+
+function hook(options, byRoute) {
+  const checker = new Checker(options, byRoute ? host : { ...host, route: () => undefined })
+  return async function rateLimitHook(request, reply) {
+    const decision = await checker.check(request, reply, reply.raw)
+    if (decision === undefined) return undefined
+    request.rateLimit = decision
+    if (reply.raw.destroyed || decision.allowed) return undefined
+    if (checker.onDenied) {
+      await checker.onDenied(request, reply, () => {}, decision)
+      return reply
+    }
+    const { status, type, body } = await checker.refusal(request, reply, decision)
+    return reply.code(status).type(type).send(body)
+  }
+}
+
+/** A plugin: app.register(rateLimit, { limit: '100/minute' }). */
+async function rateLimit(app, options) {
+  app.addHook('onRequest', hook([options], false))
+}
+rateLimit[Symbol.for('skip-override')] = true
+rateLimit[Symbol.for('fastify.display-name')] = 'tidegate'
+
+/** For one route: app.get('/', { onRequest: routeRateLimit({ limit: '5/minute' }) }, handler). */
+function routeRateLimit(...options) {
+  return hook(options, true)
+}
+
+module.exports = { rateLimit, routeRateLimit }
+module.exports.default = rateLimit
