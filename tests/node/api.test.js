@@ -277,6 +277,7 @@ describe('gates', () => {
     const api = gate.limiter('1/minute')
     await api.consume('k')
     clock.nowUs -= 3_600_000_000
+    assert.equal((await api.consume('k')).retryAfterMs, 60_000)
     clock.advance(60_000)
     assert.equal((await api.consume('k')).allowed, true)
     assert.throws(() => clock.advance('1'), TypeError)

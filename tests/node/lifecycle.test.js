@@ -133,7 +133,7 @@ test('a cluster admits exactly the quota', () => withServer(async (server) => {
         process.send(all.filter((decision) => decision.allowed).length, () => cluster.worker.disconnect())
       })
     }`)
-  const done = await run(`require(${JSON.stringify(script)})`, { env: { STORE: server.url } })
+  const done = await run('', { args: [script], env: { STORE: server.url } })
   fs.rmSync(folder, { recursive: true })
   assert.deepEqual([done.code, done.out.trim()], [0, '100'])
 }))

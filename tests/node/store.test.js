@@ -48,11 +48,11 @@ test('several parts, peek, refund and reset on a server', () => withServer({}, a
 
 test('awaiting one after another, with work in between, and in waves', () => withServer({}, async (server) => {
   const gate = connect(server.url, { timeoutMs: 5000 })
-  const api = gate.limiter('1000000/hour')
+  const api = gate.limiter('1000000/hour', { algorithm: 'fixed_window' })
   let last = Infinity
   for (let i = 0; i < 200; ++i) {
     const { remaining } = await api.consume('k')
-    assert.ok(remaining < last || last === Infinity)
+    assert.ok(remaining < last)
     last = remaining
     if (i % 10 === 0) await delay(1)
     if (i % 7 === 0) await new Promise((resolve) => process.nextTick(resolve))

@@ -77,10 +77,10 @@ function command(server, ...words) {
 }
 
 // Runs a program of this Node; resolves to { code, signal, out, ms }.
-function run(source, { env = {}, timeout = 20_000, args = [], cwd = __dirname } = {}) {
+function run(source, { env = {}, timeout = 20_000, args = ['-e', source], cwd = __dirname } = {}) {
   return new Promise((resolve) => {
     const started = Date.now()
-    const child = spawn(process.execPath, ['-e', source, ...args],
+    const child = spawn(process.execPath, args,
       { cwd, env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...env } })
     let out = ''
     child.stdout.on('data', (data) => { out += data })

@@ -22,7 +22,7 @@ function hook(options, byRoute) {
       return reply
     }
     const { status, type, body } = await checker.refusal(request, reply, decision)
-    return reply.code(status).type(type).send(body)
+    return reply.code(status).header('content-type', type).send(Buffer.from(body))  // text would get a charset
   }
 }
 
