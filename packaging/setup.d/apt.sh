@@ -18,8 +18,7 @@ present() { # present KIND:WHAT
 require_packages() {
   local need check package missing=()
   for need in "$@"; do
-    read -r -d '' check package <<<"$need" || true
-    package=${package%$'\n'}
+    read -r check package <<<"$need"
     present "$check" || missing+=("$package")
   done
   [[ ${#missing[@]} -eq 0 ]] || install_packages "${missing[@]}"

@@ -47,16 +47,34 @@ CARGO_PACKAGES=(cargo-web rustc-web)
 
 # What must be there before cmake can run. Each entry: how to see it is there, and the package.
 NEEDS_NATIVE=(
-  "command:g++ g++" "command:cmake cmake" "command:ninja ninja-build" "command:git git"
-  "command:pkg-config pkg-config" "command:openssl openssl" "file:/etc/ssl/certs/ca-certificates.crt
-   ca-certificates" "header:openssl/ssl.h libssl-dev" "header:xxhash.h libxxhash-dev"
-  "header:gtest/gtest.h libgtest-dev" "header:gmock/gmock.h libgmock-dev"
+  "command:g++ g++"
+  "command:cmake cmake"
+  "command:ninja ninja-build"
+  "command:git git"
+  "command:pkg-config pkg-config"
+  "command:openssl openssl"
+  "command:python3 python3"
+  "file:/etc/ssl/certs/ca-certificates.crt ca-certificates"
+  "header:openssl/ssl.h libssl-dev"
+  "header:xxhash.h libxxhash-dev"
+  "header:gtest/gtest.h libgtest-dev"
+  "header:gmock/gmock.h libgmock-dev"
+  "header:nlohmann/json.hpp nlohmann-json3-dev"
 )
 NEEDS_CLANG=(
   "command:clang++-14 clang-14"
   "file:/usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a libclang-rt-14-dev"
 )
-NEEDS_BENCH=("command:wrk wrk" "header:benchmark/benchmark.h libbenchmark-dev")
-NEEDS_PYTHON=("command:python3 python3" "file:/usr/include/python3*/Python.h python3-dev"
-  "file:/usr/lib/python3*/ensurepip/__init__.py python3-venv")
-NEEDS_NODE=("command:npm npm" "command:node nodejs")
+NEEDS_BENCH=(
+  "command:wrk wrk"
+  "header:benchmark/benchmark.h libbenchmark-dev"
+)
+NEEDS_PYTHON=(
+  "command:python3 python3"
+  "file:/usr/include/python3*/Python.h python3-dev"
+  "file:/usr/lib/python3*/ensurepip/__init__.py python3-venv"
+)
+NEEDS_NODE=(
+  "command:npm npm"
+  "command:node nodejs"
+)
