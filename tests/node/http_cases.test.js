@@ -9,7 +9,7 @@ const { test } = require('node:test')
 const { connect } = require('tidegate')
 const { rateLimit } = require('tidegate/express')
 const { withRateLimit } = require('tidegate/http')
-const { routeRateLimit } = require('tidegate/fastify')
+const { rateLimit: plugin } = require('tidegate/fastify')
 const { FakeClock } = require('tidegate/testing')
 const { ROOT, request, listen } = require('./support.js')
 
@@ -47,7 +47,8 @@ const apps = {
   'node:http': (options) => listen(withRateLimit(options, ok)),
   Fastify: async (options) => {
     const app = require('fastify')({ exposeHeadRoutes: false })
-    app.addHook('onRequest', routeRateLimit(...options))
+    app.addContentTypeParser('*', (req, payload, done) => done(null))
+    await app.register(plugin, { limits: options })
     app.all('/*', (req, reply) => reply.type('text/plain').send(req.method === 'HEAD' ? '' : 'ok'))
     await app.listen({ port: 0, host: '127.0.0.1' })
     return { port: app.server.address().port, close: () => app.close() }

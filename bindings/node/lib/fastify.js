@@ -26,9 +26,9 @@ function hook(options, byRoute) {
   }
 }
 
-/** A plugin: app.register(rateLimit, { limit: '100/minute' }). */
-async function rateLimit(app, options) {
-  app.addHook('onRequest', hook([options], false))
+/** A plugin: app.register(rateLimit, { limit: '100/minute' }); several, checked together: { limits: [{...}, {...}] }. */
+async function rateLimit(app, { prefix, logLevel, logSerializers, limits, ...options }) {
+  app.addHook('onRequest', hook(limits ?? [options], false))
 }
 rateLimit[Symbol.for('skip-override')] = true
 rateLimit[Symbol.for('fastify.display-name')] = 'tidegate'

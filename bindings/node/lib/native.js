@@ -29,9 +29,9 @@ function refuse(shipped, cause) {
   const error = new Error(
     `tidegate has no binary that runs here: ${platform}, Node ${process.version}. ` +
     `This package ships: ${shipped.join(', ') || 'none'}.${cause ? ` Loading it said: ${cause.message}.` : ''} ` +
-    'To build it: in a clone of tidegate run packaging/setup, then npm install --ignore-scripts --prefix bindings/node, ' +
-    'cmake --preset release -DTIDEGATE_NODE=ON, cmake --build build/release; ' +
-    'install build/release/node/package, or set TIDEGATE_NODE_BINARY to the tidegate.node in its prebuilds.')
+    'To build it, in a clone of tidegate: packaging/setup; npm install --ignore-scripts --prefix bindings/node; ' +
+    'cmake --preset release -B build/node -DTIDEGATE_NODE=ON -DOPENSSL_USE_STATIC_LIBS=ON; cmake --build build/node. ' +
+    'Then install build/node/package, or set TIDEGATE_NODE_BINARY to the tidegate.node in its prebuilds.')
   error.code = 'ERR_TIDEGATE_NO_BINARY'
   error.cause = cause
   return error
