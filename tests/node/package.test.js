@@ -65,7 +65,7 @@ test('where no prebuilt fits, the error names platform, libc, what is shipped, a
   assert.match(done.out, /^ERR_TIDEGATE_NO_BINARY/)
   assert.match(done.out, new RegExp(`${process.platform} ${process.arch}, (glibc|musl)`))
   assert.match(done.out, /ships: darwin-arm64/)
-  assert.match(done.out, /To build it: .*TIDEGATE_NODE=ON/)
+  assert.match(done.out, /To build it, in a clone.*TIDEGATE_NODE=ON/)
 }))
 
 test('a binary that does not load says why; one of one\'s own can be named', () => copied(async (copy) => {
