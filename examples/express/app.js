@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// An API behind two limits: 60 requests a minute for everything, 5 a minute for what is expensive, counted by API key or
-// by address. Start it twice on two ports with one store, and the limits are shared:
+// An API behind two limits: 60 requests a minute for everything, 5 a minute for what is expensive,
+// counted by API key or by address. Start it twice on two ports with one store, and the limits are
+// shared:
 //
 //   node app.js --port 3000 --store redis://localhost
 //   node app.js --port 3001 --store redis://localhost
@@ -26,7 +27,7 @@ const byApiKey = (req) => req.get('x-api-key')
 gate.on('event', ({ level, text }) => console.error(`${level}: ${text}`))
 
 const app = express()
-app.set('trust proxy', false)  // behind a proxy: the number of proxies
+app.set('trust proxy', false) // behind a proxy: the number of proxies
 app.disable('x-powered-by')
 
 // The admin side is not limited, so that an operator gets in while a caller is denied.
@@ -37,12 +38,18 @@ admin.use((req, res, next) => {
 })
 admin.get('/stats', (req, res) => res.json({ store: gate.url, ...gate.stats() }))
 admin.get('/bucket/:caller', async (req, res) => {
-  const buckets = await Promise.all(Object.entries(limiters).map(async ([name, limiter]) =>
-    [name, await limiter.peek(keyOf(req.params.caller))]))
+  const buckets = await Promise.all(
+    Object.entries(limiters).map(async ([name, limiter]) => [
+      name,
+      await limiter.peek(keyOf(req.params.caller)),
+    ]),
+  )
   res.json(Object.fromEntries(buckets))
 })
 admin.post('/reset/:caller', async (req, res) => {
-  await Promise.all(Object.values(limiters).map((limiter) => limiter.reset(keyOf(req.params.caller))))
+  await Promise.all(
+    Object.values(limiters).map((limiter) => limiter.reset(keyOf(req.params.caller))),
+  )
   res.json({ reset: req.params.caller })
 })
 app.use('/admin', admin)
@@ -50,9 +57,12 @@ app.use('/admin', admin)
 app.get('/health', (req, res) => res.json({ ok: true }))
 
 app.use(rateLimit({ limit: overall, key: byApiKey }))
-app.get('/api/data', (req, res) => res.json({ data: [1, 2, 3], remaining: req.rateLimit.remaining }))
+app.get('/api/data', (req, res) =>
+  res.json({ data: [1, 2, 3], remaining: req.rateLimit.remaining }),
+)
 app.get('/api/expensive', rateLimit({ limit: expensive, key: byApiKey }), (req, res) =>
-  res.json({ answer: 42, remaining: req.rateLimit.remaining }))
+  res.json({ answer: 42, remaining: req.rateLimit.remaining }),
+)
 
 // Callers are asked for by API key, or as @address.
 function keyOf(caller) {

@@ -8,9 +8,13 @@ const { test } = require('node:test')
 const { request, startServer } = require('./support.js')
 
 function start(store) {
-  const child = spawn(process.execPath, ['app.mjs', '--port', '0', '--store', store], { cwd: __dirname })
+  const child = spawn(process.execPath, ['app.mjs', '--port', '0', '--store', store], {
+    cwd: __dirname,
+  })
   let out = ''
-  child.stderr.on('data', (data) => { out += data })
+  child.stderr.on('data', (data) => {
+    out += data
+  })
   return new Promise((resolve, reject) => {
     child.stdout.on('data', (data) => {
       out += data
@@ -32,13 +36,14 @@ const as = (key) => [['x-api-key', key]]
 const admin = [['x-admin-key', 'letmein']]
 
 async function check(apps) {
-  const ask = async (i, path, headers, method) => request(apps[i % apps.length].port, { path, headers, method })
+  const ask = async (i, path, headers, method) =>
+    request(apps[i % apps.length].port, { path, headers, method })
   let passed = 0
   for (let i = 0; i < 8; ++i) passed += (await ask(i, '/api/expensive', as('alice'))).status === 200
   assert.equal(passed, 5)
   passed = 0
   for (let i = 0; i < 70; ++i) passed += (await ask(i, '/api/data', as('bob'))).status === 200
-  assert.ok(passed === 60 || passed === 61, `${passed} of 60`)  // the minute goes on while 70 requests travel
+  assert.ok(passed === 60 || passed === 61, `${passed} of 60`) // the minute goes on while 70 requests travel
   const noKey = await ask(0, '/api/data', [])
   assert.equal(noKey.status, 200)
   assert.match(noKey.headers['ratelimit-policy'], /"global";q=60;w=60/)

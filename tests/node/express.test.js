@@ -44,14 +44,23 @@ for (const version of ['express4', 'express']) {
       for (const [name, options] of Object.entries(names)) {
         const app = express()
         app.use(rateLimit({ store: memory(), ...options }), (req, res) => res.send('ok'))
-        await serve(app, async (port) => assert.deepEqual(await statuses(port, 3), [200, 200, 429], name))
+        await serve(app, async (port) =>
+          assert.deepEqual(await statuses(port, 3), [200, 200, 429], name),
+        )
       }
       for (const name of ['key', 'identifier', 'keyGenerator']) {
         const app = express()
-        app.use(rateLimit({ store: memory(), limit: '1/minute', [name]: (req) => req.get('x-api-key') }), (req, res) => res.send('ok'))
+        app.use(
+          rateLimit({ store: memory(), limit: '1/minute', [name]: (req) => req.get('x-api-key') }),
+          (req, res) => res.send('ok'),
+        )
         await serve(app, async (port) => {
           const as = (key) => ({ headers: [['x-api-key', key]] })
-          assert.deepEqual([...await statuses(port, 2, as('a')), ...await statuses(port, 1, as('b'))], [200, 429, 200], name)
+          assert.deepEqual(
+            [...(await statuses(port, 2, as('a'))), ...(await statuses(port, 1, as('b')))],
+            [200, 429, 200],
+            name,
+          )
         })
       }
     })
@@ -59,16 +68,25 @@ for (const version of ['express4', 'express']) {
     test('standardHeaders, legacyHeaders, message, handler, skip', async () => {
       const app = express()
       const store = memory()
-      const limited = (name, options) => app.get(`/${name}`, rateLimit({ store, limit: '1/minute', name, ...options }), (req, res) => res.send('ok'))
+      const limited = (name, options) =>
+        app.get(`/${name}`, rateLimit({ store, limit: '1/minute', name, ...options }), (req, res) =>
+          res.send('ok'),
+        )
       limited('standard', { standardHeaders: 'draft-8', legacyHeaders: false })
       limited('legacy', { standardHeaders: false })
       limited('none', { headers: false })
       limited('message', { message: (req) => ({ sorry: req.path }) })
       limited('skip', { skip: async (req) => req.query.skip === '1' })
-      limited('handler', { handler: (req, res, next, decision) => res.status(418).send(`${decision.retryAfterMs}`) })
+      limited('handler', {
+        handler: (req, res, next, decision) => res.status(418).send(`${decision.retryAfterMs}`),
+      })
       limited('next', { onDenied: (req, res, next) => next() })
-      limited('fails', { onDenied: async () => { throw new Error('in onDenied') } })
-      app.use((error, req, res, next) => res.status(500).send(error.message))  // eslint-disable-line no-unused-vars
+      limited('fails', {
+        onDenied: async () => {
+          throw new Error('in onDenied')
+        },
+      })
+      app.use((error, req, res, next) => res.status(500).send(error.message)) // eslint-disable-line no-unused-vars
       await serve(app, async (port) => {
         const get = (path) => request(port, { path })
         const standard = (await get('/standard')).headers
@@ -79,8 +97,15 @@ for (const version of ['express4', 'express']) {
         assert.ok(!none.ratelimit && !none['x-ratelimit-limit'])
         await get('/message')
         assert.equal((await get('/message')).body, '{"sorry":"/message"}')
-        assert.deepEqual([(await get('/skip?skip=1')).status, (await get('/skip')).status, (await get('/skip?skip=1')).status, (await get('/skip')).status],
-          [200, 200, 200, 429])
+        assert.deepEqual(
+          [
+            (await get('/skip?skip=1')).status,
+            (await get('/skip')).status,
+            (await get('/skip?skip=1')).status,
+            (await get('/skip')).status,
+          ],
+          [200, 200, 200, 429],
+        )
         await get('/handler')
         const handled = await get('/handler')
         assert.deepEqual([handled.status, handled.body], [418, '60000'])
@@ -103,7 +128,11 @@ for (const version of ['express4', 'express']) {
         assert.equal(first.name, 'GET-api-items-_id_')
         assert.equal(first.remaining, 1)
         assert.deepEqual(await statuses(port, 2, { path: '/api/items/2' }), [200, 429])
-        assert.equal((await request(port, { path: '/api/items/1', method: 'POST' })).status, 200, 'another method, another limit')
+        assert.equal(
+          (await request(port, { path: '/api/items/1', method: 'POST' })).status,
+          200,
+          'another method, another limit',
+        )
       })
     })
 
@@ -111,7 +140,9 @@ for (const version of ['express4', 'express']) {
       const app = express()
       const gate = memory()
       app.use(rateLimit({ store: gate, limit: '10/minute', name: 'app' }))
-      app.get('/', rateLimit({ store: gate, limit: '2/minute', name: 'route' }), (req, res) => res.send('ok'))
+      app.get('/', rateLimit({ store: gate, limit: '2/minute', name: 'route' }), (req, res) =>
+        res.send('ok'),
+      )
       await serve(app, async (port) => {
         const { headers } = await request(port)
         assert.equal(headers['ratelimit-policy'], '"app";q=10;w=60, "route";q=2;w=60')
@@ -124,8 +155,17 @@ for (const version of ['express4', 'express']) {
       const app = express()
       const gate = memory()
       const wide = gate.limiter('10/minute', { name: 'wide' })
-      app.get('/both', rateLimit({ limit: wide, store: gate }, { limit: '1/minute', name: 'narrow' }), (req, res) => res.send('ok'))
-      app.get('/twice', rateLimit({ limit: wide, store: gate }), rateLimit([{ limit: wide }]), (req, res) => res.send('ok'))
+      app.get(
+        '/both',
+        rateLimit({ limit: wide, store: gate }, { limit: '1/minute', name: 'narrow' }),
+        (req, res) => res.send('ok'),
+      )
+      app.get(
+        '/twice',
+        rateLimit({ limit: wide, store: gate }),
+        rateLimit([{ limit: wide }]),
+        (req, res) => res.send('ok'),
+      )
       await serve(app, async (port) => {
         assert.deepEqual(await statuses(port, 3, { path: '/both' }), [200, 429, 429])
         assert.equal(wide.peekSync('@127.0.0.1').remaining, 9, 'the denied cost nothing')
@@ -138,13 +178,35 @@ for (const version of ['express4', 'express']) {
       const app = express()
       const gate = memory()
       const gold = gate.limiter('3/minute', { name: 'gold' })
-      app.use(rateLimit({
-        store: gate, name: 'tier', key: (req) => req.get('x-user'),
-        limit: async (req) => (req.get('x-tier') === 'gold' ? gold : req.get('x-tier') === 'silver' ? '2/minute' : '1/minute'),
-      }), (req, res) => res.send('ok'))
+      app.use(
+        rateLimit({
+          store: gate,
+          name: 'tier',
+          key: (req) => req.get('x-user'),
+          limit: async (req) =>
+            req.get('x-tier') === 'gold'
+              ? gold
+              : req.get('x-tier') === 'silver'
+                ? '2/minute'
+                : '1/minute',
+        }),
+        (req, res) => res.send('ok'),
+      )
       await serve(app, async (port) => {
-        for (const [tier, expected] of [['gold', [200, 200, 200, 429]], ['silver', [200, 200, 429]], ['none', [200, 429]]])
-          assert.deepEqual(await statuses(port, expected.length, { headers: [['x-tier', tier], ['x-user', tier]] }), expected)
+        for (const [tier, expected] of [
+          ['gold', [200, 200, 200, 429]],
+          ['silver', [200, 200, 429]],
+          ['none', [200, 429]],
+        ])
+          assert.deepEqual(
+            await statuses(port, expected.length, {
+              headers: [
+                ['x-tier', tier],
+                ['x-user', tier],
+              ],
+            }),
+            expected,
+          )
       })
     })
 
@@ -155,7 +217,11 @@ for (const version of ['express4', 'express']) {
       await serve(app, async (port) => {
         const via = (hops) => ({ headers: [['x-forwarded-for', hops]] })
         assert.deepEqual(await statuses(port, 1, via('203.0.113.7')), [200])
-        assert.deepEqual(await statuses(port, 1, via('198.51.100.1, 203.0.113.7')), [429], 'what the caller wrote is not believed')
+        assert.deepEqual(
+          await statuses(port, 1, via('198.51.100.1, 203.0.113.7')),
+          [429],
+          'what the caller wrote is not believed',
+        )
         assert.deepEqual(await statuses(port, 1, via('203.0.113.8')), [200])
       })
     })
@@ -165,11 +231,16 @@ for (const version of ['express4', 'express']) {
       app.use(rateLimit({ store: memory(), limit: '100/minute' }))
       app.get('/stream', (req, res) => {
         res.write('a')
-        setTimeout(() => { res.write('b'); res.end('c') }, 20)
+        setTimeout(() => {
+          res.write('b')
+          res.end('c')
+        }, 20)
       })
-      app.get('/throws', () => { throw new Error('thrown') })
+      app.get('/throws', () => {
+        throw new Error('thrown')
+      })
       app.get('/plain', (req, res) => res.send('plain'))
-      app.use((error, req, res, next) => res.status(501).send(error.message))  // eslint-disable-line no-unused-vars
+      app.use((error, req, res, next) => res.status(501).send(error.message)) // eslint-disable-line no-unused-vars
       await serve(app, async (port) => {
         const stream = await request(port, { path: '/stream' })
         assert.deepEqual([stream.status, stream.body], [200, 'abc'])
@@ -188,8 +259,14 @@ for (const version of ['express4', 'express']) {
       const errors = []
       let handled = 0
       const app = express()
-      app.use(rateLimit({ store: gate, limit: '100/minute' }), (req, res) => { ++handled; res.send('ok') })
-      app.use((error, req, res, next) => { errors.push(error); next(error) })
+      app.use(rateLimit({ store: gate, limit: '100/minute' }), (req, res) => {
+        ++handled
+        res.send('ok')
+      })
+      app.use((error, req, res, next) => {
+        errors.push(error)
+        next(error)
+      })
       await serve(app, async (port) => {
         assert.equal((await request(port)).status, 200)
         server.pause()
@@ -210,10 +287,28 @@ for (const version of ['express4', 'express']) {
 
     test('programming errors reach the error handler, denials never do', async () => {
       const app = express()
-      app.get('/key', rateLimit({ store: memory(), limit: '1/minute', key: () => ({}) }), (req, res) => res.send('ok'))
-      app.get('/limit', rateLimit({ store: memory(), limit: () => '1/parsec' }), (req, res) => res.send('ok'))
-      app.get('/throws', rateLimit({ store: memory(), limit: '1/minute', cost: () => { throw new Error('in cost') } }), (req, res) => res.send('ok'))
-      app.use((error, req, res, next) => res.status(500).json({ code: error.code, message: error.message }))  // eslint-disable-line no-unused-vars
+      app.get(
+        '/key',
+        rateLimit({ store: memory(), limit: '1/minute', key: () => ({}) }),
+        (req, res) => res.send('ok'),
+      )
+      app.get('/limit', rateLimit({ store: memory(), limit: () => '1/parsec' }), (req, res) =>
+        res.send('ok'),
+      )
+      app.get(
+        '/throws',
+        rateLimit({
+          store: memory(),
+          limit: '1/minute',
+          cost: () => {
+            throw new Error('in cost')
+          },
+        }),
+        (req, res) => res.send('ok'),
+      )
+      app.use((error, req, res, next) =>
+        res.status(500).json({ code: error.code, message: error.message }),
+      ) // eslint-disable-line no-unused-vars
       await serve(app, async (port) => {
         const code = async (path) => JSON.parse((await request(port, { path })).body)
         assert.equal((await code('/key')).code, 'ERR_INVALID_ARG_TYPE')
@@ -237,14 +332,23 @@ for (const version of ['express4', 'express']) {
 
     test('two apps, one store', async () => {
       const server = await startServer()
-      const gates = [connect(server.url, { timeoutMs: 5000 }), connect(server.url, { timeoutMs: 5000 })]
-      const apps = await Promise.all(gates.map((gate) => {
-        const app = express()
-        app.use(rateLimit({ store: gate, limit: '5/hour', key: (req) => req.get('x-api-key') }), (req, res) => res.send('ok'))
-        return listen(app)
-      }))
+      const gates = [
+        connect(server.url, { timeoutMs: 5000 }),
+        connect(server.url, { timeoutMs: 5000 }),
+      ]
+      const apps = await Promise.all(
+        gates.map((gate) => {
+          const app = express()
+          app.use(
+            rateLimit({ store: gate, limit: '5/hour', key: (req) => req.get('x-api-key') }),
+            (req, res) => res.send('ok'),
+          )
+          return listen(app)
+        }),
+      )
       const all = []
-      for (let i = 0; i < 12; ++i) all.push((await request(apps[i % 2].port, { headers: [['x-api-key', 'k']] })).status)
+      for (let i = 0; i < 12; ++i)
+        all.push((await request(apps[i % 2].port, { headers: [['x-api-key', 'k']] })).status)
       assert.equal(all.filter((status) => status === 200).length, 5)
       await Promise.all([...apps, ...gates].map((one) => one.close()))
       await server.stop()
@@ -259,21 +363,43 @@ describe('options', () => {
     ['two limits', () => rateLimit({ limit: '1/s', max: 5 }), /limit and max/],
     ['a rate that does not parse', () => rateLimit({ limit: '5/parsec' }), /5\/parsec/],
     ['a number without a window', () => rateLimit({ limit: 5 }), /windowMs/],
-    ['an unknown option', () => rateLimit({ limit: '1/s', windowMS: 5 }), /unknown option "windowMS"/],
-    ['two names of the key', () => rateLimit({ limit: '1/s', key: () => 'a', keyGenerator: () => 'b' }), /key and keyGenerator/],
-    ['a key that is no function', () => rateLimit({ limit: '1/s', key: 'x' }), /key: expected a function/],
+    [
+      'an unknown option',
+      () => rateLimit({ limit: '1/s', windowMS: 5 }),
+      /unknown option "windowMS"/,
+    ],
+    [
+      'two names of the key',
+      () => rateLimit({ limit: '1/s', key: () => 'a', keyGenerator: () => 'b' }),
+      /key and keyGenerator/,
+    ],
+    [
+      'a key that is no function',
+      () => rateLimit({ limit: '1/s', key: 'x' }),
+      /key: expected a function/,
+    ],
     ['a style there is not', () => rateLimit({ limit: '1/s', headers: ['new'] }), /"new"/],
-    ['a store that is none', () => rateLimit({ limit: '1/s', store: {} }), /store: expected a gate/],
-    ['proxies that are none', () => rateLimit({ limit: '1/s', trustedProxies: 'everybody' }), /trusted_proxies/],
+    [
+      'a store that is none',
+      () => rateLimit({ limit: '1/s', store: {} }),
+      /store: expected a gate/,
+    ],
+    [
+      'proxies that are none',
+      () => rateLimit({ limit: '1/s', trustedProxies: 'everybody' }),
+      /trusted_proxies/,
+    ],
     ['a cost below 0', () => rateLimit({ limit: '1/s', cost: -1 }), /cost -1/],
     ['a burst of a rate', () => rateLimit({ limit: '1/s', capacity: 5 }), /capacity 5/],
   ]
   for (const [title, act, message] of cases) {
-    test(title, () => assert.throws(act, (error) => {
-      assert.ok(error instanceof TypeError || error instanceof RangeError)
-      assert.match(error.message, message)
-      return typeof error.code === 'string'
-    }))
+    test(title, () =>
+      assert.throws(act, (error) => {
+        assert.ok(error instanceof TypeError || error instanceof RangeError)
+        assert.match(error.message, message)
+        return typeof error.code === 'string'
+      }),
+    )
   }
 })
 

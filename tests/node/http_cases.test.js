@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The table of requests and answers that every language's middleware is held to: tests/http/cases.json.
+// The table of requests and answers that every language's middleware is held to:
+// tests/http/cases.json.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -14,16 +15,38 @@ const { FakeClock } = require('tidegate/testing')
 const { ROOT, request, listen } = require('./support.js')
 
 const cases = JSON.parse(fs.readFileSync(path.join(ROOT, 'tests/http/cases.json')))
-const LIMIT_FIELDS = ['ratelimit-policy', 'ratelimit', 'x-ratelimit-limit', 'x-ratelimit-remaining',
-  'x-ratelimit-reset', 'retry-after']
+const LIMIT_FIELDS = [
+  'ratelimit-policy',
+  'ratelimit',
+  'x-ratelimit-limit',
+  'x-ratelimit-remaining',
+  'x-ratelimit-reset',
+  'retry-after',
+]
 
 function optionsOf(middleware, gate) {
-  const { limits, headers, key_header: keyHeader, trusted_proxies: trustedProxies, exempt, cost,
-    cost_header: costHeader, message } = middleware
+  const {
+    limits,
+    headers,
+    key_header: keyHeader,
+    trusted_proxies: trustedProxies,
+    exempt,
+    cost,
+    cost_header: costHeader,
+    message,
+  } = middleware
   return limits.map(({ rates, name, algorithm, mode }) => ({
-    limit: rates, name: name ?? undefined, algorithm, mode, store: gate, headers, trustedProxies, exempt,
+    limit: rates,
+    name: name ?? undefined,
+    algorithm,
+    mode,
+    store: gate,
+    headers,
+    trustedProxies,
+    exempt,
     key: keyHeader === null ? undefined : (req) => req.headers[keyHeader.toLowerCase()],
-    cost: costHeader === null ? cost : (req) => Number(req.headers[costHeader.toLowerCase()] ?? cost),
+    cost:
+      costHeader === null ? cost : (req) => Number(req.headers[costHeader.toLowerCase()] ?? cost),
     message: message ?? undefined,
   }))
 }
@@ -59,7 +82,10 @@ function checkValue(name, expected, actual, before, after) {
   if (typeof expected !== 'object') return assert.equal(actual, expected, name)
   const least = Math.ceil((before + expected.epoch_after_us) / 1e6)
   const most = Math.ceil((after + expected.epoch_after_us) / 1e6)
-  assert.ok(Number(actual) >= least && Number(actual) <= most, `${name}: ${actual} not in ${least} to ${most}`)
+  assert.ok(
+    Number(actual) >= least && Number(actual) <= most,
+    `${name}: ${actual} not in ${least} to ${most}`,
+  )
 }
 
 async function play(wanted, port, clock) {
@@ -71,8 +97,10 @@ async function play(wanted, port, clock) {
   assert.equal(got.status, status)
   assert.equal(got.body, body)
   const listed = new Set(headers.map(([name]) => name.toLowerCase()))
-  for (const name of LIMIT_FIELDS) if (!listed.has(name)) assert.equal(got.headers[name], undefined, name)
-  for (const [name, value] of headers) checkValue(name, value, got.headers[name.toLowerCase()], before, after)
+  for (const name of LIMIT_FIELDS)
+    if (!listed.has(name)) assert.equal(got.headers[name], undefined, name)
+  for (const [name, value] of headers)
+    checkValue(name, value, got.headers[name.toLowerCase()], before, after)
 }
 
 for (const [framework, start] of Object.entries(apps)) {

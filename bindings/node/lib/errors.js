@@ -3,11 +3,35 @@
 
 // The C ABI's codes by number: what `error.code` says.
 const CODES = {
-  1: 'EINVAL', 2: 'ESIZE', 3: 'ERATE', 4: 'EOPTION', 5: 'EURL', 6: 'EKEY', 7: 'ECOST', 8: 'EHANDLE',
-  9: 'ENAME', 10: 'ECONFLICT', 11: 'ECLOSED', 12: 'EFORK', 13: 'ECANCELED', 14: 'EFULL', 15: 'ENOMEM',
-  16: 'EINTERNAL', 32: 'ESTORE', 33: 'ETIMEDOUT', 34: 'ECONNECT', 35: 'EAUTH', 36: 'ETLS',
-  37: 'EPROTOCOL', 38: 'ECLUSTER', 39: 'EOOM', 40: 'EREADONLY', 41: 'ELOADING', 42: 'EBUSY',
-  43: 'ENOPERM', 44: 'EWRONGTYPE',
+  1: 'EINVAL',
+  2: 'ESIZE',
+  3: 'ERATE',
+  4: 'EOPTION',
+  5: 'EURL',
+  6: 'EKEY',
+  7: 'ECOST',
+  8: 'EHANDLE',
+  9: 'ENAME',
+  10: 'ECONFLICT',
+  11: 'ECLOSED',
+  12: 'EFORK',
+  13: 'ECANCELED',
+  14: 'EFULL',
+  15: 'ENOMEM',
+  16: 'EINTERNAL',
+  32: 'ESTORE',
+  33: 'ETIMEDOUT',
+  34: 'ECONNECT',
+  35: 'EAUTH',
+  36: 'ETLS',
+  37: 'EPROTOCOL',
+  38: 'ECLUSTER',
+  39: 'EOOM',
+  40: 'EREADONLY',
+  41: 'ELOADING',
+  42: 'EBUSY',
+  43: 'ENOPERM',
+  44: 'EWRONGTYPE',
 }
 
 function nameOf(code) {
@@ -49,17 +73,25 @@ function makeError(code, message, position) {
 
 // A value as an error message shows it: short, on one line.
 function show(value) {
-  const text = typeof value === 'string' ? JSON.stringify(value)
-    : typeof value === 'function' ? 'a function'
-    : Array.isArray(value) ? 'an array'
-    : typeof value === 'object' && value !== null ? `an instance of ${value.constructor?.name ?? 'Object'}`
-    : typeof value === 'bigint' ? `${value}n` : String(value)
+  const text =
+    typeof value === 'string'
+      ? JSON.stringify(value)
+      : typeof value === 'function'
+        ? 'a function'
+        : Array.isArray(value)
+          ? 'an array'
+          : typeof value === 'object' && value !== null
+            ? `an instance of ${value.constructor?.name ?? 'Object'}`
+            : typeof value === 'bigint'
+              ? `${value}n`
+              : String(value)
   return text.length > 80 ? `${text.slice(0, 77)}...` : text
 }
 
 function typeError(what, expected, value) {
-  return Object.assign(new TypeError(`${what}: expected ${expected}, not ${show(value)}`),
-    { code: 'ERR_INVALID_ARG_TYPE' })
+  return Object.assign(new TypeError(`${what}: expected ${expected}, not ${show(value)}`), {
+    code: 'ERR_INVALID_ARG_TYPE',
+  })
 }
 
 module.exports = { ConfigError, StoreError, ClosedError, makeError, typeError, nameOf, show }

@@ -7,7 +7,8 @@ const host = {
   address: (req) => req.ip ?? req.socket.remoteAddress,
   // Express marks the setting as its own default until somebody sets it.
   decided: (req) => req.app?.settings?.['@@symbol:trust_proxy_default'] === false,
-  route: (req) => req.route && { owner: req.route, template: `${req.baseUrl ?? ''}${req.route.path}` },
+  route: (req) =>
+    req.route && { owner: req.route, template: `${req.baseUrl ?? ''}${req.route.path}` },
 }
 
 /** Express (4, 5) and anything that takes (req, res, next). */

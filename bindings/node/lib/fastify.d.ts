@@ -12,8 +12,11 @@ declare module 'fastify' {
 export type FastifyRateLimitOptions = RateLimitOptions<FastifyRequest, FastifyReply>
 
 /** app.register(rateLimit, { limit: '100/minute' }): every route registered after it. */
-export const rateLimit: FastifyPluginAsync<FastifyRateLimitOptions | { limits: FastifyRateLimitOptions[] }>
+export const rateLimit: FastifyPluginAsync<
+  FastifyRateLimitOptions | { limits: FastifyRateLimitOptions[] }
+>
 /** For one route: { onRequest: routeRateLimit({ limit: '5/minute' }) }. */
-export function routeRateLimit(...options: FastifyRateLimitOptions[]):
-  (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
+export function routeRateLimit(
+  ...options: FastifyRateLimitOptions[]
+): (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
 export default rateLimit

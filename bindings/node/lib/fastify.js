@@ -5,9 +5,13 @@ const { Checker } = require('./middleware.js')
 
 const host = {
   address: (request) => request.ip,
-  decided: (request) => request.ips !== undefined,  // Fastify lists the hops only where trustProxy was set
-  route: (request) => request.routeOptions?.url &&
-    { owner: request.routeOptions.config, template: request.routeOptions.url },
+  // Fastify lists the hops only where trustProxy was set.
+  decided: (request) => request.ips !== undefined,
+  route: (request) =>
+    request.routeOptions?.url && {
+      owner: request.routeOptions.config,
+      template: request.routeOptions.url,
+    },
 }
 
 function hook(options, byRoute) {
@@ -22,11 +26,15 @@ function hook(options, byRoute) {
       return reply
     }
     const { status, type, body } = await checker.refusal(request, reply, decision)
-    return reply.code(status).header('content-type', type).send(Buffer.from(body))  // text would get a charset
+    // As text it would get a charset of Fastify's.
+    return reply.code(status).header('content-type', type).send(Buffer.from(body))
   }
 }
 
-/** A plugin: app.register(rateLimit, { limit: '100/minute' }); several, checked together: { limits: [{...}, {...}] }. */
+/**
+ * A plugin: app.register(rateLimit, { limit: '100/minute' }).
+ * Several, checked together: { limits: [{...}, {...}] }.
+ */
 async function rateLimit(app, { prefix, logLevel, logSerializers, limits, ...options }) {
   app.addHook('onRequest', hook(limits ?? [options], false))
 }

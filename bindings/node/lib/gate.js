@@ -48,8 +48,12 @@ class Gate extends EventEmitter {
     }
   }
 
-  get clock() { return this.#clock }
-  get closed() { return this.#closing !== null }
+  get clock() {
+    return this.#clock
+  }
+  get closed() {
+    return this.#closing !== null
+  }
 
   limiter(rates, options = {}) {
     this.#checkOpen()
@@ -63,17 +67,25 @@ class Gate extends EventEmitter {
   }
 
   /** One atomic request: [[limiter, key, cost], ...], all or nothing. */
-  async consume(parts, options) { return this.askAll(OP.CONSUME, parts, options) }
-  async peek(parts, options) { return this.askAll(OP.PEEK, parts, options) }
-  async refund(parts, options) { await this.askAll(OP.REFUND, parts, options) }
-  async reset(parts, options) { await this.askAll(OP.RESET, parts, options) }
+  async consume(parts, options) {
+    return this.askAll(OP.CONSUME, parts, options)
+  }
+  async peek(parts, options) {
+    return this.askAll(OP.PEEK, parts, options)
+  }
+  async refund(parts, options) {
+    await this.askAll(OP.REFUND, parts, options)
+  }
+  async reset(parts, options) {
+    await this.askAll(OP.RESET, parts, options)
+  }
 
   consumeSync(parts) {
     this.#checkEmbedded('consumeSync')
     return this.#decideAll(this.#flat(OP.CONSUME, parts), 0)
   }
 
-  /** Resolves when the store answers; rejects with what is wrong. Resolves to the milliseconds that it took. */
+  /** Resolves to the milliseconds that the store took; rejects with what is wrong with it. */
   async ping(options) {
     this.#checkOpen()
     const started = performance.now()
@@ -82,7 +94,9 @@ class Gate extends EventEmitter {
     return performance.now() - started
   }
 
-  stats() { return this.native.stats() }
+  stats() {
+    return this.native.stats()
+  }
 
   /** What is in flight is rejected with ClosedError; resolves when the store is let go. */
   close() {
@@ -93,10 +107,16 @@ class Gate extends EventEmitter {
     return this.#closing
   }
 
-  async [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]() { await this.close() }
+  async [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]() {
+    await this.close()
+  }
 
-  toString() { return `Gate(${this.url})` }
-  [Symbol.for('nodejs.util.inspect.custom')]() { return this.toString() }
+  toString() {
+    return `Gate(${this.url})`
+  }
+  [Symbol.for('nodejs.util.inspect.custom')]() {
+    return this.toString()
+  }
 
   // ---- for limiters ----
 
@@ -122,10 +142,13 @@ class Gate extends EventEmitter {
   ask(op, limiter, key, cost, options) {
     if (this.#closing) throw new ClosedError()
     if (typeof key !== 'string') checkKey(key)
-    const plain = options === undefined || (options.timeoutMs === undefined && options.source === undefined)
+    const plain =
+      options === undefined || (options.timeoutMs === undefined && options.source === undefined)
     const selector = (limiter << OP_BITS) | op
     if (!plain) return this.#askList([selector, key, cost], options)
-    return this.#requests ? this.#requests.submit(selector, key, cost) : this.#decide(op, limiter, key, cost)
+    return this.#requests
+      ? this.#requests.submit(selector, key, cost)
+      : this.#decide(op, limiter, key, cost)
   }
 
   askAll(op, parts, options = {}) {
@@ -137,7 +160,9 @@ class Gate extends EventEmitter {
     const us = timeoutUs(options.timeoutMs)
     const source = options.source == null ? 0 : SOURCES[options.source]
     if (source === undefined)
-      throw new ConfigError(`source: expected any of ${Object.keys(SOURCES).join(', ')}, not ${show(options.source)}`)
+      throw new ConfigError(
+        `source: expected any of ${Object.keys(SOURCES).join(', ')}, not ${show(options.source)}`,
+      )
     if (!this.#requests) return this.#decideAll(list, source)
     return this.#requests.send((slot) => this.native.submitAll(list, slot, us, source))
   }
@@ -151,7 +176,10 @@ class Gate extends EventEmitter {
       const [limiter, key, cost] = part
       if (!(limiter instanceof Limiter)) throw typeError('part[0]', 'a limiter', limiter)
       if (limiter.gate !== this)
-        throw new ConfigError(`limiter ${limiter.name}: expected one of this gate, not of another`, 'TG_EHANDLE')
+        throw new ConfigError(
+          `limiter ${limiter.name}: expected one of this gate, not of another`,
+          'TG_EHANDLE',
+        )
       list.push((limiter.number << OP_BITS) | op, checkKey(key), costOf(cost))
     }
     return list
@@ -164,7 +192,9 @@ class Gate extends EventEmitter {
   #checkEmbedded(what) {
     this.#checkOpen()
     if (this.#requests)
-      throw new ConfigError(`${what}: the store ${this.url} cannot be asked without waiting; use await consume()`)
+      throw new ConfigError(
+        `${what}: the store ${this.url} cannot be asked without waiting; use await consume()`,
+      )
   }
 }
 

@@ -7,8 +7,9 @@ export type LimitedRequest = IncomingMessage & { rateLimit?: Decision }
 export type HttpRateLimitOptions = RateLimitOptions<LimitedRequest, ServerResponse>
 
 /** Resolves to whether to go on; where not, the response has been sent. */
-export function rateLimit(...options: HttpRateLimitOptions[]):
-  (req: IncomingMessage, res: ServerResponse) => Promise<boolean>
+export function rateLimit(
+  ...options: HttpRateLimitOptions[]
+): (req: IncomingMessage, res: ServerResponse) => Promise<boolean>
 
 /** A listener for http.createServer with limits before it. */
 export function withRateLimit(

@@ -24,7 +24,7 @@ function rateLimit(...options) {
   }
 }
 
-/** A listener of http.createServer with limits before it. What goes wrong in either is answered with 500. */
+/** A listener of http.createServer with limits before it. An error in either is answered 500. */
 function withRateLimit(options, listener) {
   const check = rateLimit(...(Array.isArray(options) ? options : [options]))
   return async function limited(req, res) {
@@ -32,7 +32,8 @@ function withRateLimit(options, listener) {
       if (await check(req, res)) await listener(req, res)
     } catch (error) {
       process.emitWarning(error)
-      if (!res.headersSent) send(res, { status: 500, type: 'text/plain; charset=utf-8', body: 'Internal Server Error' })
+      if (!res.headersSent)
+        send(res, { status: 500, type: 'text/plain; charset=utf-8', body: 'Internal Server Error' })
       else res.destroy()
     }
   }

@@ -21,7 +21,7 @@ export interface ConnectOptions {
   connectTimeoutMs?: number
   /** The first word of every key in the store; tg. */
   namespace?: string
-  /** Who answers while the store cannot: this process (default), everything passes, nothing passes. */
+  /** Who answers while the store cannot: this process (default), all pass, none passes. */
   onFailure?: OnFailure
   /** How many processes share a limit while the store is away; 1. */
   fallbackShare?: number
@@ -92,7 +92,7 @@ export interface Part {
   toJSON(): object
 }
 
-/** The answer to a check. The figures are those of the part that speaks for the request; null: unknown. */
+/** The answer to a check. Its figures are the part's that speaks for the request; null: unknown. */
 export interface Decision {
   readonly allowed: boolean
   /** A limiter in shadow mode would have denied it. */
@@ -140,8 +140,8 @@ export interface Limiter {
   /** Forgets the caller. */
   reset(key: Key, options?: { timeoutMs?: number }): Promise<void>
   /**
-   * Asks again after each retryAfter. The denied decision comes back at once when the wait would exceed the time left,
-   * or is never. Rejects with the signal's reason.
+   * Asks again after each retryAfter. The denied decision comes back at once when the wait would
+   * exceed the time left, or is never. Rejects with the signal's reason.
    */
   wait(key: Key, options?: WaitOptions): Promise<Decision>
   /** New numbers for the same limiter, at once; what is not given stays. */
@@ -190,7 +190,7 @@ export interface Stats {
   eventsDropped: number
 }
 
-/** A change of state: the store is lost, or back; a name that two services use differently. Once each. */
+/** A change of state, told once: the store is lost, or back; two services differ about a name. */
 export interface GateEvent {
   level: 'info' | 'warning' | 'error'
   code: string | null
@@ -203,14 +203,17 @@ export interface Gate extends EventEmitter {
   readonly url: string
   readonly embedded: boolean
   readonly closed: boolean
-  /** The same name and numbers again are the same limiter; other numbers under the name are a ConfigError. */
+  /** The same name and numbers: the same limiter. The name with other numbers: a ConfigError. */
   limiter(rates: string, options?: LimiterOptions): Limiter
   /** One atomic request, all or nothing. */
   consume(parts: RequestPart[], options?: { timeoutMs?: number }): Promise<Decision>
   /** Embedded store only. */
   consumeSync(parts: RequestPart[]): Decision
   peek(parts: RequestPart[], options?: { timeoutMs?: number }): Promise<Decision>
-  refund(parts: RequestPart[], options?: { timeoutMs?: number, source?: Source | null }): Promise<void>
+  refund(
+    parts: RequestPart[],
+    options?: { timeoutMs?: number; source?: Source | null },
+  ): Promise<void>
   reset(parts: RequestPart[], options?: { timeoutMs?: number }): Promise<void>
   /** Resolves to the milliseconds it took; rejects with what is wrong with the store. */
   ping(options?: { timeoutMs?: number }): Promise<number>
@@ -225,7 +228,7 @@ export interface Gate extends EventEmitter {
 export function connect(url?: string, options?: ConnectOptions): Gate
 export function connect(options: ConnectOptions): Gate
 
-/** The key that a middleware uses for a caller: his identity, or where there is none the address. */
+/** The key that a middleware uses: a caller's identity, or where there is none the address. */
 export function callerKey(identity?: string | null, address?: string | null): string
 
 /** A rate, option, name, key or cost that cannot be; `code` is the C ABI's, such as TG_ERATE. */
@@ -235,5 +238,9 @@ export class ConfigError extends RangeError {
   readonly position?: number
 }
 /** What ping() found wrong. */
-export class StoreError extends Error { readonly code: string }
-export class ClosedError extends Error { readonly code: 'TG_ECLOSED' }
+export class StoreError extends Error {
+  readonly code: string
+}
+export class ClosedError extends Error {
+  readonly code: 'TG_ECLOSED'
+}

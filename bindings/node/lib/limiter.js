@@ -38,38 +38,68 @@ class Limiter {
   static texts(rates, options, ratesNeeded) {
     if (typeof rates !== 'string' && (ratesNeeded || rates != null))
       throw typeError('limit', 'a rate such as "100/minute"', rates)
-    if (typeof options !== 'object' || options === null) throw typeError('options', 'an object', options)
+    if (typeof options !== 'object' || options === null)
+      throw typeError('options', 'an object', options)
     for (const name of Object.keys(options))
       if (!SETTINGS.includes(name))
-        throw new ConfigError(`limiter: expected any of ${SETTINGS.join(', ')}, not ${show(name)}`, 'TG_EOPTION')
-    return [rates ?? '', ...SETTINGS.map((name) => {
-      const value = options[name]
-      if (value == null) return ''
-      if (typeof value !== 'string') throw typeError(name, 'a string', value)
-      if (value === '') throw new ConfigError(`${name}: expected a text that is not empty`)
-      return value
-    })]
+        throw new ConfigError(
+          `limiter: expected any of ${SETTINGS.join(', ')}, not ${show(name)}`,
+          'TG_EOPTION',
+        )
+    return [
+      rates ?? '',
+      ...SETTINGS.map((name) => {
+        const value = options[name]
+        if (value == null) return ''
+        if (typeof value !== 'string') throw typeError(name, 'a string', value)
+        if (value === '') throw new ConfigError(`${name}: expected a text that is not empty`)
+        return value
+      }),
+    ]
   }
 
-  get gate() { return this.#gate }
-  get number() { return this.#number }
-  get name() { return this.#names[0] }
-  get policies() { return this.#names.slice(1) }
-  get rates() { return this.#gate.native.rates(this.#number) }
+  get gate() {
+    return this.#gate
+  }
+  get number() {
+    return this.#number
+  }
+  get name() {
+    return this.#names[0]
+  }
+  get policies() {
+    return this.#names.slice(1)
+  }
+  get rates() {
+    return this.#gate.native.rates(this.#number)
+  }
 
   async consume(key, options) {
-    return this.#gate.ask(OP.CONSUME, this.#number, key, options === undefined ? 1 : costOf(options), settings(options))
+    return this.#gate.ask(
+      OP.CONSUME,
+      this.#number,
+      key,
+      options === undefined ? 1 : costOf(options),
+      settings(options),
+    )
   }
 
   consumeSync(key, options) {
-    return this.#gate.decide(OP.CONSUME, this.#number, key, options === undefined ? 1 : costOf(options))
+    return this.#gate.decide(
+      OP.CONSUME,
+      this.#number,
+      key,
+      options === undefined ? 1 : costOf(options),
+    )
   }
 
   async peek(key, options) {
     return this.#gate.ask(OP.PEEK, this.#number, key, costOf(options), settings(options))
   }
 
-  peekSync(key, options) { return this.#gate.decide(OP.PEEK, this.#number, key, costOf(options)) }
+  peekSync(key, options) {
+    return this.#gate.decide(OP.PEEK, this.#number, key, costOf(options))
+  }
 
   async refund(key, options) {
     await this.#gate.ask(OP.REFUND, this.#number, key, costOf(options), settings(options))
@@ -79,7 +109,7 @@ class Limiter {
     await this.#gate.ask(OP.RESET, this.#number, key, 0, settings(options))
   }
 
-  /** Asks again after each retryAfter, until the request passes, or the wait would be longer than the time left. */
+  /** Asks again after each retryAfter, until it passes, or the time left is too short. */
   async wait(key, options = {}) {
     const { cost, timeoutMs = Infinity, signal } = options
     if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0))
@@ -103,22 +133,31 @@ class Limiter {
     return this
   }
 
-  toString() { return `Limiter(${this.name})` }
-  [Symbol.for('nodejs.util.inspect.custom')]() { return this.toString() }
+  toString() {
+    return `Limiter(${this.name})`
+  }
+  [Symbol.for('nodejs.util.inspect.custom')]() {
+    return this.toString()
+  }
 }
 
 const realClock = {
-  get nowUs() { return performance.now() * 1000 },
+  get nowUs() {
+    return performance.now() * 1000
+  },
   sleep(us, signal) {
     return new Promise((resolve, reject) => {
       const stop = () => {
         clearTimeout(timer)
         reject(signal.reason)
       }
-      const timer = setTimeout(() => {
-        signal?.removeEventListener('abort', stop)
-        resolve()
-      }, Math.min(Math.ceil(us / 1000), 2 ** 31 - 1))
+      const timer = setTimeout(
+        () => {
+          signal?.removeEventListener('abort', stop)
+          resolve()
+        },
+        Math.min(Math.ceil(us / 1000), 2 ** 31 - 1),
+      )
       signal?.addEventListener('abort', stop, { once: true })
     })
   },

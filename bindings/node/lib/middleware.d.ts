@@ -5,7 +5,7 @@ type Awaitable<T> = T | Promise<T>
 
 /** What every middleware takes. Several names of one option mean the same; give one of them. */
 export interface RateLimitOptions<Req, Res> {
-  /** "5/minute", a limiter, or a function that returns one for a request. A number needs windowMs. */
+  /** "5/minute", a limiter, or a function that returns one. A number needs windowMs. */
   limit?: string | number | Limiter | ((req: Req, res: Res) => Awaitable<string | number | Limiter>)
   max?: number
   windowMs?: number

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 'use strict'
 
-// What every middleware does with a request: whom to charge, one atomic check, the fields, the refusal.
+// What every middleware does with a request: whom to charge, one atomic check, the fields, the
+// refusal.
 const { createHash } = require('node:crypto')
 const native = require('./native.js')
 const { Gate } = require('./gate.js')
@@ -10,7 +11,8 @@ const { optionPairs } = require('./options.js')
 const { readOptions, rateText } = require('./middleware_options.js')
 const { typeError } = require('./errors.js')
 
-// Without a store, all middleware of a process (or worker) share one gate per URL. It keeps nothing alive.
+// Without a store, all middleware of a process (or worker) share one gate per URL. It keeps nothing
+// alive.
 const sharedGates = new Map()
 
 function gateOf(store) {
@@ -45,27 +47,37 @@ function warnOfForwarded() {
   if (warned) return
   warned = true
   process.emitWarning(
-    'A request carries X-Forwarded-For, and nobody said whom to trust: every caller behind the proxy counts as one. ' +
-    "Say app.set('trust proxy', 1) or rateLimit({ trustedProxies: 1 }) with the number of proxies, or trustedProxies: 0 " +
-    'if there is none.', { type: 'TidegateWarning', code: 'TIDEGATE_FORWARDED' })
+    'A request carries X-Forwarded-For, and nobody said whom to trust: every caller behind the ' +
+      "proxy counts as one. Say app.set('trust proxy', 1) or rateLimit({ trustedProxies: 1 }) " +
+      'with the number of proxies, or trustedProxies: 0 ' +
+      'if there is none.',
+    { type: 'TidegateWarning', code: 'TIDEGATE_FORWARDED' },
+  )
 }
 
 // "POST /items/{id}" as a limiter's name: at most 64 of A-Z a-z 0-9 _ . -
 function routeName(method, template) {
-  const path = template.replace(/:(\w+)/g, '{$1}').replace(/[{}]/g, '_').replace(/[^A-Za-z0-9_.-]+/g, '-')
+  const path = template
+    .replace(/:(\w+)/g, '{$1}')
+    .replace(/[{}]/g, '_')
+    .replace(/[^A-Za-z0-9_.-]+/g, '-')
   const name = `${method}${path.startsWith('-') ? '' : '-'}${path}`
   if (name.length <= 64) return name
   return `${name.slice(0, 51)}-${createHash('sha256').update(name).digest('hex').slice(0, 12)}`
 }
 
 function isPreflight(req) {
-  return req.method === 'OPTIONS' && req.headers.origin !== undefined &&
+  return (
+    req.method === 'OPTIONS' &&
+    req.headers.origin !== undefined &&
     req.headers['access-control-request-method'] !== undefined
+  )
 }
 
 /**
- * The check behind a middleware. `host` tells what frameworks do differently: address(req) of the caller as the
- * framework sees him, decided(req) whether somebody said whom to trust, route(req) { owner, template } or undefined.
+ * The check behind a middleware. `host` tells what frameworks do differently: address(req) of the
+ * caller as the framework sees him, decided(req) whether somebody said whom to trust, route(req)
+ * { owner, template } or undefined.
  */
 class Checker {
   #items
@@ -86,29 +98,38 @@ class Checker {
     this.#callerKey = native.callerKeys(optionPairs({ trustedProxies, ipv6Prefix }).pairs)
     for (const item of items) {
       item.byRoute = new WeakMap()
-      if (typeof item.limit === 'string') item.limiter = this.#gate.limiter(item.limit, item.settings)
+      if (typeof item.limit === 'string')
+        item.limiter = this.#gate.limiter(item.limit, item.settings)
       else if (item.limit instanceof Limiter) item.limiter = item.limit
     }
   }
 
-  get onDenied() { return this.#shared.onDenied }
+  get onDenied() {
+    return this.#shared.onDenied
+  }
 
-  /** Undefined: not limited, go on. Else the decision; its fields are set on `res` unless the caller has gone. */
+  /** Undefined: not limited. Else the decision; its fields are set on `res` if that still helps. */
   async check(req, res, raw = res) {
-    if (isPreflight(req) || (this.#shared.exempt && await this.#shared.exempt(req))) return undefined
+    if (isPreflight(req) || (this.#shared.exempt && (await this.#shared.exempt(req))))
+      return undefined
     const passed = (raw[PASSED] ??= new Passed())
     const parts = []
     for (const item of this.#items) {
-      if (item.skip && await item.skip(req, res)) continue
-      const limiter = item.limiter && !this.#namedByRoute(item) ? item.limiter : await this.#limiterFor(item, req, res)
+      if (item.skip && (await item.skip(req, res))) continue
+      const limiter =
+        item.limiter && !this.#namedByRoute(item)
+          ? item.limiter
+          : await this.#limiterFor(item, req, res)
       const key = await this.#keyFor(item, req, res)
       const cost = typeof item.cost === 'function' ? await item.cost(req, res) : item.cost
       if (!passed.charges(limiter, key)) continue
       parts.push([limiter, key, cost])
     }
     if (parts.length === 0) return undefined
-    const decision = parts.length === 1 ? await parts[0][0].consume(parts[0][1], parts[0][2])
-      : await this.#gate.consume(parts)
+    const decision =
+      parts.length === 1
+        ? await parts[0][0].consume(parts[0][1], parts[0][2])
+        : await this.#gate.consume(parts)
     if (!raw.headersSent && !raw.destroyed) this.#setFields(raw, decision, passed)
     return decision
   }
@@ -127,7 +148,8 @@ class Checker {
     }
     const limit = fixed ? item.limit : rateText(await item.limit(req, res), item.options)
     if (limit instanceof Limiter) return limit
-    if (typeof limit !== 'string') throw typeError('limit()', 'a rate such as "5/minute" or a limiter', limit)
+    if (typeof limit !== 'string')
+      throw typeError('limit()', 'a rate such as "5/minute" or a limiter', limit)
     const base = item.settings.name ?? (route ? routeName(req.method, route.template) : undefined)
     const limiter = this.#open(limit, item, base, !fixed)
     if (fixed) {
@@ -137,8 +159,8 @@ class Checker {
     return limiter
   }
 
-  // One limiter per rate and name. Rates that change from request to request, or that meet under one name, are told
-  // apart by their numbers.
+  // One limiter per rate and name. Rates that change from request to request, or that meet under
+  // one name, are told apart by their numbers.
   #open(rates, item, base, varying) {
     const id = `${base ?? ''} ${rates}`
     let limiter = this.#limiters.get(id)
@@ -174,12 +196,14 @@ class Checker {
     return this.#callerKey(this.#host.address(req) ?? '', undefined, '')
   }
 
-  // Several middleware on one request: the standard fields are lists, the legacy ones speak of the tightest limit.
+  // Several middleware on one request: the standard fields are lists, the legacy ones speak of the
+  // tightest limit.
   #setFields(raw, decision, passed) {
     const tightest = !decision.allowed || (decision.remaining ?? Infinity) < passed.tightest
-    if (tightest) passed.tightest = decision.allowed ? decision.remaining ?? Infinity : -1
+    if (tightest) passed.tightest = decision.allowed ? (decision.remaining ?? Infinity) : -1
     for (const [name, value] of decision.headerPairs(this.#shared.flags)) {
-      const list = name === 'RateLimit-Policy' ? passed.policies : name === 'RateLimit' ? passed.states : null
+      const list =
+        name === 'RateLimit-Policy' ? passed.policies : name === 'RateLimit' ? passed.states : null
       if (list) {
         list.push(value)
         raw.setHeader(name, list.join(', '))
@@ -194,8 +218,10 @@ class Checker {
     let message = this.#shared.message
     if (typeof message === 'function') message = await message(req, res)
     const status = decision.status
-    if (message == null) return { status, type: 'application/problem+json', body: decision.problem() }
-    if (typeof message === 'string') return { status, type: 'text/plain; charset=utf-8', body: message }
+    if (message == null)
+      return { status, type: 'application/problem+json', body: decision.problem() }
+    if (typeof message === 'string')
+      return { status, type: 'text/plain; charset=utf-8', body: message }
     return { status, type: 'application/json', body: JSON.stringify(message) }
   }
 }

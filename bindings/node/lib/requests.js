@@ -81,11 +81,13 @@ class Requests {
     })
   }
 
-  // Called once per batch from the loop. What the awakened submit is flushed by the native side, after the microtasks.
+  // Called once per batch from the loop. What the awakened submit is flushed by the native side,
+  // after the microtasks.
   #deliver(count, texts) {
     for (let i = 0, at = 0; i < count; ++i) {
       const slot = results[at + RESULT.SLOT]
-      if (results[at + RESULT.STATUS] < 0) this.#rejects[slot](makeError(results[at + RESULT.STATUS], texts[i]))
+      if (results[at + RESULT.STATUS] < 0)
+        this.#rejects[slot](makeError(results[at + RESULT.STATUS], texts[i]))
       else this.#resolves[slot](readDecision(this.#gate, at))
       at += RESULT.LENGTH + results[at + RESULT.PARTS] * PART.LENGTH
       this.#release(slot)

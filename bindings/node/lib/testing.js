@@ -13,7 +13,9 @@ class FakeClock {
     this.#nowUs = checked(nowUs)
   }
 
-  get nowUs() { return this.#nowUs }
+  get nowUs() {
+    return this.#nowUs
+  }
   /** May step back too. */
   set nowUs(us) {
     this.#nowUs = checked(us)
@@ -31,7 +33,9 @@ class FakeClock {
     this.#gates.add(gate)
     gate.native.setTime(this.#nowUs)
   }
-  detach(gate) { this.#gates.delete(gate) }
+  detach(gate) {
+    this.#gates.delete(gate)
+  }
 
   sleep(us, signal) {
     return new Promise((resolve, reject) => {

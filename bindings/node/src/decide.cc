@@ -7,7 +7,8 @@
 namespace tidegate::node {
 namespace {
 
-constexpr uint32_t kOpBits = 3;  // the low bits of a selector are the operation, the others the limiter
+constexpr uint32_t kOpBits =
+    3;  // the low bits of a selector are the operation, the others the limiter
 constexpr uint32_t kOpMask = (1u << kOpBits) - 1;
 
 // A key's bytes, UTF-8 of a string or the bytes of a Uint8Array, on the stack unless it is long.
@@ -122,7 +123,8 @@ struct Request {
   }
 };
 
-// decide(selector, key, cost): the embedded store's answer in the results array; a text if it is an error.
+// decide(selector, key, cost): the embedded store's answer in the results array; a text if it is an
+// error.
 napi_value decide(napi_env env, napi_callback_info info) {
   size_t argc = 3;
   napi_value argv[3];
@@ -145,8 +147,8 @@ napi_value decide_all(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &argc, argv, nullptr, &data);
   auto& gate = *static_cast<Gate*>(data);
   Request request;
-  if (const char* wrong = request.read(env, gate, argv[0], 0, 0,
-                                       static_cast<uint32_t>(number_of(env, argv[1]))))
+  if (const char* wrong =
+          request.read(env, gate, argv[0], 0, 0, static_cast<uint32_t>(number_of(env, argv[1]))))
     return answer_error(env, gate, TG_EINVAL, wrong);
   return call(env, gate, request.entries, request.parts);
 }

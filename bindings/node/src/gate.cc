@@ -41,8 +41,7 @@ Napi::Value Gate::open(const Napi::CallbackInfo& info) {
   return object;
 }
 
-Gate::Gate(Napi::Env env, tg_client* client)
-    : env_(env), addon_(addon_of(env)), client_(client) {
+Gate::Gate(Napi::Env env, tg_client* client) : env_(env), addon_(addon_of(env)), client_(client) {
   tg_client_on_event(
       client,
       [](void* context, const tg_event*) { static_cast<Gate*>(context)->has_events_ = true; },
@@ -194,7 +193,8 @@ bool Gate::deliver(const tg_result* results, int32_t count) {
   return ring_ != nullptr;
 }
 
-// One call into JavaScript for all of a batch; made from the loop it drains the microtasks before it returns.
+// One call into JavaScript for all of a batch; made from the loop it drains the microtasks before
+// it returns.
 void Gate::call_deliver(size_t count, napi_value texts) {
   const Napi::HandleScope scope(env_);
   has_events_.store(false, std::memory_order_relaxed);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A client of the C ABI as JavaScript holds it: its limiters by small numbers, and for stores outside the process one
-// ring that the host's loop drives. JavaScript thread only.
+// A client of the C ABI as JavaScript holds it: its limiters by small numbers, and for stores
+// outside the process one ring that the host's loop drives. JavaScript thread only.
 //
-// The JavaScript object that open() returns owns the gate; while requests are out the gate holds that object.
+// The JavaScript object that open() returns owns the gate; while requests are out the gate holds
+// that object.
 #pragma once
 
 #include <napi.h>
@@ -33,12 +34,13 @@ class Gate {
 
   // Writes a result where `out` points and returns how many doubles it took.
   size_t put(const tg_result& result, double* out);
-  // The other way round, for what is computed from a decision later: figures as put() wrote them after the slot and the
-  // status, names left out.
-  bool get(const double* figures, size_t count, tg_result& result, std::vector<tg_part>& parts) const;
+  // The other way round, for what is computed from a decision later: figures as put() wrote them
+  // after the slot and the status, names left out.
+  bool get(const double* figures, size_t count, tg_result& result,
+           std::vector<tg_part>& parts) const;
 
-  // 0: the ring is full; or a TG_E code. While a batch is delivered its end flushes; otherwise the caller does, when the
-  // microtasks of this tick have run.
+  // 0: the ring is full; or a TG_E code. While a batch is delivered its end flushes; otherwise the
+  // caller does, when the microtasks of this tick have run.
   static constexpr int32_t kTaken = 1, kTakenFlushLater = 2;
   int32_t submit(const tg_entry* entries, int32_t n);
   void flush();

@@ -9,7 +9,7 @@ namespace {
 
 struct StatField {
   const char* name;
-  int64_t tg_stats::*field;
+  int64_t tg_stats::* field;
 };
 
 constexpr StatField kStatFields[] = {
@@ -52,7 +52,8 @@ constexpr StatField kStatFields[] = {
 };
 static_assert(std::size(kStatFields) * sizeof(int64_t) == sizeof(tg_stats));
 
-// (rates, name, algorithm, mode, onFailure), each a string, empty where it is not given, from argument `first` on.
+// (rates, name, algorithm, mode, onFailure), each a string, empty where it is not given, from
+// argument `first` on.
 struct SpecTexts {
   std::array<std::string, 5> texts;
 
@@ -89,7 +90,8 @@ using Method = Napi::Value (Gate::*)(const Napi::CallbackInfo&);
 void Gate::define(Napi::Object object) {
   const auto method = [&](const char* name, auto function) {
     object.Set(name, Napi::Function::New(
-                         env_, [this, function](const Napi::CallbackInfo& info) {
+                         env_,
+                         [this, function](const Napi::CallbackInfo& info) {
                            return (this->*function)(info);
                          },
                          name));
@@ -131,7 +133,8 @@ Napi::Value Gate::names(const Napi::CallbackInfo& info) {
   const int32_t rates = tg_limiter_rates(client_, limiter, nullptr, 0);
   const Napi::Array names = Napi::Array::New(info.Env());
   for (int32_t rate = -1; rate < rates; ++rate)
-    names.Set(static_cast<uint32_t>(rate + 1), text_from(info.Env(), [&](char* buffer, size_t size) {
+    names.Set(static_cast<uint32_t>(rate + 1),
+              text_from(info.Env(), [&](char* buffer, size_t size) {
                 return tg_limiter_name(client_, limiter, rate, buffer, size);
               }));
   return names;
@@ -140,8 +143,8 @@ Napi::Value Gate::names(const Napi::CallbackInfo& info) {
 Napi::Value Gate::rates(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   tg_rate rates[TG_MAX_RATES];
-  const int32_t count = tg_limiter_rates(client_, handle(info[0].ToNumber().Uint32Value()), rates,
-                                         TG_MAX_RATES);
+  const int32_t count =
+      tg_limiter_rates(client_, handle(info[0].ToNumber().Uint32Value()), rates, TG_MAX_RATES);
   if (count < 0) raise(env, count, tg_strerror(count));
   const Napi::Array list = Napi::Array::New(env);
   for (int32_t i = 0; i < count; ++i) {
@@ -164,8 +167,7 @@ Napi::Value Gate::stats(const Napi::CallbackInfo& info) {
   if (const int32_t status = tg_client_stats(client_, &stats); status < 0)
     raise(info.Env(), status, tg_strerror(status));
   const Napi::Object object = Napi::Object::New(info.Env());
-  for (const auto& [name, field] : kStatFields)
-    object.Set(name, static_cast<double>(stats.*field));
+  for (const auto& [name, field] : kStatFields) object.Set(name, static_cast<double>(stats.*field));
   return object;
 }
 
@@ -204,8 +206,9 @@ Napi::Value Gate::headers(const Napi::CallbackInfo& info) {
   const uint32_t styles = info[1].ToNumber().Uint32Value();
   const int64_t wall_us = info[2].ToNumber().Int64Value();
   return Napi::String::New(info.Env(), text_from(info.Env(), [&](char* buffer, size_t size) {
-    return tg_decision_headers(client_, &result, styles, wall_us, buffer, size);
-  }));
+                             return tg_decision_headers(client_, &result, styles, wall_us, buffer,
+                                                        size);
+                           }));
 }
 
 // (figures) => the body of a refusal
@@ -216,8 +219,8 @@ Napi::Value Gate::problem(const Napi::CallbackInfo& info) {
   if (!get(figures.Data(), figures.ElementLength(), result, parts))
     raise(info.Env(), TG_EINVAL, tg_strerror(TG_EINVAL));
   return Napi::String::New(info.Env(), text_from(info.Env(), [&](char* buffer, size_t size) {
-    return tg_decision_problem(client_, &result, buffer, size);
-  }));
+                             return tg_decision_problem(client_, &result, buffer, size);
+                           }));
 }
 
 }  // namespace tidegate::node

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "pump.h"
 
+#include <fcntl.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -74,13 +74,14 @@ class UvPump final : public HookedPump {
   UvHandle* const handle_;
 };
 
-// Waits on a thread of its own and hands each readiness over; waits again only when that was dealt with.
+// Waits on a thread of its own and hands each readiness over; waits again only when that was dealt
+// with.
 class ThreadPump final : public HookedPump {
  public:
   static Pump* open(napi_env env, int fd, Readable readable, Readable ended, void* context) {
-    const int stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (stop_fd < 0) return nullptr;
-    auto* pump = new ThreadPump(env, readable, ended, context, fd, stop_fd);
+    int stop[2];  // a byte written ends the thread
+    if (pipe2(stop, O_CLOEXEC | O_NONBLOCK) < 0) return nullptr;
+    auto* pump = new ThreadPump(env, readable, ended, context, fd, stop);
     napi_value name;
     napi_create_string_utf8(env, "tidegate", NAPI_AUTO_LENGTH, &name);
     if (napi_create_threadsafe_function(env, nullptr, nullptr, name, 1, 1, pump, &finished, pump,
@@ -103,17 +104,21 @@ class ThreadPump final : public HookedPump {
   }
 
  private:
-  ThreadPump(napi_env env, Readable readable, Readable ended, void* context, int fd, int stop_fd)
-      : HookedPump(env, readable, ended, context), fd_(fd), stop_fd_(stop_fd) {}
+  ThreadPump(napi_env env, Readable readable, Readable ended, void* context, int fd,
+             const int (&stop)[2])
+      : HookedPump(env, readable, ended, context),
+        fd_(fd),
+        stop_read_(stop[0]),
+        stop_write_(stop[1]) {}
   ~ThreadPump() override {
     stop();
-    ::close(stop_fd_);
+    ::close(stop_read_);
+    ::close(stop_write_);
   }
 
   void stop() {
     if (!thread_.joinable()) return;
-    const uint64_t one = 1;
-    [[maybe_unused]] const ssize_t written = write(stop_fd_, &one, sizeof one);
+    [[maybe_unused]] const ssize_t written = write(stop_write_, "", 1);
     dealt_with_.release();
     thread_.join();
   }
@@ -128,7 +133,7 @@ class ThreadPump final : public HookedPump {
   }
 
   void run() {
-    pollfd watched[] = {{fd_, POLLIN, 0}, {stop_fd_, POLLIN, 0}};
+    pollfd watched[] = {{fd_, POLLIN, 0}, {stop_read_, POLLIN, 0}};
     while (true) {
       if (poll(watched, 2, -1) < 0) continue;
       if (watched[1].revents) return;
@@ -137,7 +142,7 @@ class ThreadPump final : public HookedPump {
     }
   }
 
-  const int fd_, stop_fd_;
+  const int fd_, stop_read_, stop_write_;
   napi_threadsafe_function function_ = nullptr;
   std::thread thread_;
   std::counting_semaphore<> dealt_with_{0};

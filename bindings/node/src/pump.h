@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Calls a function on the JavaScript thread whenever a descriptor is readable. While unref'd it does not keep the
-// process alive. JavaScript thread only.
+// Calls a function on the JavaScript thread whenever a descriptor is readable. While unref'd it
+// does not keep the process alive. JavaScript thread only.
 #pragma once
 
 #include <node_api.h>
@@ -13,15 +13,18 @@ class Pump {
  public:
   using Readable = void (*)(void* context);
 
-  // On the host's libuv loop, or where that cannot be had with a thread of its own. NULL: neither could be set up.
-  // The environment's end calls `ended` (once, unless close came first), which must close.
+  // On the host's libuv loop, or where that cannot be had with a thread of its own. NULL: neither
+  // could be set up. The environment's end calls `ended` (once, unless close came first), which
+  // must close.
   static Pump* open(napi_env env, int fd, Readable readable, Readable ended, void* context);
 
   virtual void ref() = 0;
   virtual void unref() = 0;
-  // No call follows; the descriptor may be closed at once. The pump deletes itself when the loop lets go of it.
+  // No call follows; the descriptor may be closed at once. The pump deletes itself when the loop
+  // lets go of it.
   virtual void close() = 0;
-  // Whether `readable` runs outside of any JavaScript frame, so that a callback made there drains the microtasks.
+  // Whether `readable` runs outside of any JavaScript frame, so that a callback made there drains
+  // the microtasks.
   virtual bool outermost() const = 0;
 
  protected:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The few libuv functions that let the host's loop watch a descriptor. They come from the host program; where it does
-// not have them (another runtime), found() is false and a thread watches instead (pump.h).
+// The few libuv functions that let the host's loop watch a descriptor. They come from the host
+// program; where it does not have them (another runtime), found() is false and a thread watches
+// instead (pump.h).
 #pragma once
 
 #include <cstddef>

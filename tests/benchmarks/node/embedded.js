@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// consumeSync on the embedded store beside rate-limiter-flexible's memory store, and what requiring the package costs.
+// consumeSync on the embedded store beside rate-limiter-flexible's memory store, and what requiring
+// the package costs.
 'use strict'
 
 const { connect } = require('tidegate')
@@ -35,8 +36,30 @@ async function embedded() {
     })
     const version = versionOf('rate-limiter-flexible')
     const label = keys === 1 ? 'one key' : `${keys.toLocaleString('en')} keys`
-    rows.push(row(`embedded consumeSync, ${label}`, found.sync, found.peer, `${version} memory`, 3, 'ns', 'more', found.peer / found.sync))
-    rows.push(row(`embedded await consume, ${label}`, found.await, found.peer, `${version} memory`, 1, 'ns', 'more', found.peer / found.await))
+    rows.push(
+      row(
+        `embedded consumeSync, ${label}`,
+        found.sync,
+        found.peer,
+        `${version} memory`,
+        3,
+        'ns',
+        'more',
+        found.peer / found.sync,
+      ),
+    )
+    rows.push(
+      row(
+        `embedded await consume, ${label}`,
+        found.await,
+        found.peer,
+        `${version} memory`,
+        1,
+        'ns',
+        'more',
+        found.peer / found.await,
+      ),
+    )
     await gate.close()
   }
   return rows
@@ -48,4 +71,4 @@ function requireTime() {
   return row('require("tidegate")', ms, 0, 'an empty process', 30, 'ms', 'less', ms)
 }
 
-module.exports = async () => [...await embedded(), requireTime()]
+module.exports = async () => [...(await embedded()), requireTime()]

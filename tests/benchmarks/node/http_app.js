@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The app under load: argv: bare | tidegate | peer, and the store's socket or ''. Says its port; ends with its parent.
+// The app under load: argv: bare | tidegate | peer, and the store's socket or ''. Says its port;
+// ends with its parent.
 'use strict'
 
 const express = require('express')
