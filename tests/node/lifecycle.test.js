@@ -26,10 +26,12 @@ const CONNECT = `
   const api = gate.limiter('1000000/hour')
 `
 
-for (const [pump, env] of [
+const PUMPS = [
   ['the loop polls', {}],
   ['a thread polls', { TIDEGATE_NODE_PUMP_THREAD: '1' }],
-]) {
+]
+
+for (const [pump, env] of PUMPS) {
   test(`${pump}: an idle gate keeps no process alive`, () =>
     withServer(async (server) => {
       const done = await run(`${CONNECT} api.consume('k').then((d) => console.log(d.source))`, {
@@ -74,7 +76,9 @@ for (const [pump, env] of [
       )
       assert.deepEqual([done.code, done.signal, done.out], [7, null, ''])
     }))
+}
 
+for (const [pump, env] of PUMPS) {
   test(`${pump}: 100 workers, terminated with work in flight`, () =>
     withServer(async (server) => {
       const done = await run(
