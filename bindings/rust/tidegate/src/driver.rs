@@ -10,11 +10,10 @@ use std::task::Waker;
 
 use tidegate_sys as sys;
 use tokio::io::unix::AsyncFd;
-use tokio::io::Interest;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use crate::boundary::{open_ring, Answer, Ask, Client, Reaper, Submitter, Taken};
+use crate::boundary::{open_ring, watch, Answer, Ask, Client, Reaper, Submitter, Taken};
 use crate::error::Error;
 
 pub(crate) type Outcome = Result<Answer, Error>;
@@ -236,8 +235,7 @@ impl Driver {
         };
         let (submitter, reaper) = open_ring(&self.client, self.capacity)?;
         let line = Arc::new(Line { submitter, table: Mutex::default() });
-        let descriptor =
-            AsyncFd::with_interest(reaper, Interest::READABLE).map_err(|why| lost(&why))?;
+        let descriptor = watch(reaper).map_err(|why| lost(&why))?;
         let pump = Pump { descriptor, line: line.clone() };
         let task = runtime.spawn(pump.run());
         Ok((line, task.abort_handle()))

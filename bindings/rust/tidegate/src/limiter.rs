@@ -177,6 +177,11 @@ impl Limiter {
         &self.gate
     }
 
+    #[cfg(feature = "tower")]
+    pub(crate) fn is_same(&self, other: &Limiter) -> bool {
+        self.handle == other.handle && Arc::ptr_eq(&self.gate.inner, &other.gate.inner)
+    }
+
     /// The rates it has now.
     pub fn rates(&self) -> Result<Vec<Rate>, Error> {
         let records = self.gate.inner.client.rates(self.handle)?;

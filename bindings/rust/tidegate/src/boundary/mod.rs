@@ -16,8 +16,7 @@ mod turnstile;
 
 pub(crate) use answer::{Answer, Ask, Few, PartAsk};
 pub(crate) use client::{Client, Spec};
-pub(crate) use events::Listener;
 pub(crate) use options::Options;
 #[cfg(feature = "tokio")]
-pub(crate) use ring::{open as open_ring, Reaper, Submitter, Taken};
+pub(crate) use ring::{open as open_ring, watch, Reaper, Submitter, Taken};
 pub(crate) use text::{describe, is_fatal, is_retriable, options_table};

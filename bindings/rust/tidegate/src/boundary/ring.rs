@@ -2,11 +2,14 @@
 //! A ring in two halves: whoever has a `Submitter` may submit and cancel from any thread, and the
 //! one `Reaper` reaps.
 
+use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use tidegate_sys as sys;
+use tokio::io::unix::AsyncFd;
+use tokio::io::Interest;
 
 use super::answer::{with_entries, Answer, Ask};
 use super::client::{check_count, Client};
@@ -111,6 +114,13 @@ impl Reaper {
         }
         Ok(count == BATCH)
     }
+}
+
+/// Puts the ring's descriptor into the poller of the runtime that this is called in.
+pub(crate) fn watch(reaper: Reaper) -> io::Result<AsyncFd<Reaper>> {
+    // SAFETY: the reaper keeps its ring, whose descriptor stays the same and open as long.
+    let watched = unsafe { AsyncFd::register_with_interest(reaper, Interest::READABLE) };
+    watched.map_err(io::Error::from)
 }
 
 impl AsRawFd for Reaper {

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MIT
-//! A clock that a test turns by hand.
-
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
