@@ -25,9 +25,9 @@ class Tally:
         return self.passed + self.failed + self.skipped
 
 
-def gtest_reason(output):
-    """What GTEST_SKIP() said: the line after file:line: Skipped."""
-    found = re.search(r": Skipped\n+(.*)", output or "")
+def gtest_reason(output, word):
+    """ctest only knows that it failed; GoogleTest says why, after "file:line: Failure"."""
+    found = re.search(rf": {word}\n+((?:[^\[\n].*\n){{1,4}})", output or "")
     return found.group(1) if found else ""
 
 
@@ -40,9 +40,10 @@ def read_junit(path, tally):
         bad = case.find("error") if bad is None else bad
         skipped = case.find("skipped")
         if bad is not None:
-            tally.add("failed", name, bad.get("message") or bad.text)
+            why = bad.get("message") or bad.text
+            tally.add("failed", name, why or gtest_reason(case.findtext("system-out"), "Failure"))
         elif skipped is not None:
-            why = gtest_reason(case.findtext("system-out")) or skipped.get("message")
+            why = gtest_reason(case.findtext("system-out"), "Skipped") or skipped.get("message")
             tally.add("skipped", name, why or skipped.text)
         else:
             tally.add("passed", name)
