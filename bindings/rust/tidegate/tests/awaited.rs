@@ -60,7 +60,7 @@ async fn one_thread_is_enough() {
     let stats = gate.stats().unwrap();
     assert!(stats.round_trips < 1600, "64 tasks share round trips: {}", stats.round_trips);
     let api = gate.limiter("5/minute").open().unwrap();
-    api.consume("a").cost(5).await.unwrap();
+    let _ = api.consume("a").cost(5).await.unwrap();
     api.refund("a", 2).await.unwrap();
     assert_eq!(api.peek("a").await.unwrap().remaining(), Some(2));
     api.reset("a").await.unwrap();
@@ -82,7 +82,7 @@ async fn a_stopped_server_does_not_stall_the_loop() {
     let server = Server::one();
     let gate = Gate::connect(&format!("{}?timeout_ms=300", server.url())).unwrap();
     let api = gate.limiter("1000/hour").open().unwrap();
-    api.consume("a").await.unwrap();
+    let _ = api.consume("a").await.unwrap();
     server.freeze();
     let started = Instant::now();
     let mut set = JoinSet::new();
@@ -112,7 +112,7 @@ async fn a_dropped_check_is_taken_back_and_its_slot_used_again() {
     let builder = Gate::builder().url(server.url()).option("timeout_ms", 20_000).in_flight(8);
     let gate = builder.open().unwrap();
     let api = gate.limiter("100000/hour").open().unwrap();
-    api.consume("a").await.unwrap();
+    let _ = api.consume("a").await.unwrap();
     server.freeze();
     for _ in 0..100 {
         let check = api.consume("a");
@@ -144,7 +144,7 @@ fn a_runtime_that_goes_tells_those_who_wait_elsewhere() {
     let gate = patient(&server);
     let api = gate.limiter("1000/hour").open().unwrap();
     let (first, second) = (runtime(), runtime());
-    first.block_on(async { api.consume("a").await.unwrap() });
+    let _ = first.block_on(async { api.consume("a").await.unwrap() });
     server.freeze();
     let waiting = second.spawn({
         let api = api.clone();
@@ -163,7 +163,7 @@ async fn closing_completes_what_is_in_flight() {
     let server = Server::one();
     let gate = patient(&server);
     let api = gate.limiter("1000/hour").open().unwrap();
-    api.consume("a").await.unwrap();
+    let _ = api.consume("a").await.unwrap();
     server.freeze();
     let mut set = JoinSet::new();
     for _ in 0..20 {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::Response;
 
-use super::check::{Limited, Message, Refuse, Rules};
+use super::check::{Ask, Limited, Message, Refuse, Rules};
 use super::limits::{Limits, Manner, Opener};
 use super::RateLimitLayer;
 use crate::decision::Decision;
@@ -25,11 +25,11 @@ pub struct RateLimitBuilder {
     url: Option<String>,
     trusted_proxies: String,
     ipv6_prefix: u8,
-    key: Box<dyn Fn(&Parts) -> Option<String> + Send + Sync>,
-    peer: Box<dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync>,
-    cost: Box<dyn Fn(&Parts) -> u64 + Send + Sync>,
+    key: Ask<Option<String>>,
+    peer: Ask<Option<IpAddr>>,
+    cost: Ask<u64>,
     exempt_paths: HashSet<String>,
-    exempt: Box<dyn Fn(&Parts) -> bool + Send + Sync>,
+    exempt: Ask<bool>,
     headers: HeaderStyles,
     refuse: Refuse,
 }

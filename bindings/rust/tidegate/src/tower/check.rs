@@ -16,10 +16,14 @@ use crate::http::{Callers, HeaderStyles};
 use crate::limiter::Limiter;
 use crate::request::Part;
 
+/// A question about a request's head.
+pub(super) type Ask<T> = Box<dyn Fn(&Parts) -> T + Send + Sync>;
+pub(super) type Respond = Box<dyn Fn(&Decision) -> Response<String> + Send + Sync>;
+
 pub(super) enum Limited {
     Always(Limits),
     PerRoute(Limits),
-    By(Box<dyn Fn(&Parts) -> Limits + Send + Sync>),
+    By(Ask<Limits>),
 }
 
 pub(super) struct Message {
@@ -44,7 +48,7 @@ impl Message {
 pub(super) enum Refuse {
     Problem,
     Message(Message),
-    Respond(Box<dyn Fn(&Decision) -> Response<String> + Send + Sync>),
+    Respond(Respond),
 }
 
 pub(super) struct Rules {
@@ -52,11 +56,11 @@ pub(super) struct Rules {
     pub(super) limited: Limited,
     pub(super) opener: Opener,
     pub(super) callers: Callers,
-    pub(super) key: Box<dyn Fn(&Parts) -> Option<String> + Send + Sync>,
-    pub(super) peer: Box<dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync>,
-    pub(super) cost: Box<dyn Fn(&Parts) -> u64 + Send + Sync>,
+    pub(super) key: Ask<Option<String>>,
+    pub(super) peer: Ask<Option<IpAddr>>,
+    pub(super) cost: Ask<u64>,
     pub(super) exempt_paths: HashSet<String>,
-    pub(super) exempt: Box<dyn Fn(&Parts) -> bool + Send + Sync>,
+    pub(super) exempt: Ask<bool>,
     pub(super) headers: HeaderStyles,
     pub(super) refuse: Refuse,
 }
