@@ -35,8 +35,9 @@ Ring::~Ring() {
 
 Call* Ring::take_free() {
   std::scoped_lock lock(mutex_);
+  if (out_ == capacity_) return nullptr;
+  ++out_;
   if (Call* call = free_.pop_front()) return call;
-  if (pool_.size() == capacity_) return nullptr;
   pool_.push_back(std::make_unique<Call>());
   return pool_.back().get();
 }
@@ -116,6 +117,7 @@ std::span<Call* const> Ring::reap(size_t most) {
     for (Call* call : reaped_) free_.push_back(call);
     reaped_.clear();
     while (reaped_.size() < most && !ready_.empty()) reaped_.push_back(ready_.pop_front());
+    out_ -= reaped_.size();
     leftovers = !ready_.empty();
   }
   if (leftovers) reactor_->wake();
