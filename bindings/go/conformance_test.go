@@ -183,7 +183,7 @@ func TestEveryScenarioOfTheModelOnTheEmbeddedStore(t *testing.T) {
 func TestEveryScenarioOfTheModelOnServers(t *testing.T) {
 	servertest.EachServer(t, func(t *testing.T, s *servertest.Server) {
 		playAll(t, s.URL("testing=1", "timeout_ms=10000"), func(id string) []tidegate.ConnectOption {
-			return []tidegate.ConnectOption{tidegate.Namespace("go-" + id)}
+			return []tidegate.ConnectOption{tidegate.Namespace("go-" + id), tidegate.OnEvent(func(tidegate.Event) {})}
 		})
 	})
 }

@@ -26,7 +26,7 @@ import (
 const (
 	maxInFlight = 16_384
 	reapBatch   = 256
-	wakeUp      = ^uint64(0) // user_data of the ping that ends a blocking wait
+	wakeUp      = ^uint64(0) // user_data of the request that ends a blocking wait
 )
 
 // ring is a gate's window onto its server: goroutines submit, one of them reaps and resolves the others.
@@ -292,9 +292,9 @@ func (r *ring) give(s *slot) {
 // close ends what is in flight with TG_ECLOSED and delivers it. No submitter is in C any more.
 func (r *ring) close() {
 	if r.file == nil {
-		var ping C.tgo_request
-		ping.op, ping.count, ping.user_data = C.TG_OP_PING, 1, C.uint64_t(wakeUp)
-		for C.tgo_submit(r.c, &ping, bytesOf("")) == 0 { // full: what is reaped makes room
+		var nobody C.tgo_request // a limiter that is none is answered at once, whatever the store does
+		nobody.op, nobody.count, nobody.user_data = C.TG_OP_RESET, 1, C.uint64_t(wakeUp)
+		for C.tgo_submit(r.c, &nobody, bytesOf("")) == 0 { // full: what is reaped makes room
 			time.Sleep(time.Millisecond)
 		}
 		<-r.done

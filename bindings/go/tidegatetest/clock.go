@@ -48,7 +48,7 @@ func (c *FakeClock) Advance(d time.Duration) { c.SetUS(c.NowUS() + d.Microsecond
 // Sleep returns when the clock was moved by d, or ctx is done.
 func (c *FakeClock) Sleep(ctx context.Context, d time.Duration) error {
 	c.mu.Lock()
-	end := c.nowUS + (d+time.Microsecond-1).Microseconds()
+	end := c.nowUS + (d + time.Microsecond - 1).Microseconds()
 	for c.nowUS < end {
 		changed := c.changed
 		c.mu.Unlock()
