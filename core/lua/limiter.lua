@@ -17,14 +17,6 @@ if now == 0 then
   now = time[1] * 1000000 + time[2]
 end
 
-local limits = {}
-for i = 1, limit_count do
-  local letter, limit, capacity, ticks, tick
-  letter, limit, capacity, ticks, tick, at = read('>c1I7I7I7I7', batch, at)
-  limits[i] = { letter = letter, limit = limit, capacity = capacity, ticks = ticks, tick = tick,
-                window = ticks * tick, now = floor(now / tick) }
-end
-
 -- values[k]: the state's bytes, '' where there is none; foreign[k]: it is no state of ours.
 local values = redis.call('MGET', unpack(KEYS))
 local foreign, changed = {}, {}
@@ -43,199 +35,214 @@ do
   end
 end
 
--- For each algorithm: load() says how the state looks now (nil: no state of ours), room() what could be spent,
--- put() the bytes after a change and the wait after which nothing of it is left, seen() what the core is told.
-local load, room, put, give, seen = {}, {}, {}, {}, {}
+-- For each algorithm, a state as of now in three values a, b, c (nil: no state of ours):
+-- load()  makes them of the bytes, and says whether the state's stamp is from before the clock stepped back.
+-- room()  is what could be spent. put() the bytes with so many tokens more, and the wait after which nothing of it is
+-- left. give() the values with so many tokens less. seen() what the core is told of the state.
+-- Made only where a limit of the batch has that algorithm: making functions is a good part of a small batch's cost.
+local ZERO14, ZERO21 = string.rep('\0', 14), string.rep('\0', 21)
+local function seen14(_, value) return value == '' and ZERO14 or value end
+local algorithms = {}
 
 -- Token bucket: a debt in 1/ticks of a token, and the tick it was counted at.
-function load.b(limit, value)
-  local debt, stamp, far = 0, 0, false
-  if value ~= '' then
-    if #value ~= 14 then return nil end
-    debt, stamp = read('>I7I7', value)
-    if debt >= EXACT or stamp >= EXACT then return nil end
-    debt = min(debt, limit.capacity * limit.ticks)
+function algorithms.b()
+  local self = {}
+  function self.load(limit, value)
+    local debt, stamp = 0, 0
+    local tick = limit.now
+    if value ~= '' then
+      if #value ~= 14 then return nil end
+      debt, stamp = read('>I7I7', value)
+      if debt >= EXACT or stamp >= EXACT then return nil end
+      if debt > limit.full then debt = limit.full end
+      if stamp > tick then
+        if (stamp - tick) * limit.tick > MAX_SKEW then return debt, tick, 0, true end
+        return debt, stamp, 0, false
+      end
+      debt = debt - (tick - stamp) * limit.limit
+      if debt < 0 then debt = 0 end
+    end
+    return debt, tick, 0, false
   end
-  if stamp > limit.now then
-    far = (stamp - limit.now) * limit.tick > MAX_SKEW
-    if far then stamp = limit.now end
-  else
-    debt = max(0, debt - (limit.now - stamp) * limit.limit)
-    stamp = limit.now
+  function self.room(limit, debt) return floor((limit.full - debt) / limit.ticks) end
+  function self.give(limit, tokens, debt, stamp) return max(0, debt - tokens * limit.ticks), stamp, 0 end
+  function self.put(limit, tokens, debt, stamp)
+    debt = debt + tokens * limit.ticks
+    return write('>I7I7', debt, stamp),
+           (stamp - limit.now + floor(debt / limit.limit) + 1) * limit.tick
   end
-  return { debt = debt, stamp = stamp, far = far }
+  self.seen = seen14
+  return self
 end
-function room.b(limit, state) return floor((limit.capacity * limit.ticks - state.debt) / limit.ticks) end
-function give.b(limit, state, tokens) state.debt = max(0, state.debt - tokens * limit.ticks) end
-function put.b(limit, state, tokens)
-  state.debt = state.debt + tokens * limit.ticks
-  local wait = state.stamp - limit.now + floor(state.debt / limit.limit) + 1
-  return write('>I7I7', state.debt, state.stamp), wait * limit.tick
-end
-local ZERO14, ZERO21 = string.rep('\0', 14), string.rep('\0', 21)
-function seen.b(_, value) return value == '' and ZERO14 or value end
 
 -- Fixed window: a count, and when the window opened.
-function load.f(limit, value)
-  local count, start, far = 0, now, false
-  if value ~= '' then
+function algorithms.f()
+  local self = {}
+  function self.load(limit, value)
+    if value == '' then return 0, now, 0, false end
     if #value ~= 14 then return nil end
-    count, start = read('>I7I7', value)
+    local count, start = read('>I7I7', value)
     if count >= EXACT or start >= EXACT then return nil end
-    far = count > 0 and start - now > MAX_SKEW
-    if count == 0 or now - start >= limit.window then count, start = 0, now end
-    if far then start = now end
+    if count > 0 and start - now > MAX_SKEW then return count, now, 0, true end
+    if count == 0 or now - start >= limit.window then return 0, now, 0, false end
+    return count, start, 0, false
   end
-  return { count = count, start = start, far = far }
+  function self.room(limit, count) return max(0, limit.limit - count) end
+  function self.give(_, tokens, count, start) return max(0, count - tokens), start, 0 end
+  function self.put(limit, tokens, count, start)
+    return write('>I7I7', count + tokens, start), start + limit.window - now
+  end
+  self.seen = seen14
+  return self
 end
-function room.f(limit, state) return max(0, limit.limit - state.count) end
-function give.f(_, state, tokens) state.count = max(0, state.count - tokens) end
-function put.f(limit, state, tokens)
-  state.count = state.count + tokens
-  return write('>I7I7', state.count, state.start), state.start + limit.window - now
-end
-seen.f = seen.b
 
--- Sliding window: which clock-aligned window, the count of the one before it and its own.
-function load.s(limit, value)
-  local index, previous, current, far = 0, 0, 0, false
-  if value ~= '' then
+-- Sliding window: which clock-aligned window, the count of the one before it and its own. How far into the window
+-- the state's clock is follows from the index: a window that has not begun stands at its start.
+function algorithms.s()
+  local self = {}
+  function self.load(limit, value)
+    local here = floor(limit.now / limit.ticks)
+    if value == '' then return here, 0, 0, false end
     if #value ~= 21 then return nil end
-    index, previous, current = read('>I7I7I7', value)
+    local index, previous, current = read('>I7I7I7', value)
     if index >= EXACT or previous >= EXACT or current >= EXACT then return nil end
+    if here == index then return index, previous, current, false end
+    if here < index then
+      if index * limit.ticks - limit.now > MAX_SKEW / limit.tick then
+        return here, previous, current, true
+      end
+      return index, previous, current, false
+    end
+    return here, here == index + 1 and current or 0, 0, false
   end
-  local here = floor(limit.now / limit.ticks)
-  local elapsed, ahead = limit.now - here * limit.ticks, 0
-  far = index * limit.ticks - limit.now > MAX_SKEW / limit.tick
-  if far then
-    index = here
-  elseif here < index then
-    ahead, elapsed = index * limit.ticks - limit.now, 0
-  elseif here > index then
-    previous, current = here == index + 1 and current or 0, 0
-    index = here
+  local function left_of(limit, index) return min(limit.ticks, (index + 1) * limit.ticks - limit.now) end
+  function self.room(limit, index, previous, current)
+    local left = (limit.limit - current) * limit.ticks - previous * left_of(limit, index)
+    return max(0, floor(left / limit.ticks))
   end
-  return { index = index, previous = previous, current = current, elapsed = elapsed, ahead = ahead,
-           far = far }
+  function self.give(_, tokens, index, previous, current)
+    return index, max(0, previous - max(0, tokens - current)), max(0, current - tokens)
+  end
+  function self.put(limit, tokens, index, previous, current)
+    return write('>I7I7I7', index, previous, current + tokens),
+           ((index + 2) * limit.ticks - limit.now) * limit.tick
+  end
+  function self.seen(_, value) return value == '' and ZERO21 or value end
+  return self
 end
-function room.s(limit, state)
-  local left = (limit.limit - state.current) * limit.ticks
-               - state.previous * (limit.ticks - state.elapsed)
-  return max(0, floor(left / limit.ticks))
-end
-function give.s(_, state, tokens)
-  state.previous = max(0, state.previous - max(0, tokens - state.current))
-  state.current = max(0, state.current - tokens)
-end
-function put.s(limit, state, tokens)
-  state.current = state.current + tokens
-  local wait = state.ahead + 2 * limit.ticks - state.elapsed
-  return write('>I7I7I7', state.index, state.previous, state.current), wait * limit.tick
-end
-function seen.s(_, value) return value == '' and ZERO21 or value end
 
 -- Sliding log: a base, then each charge's time and the sum of all charges up to it, so that finding one is a binary
--- search. state.first, state.last: the live entries.
-local function entry(value, i) return read('>I7I7', value, 14 * i - 6) end
-local function search(value, low, high, field, least)  -- the first of low..high whose field reaches least
-  while low < high do
-    local middle = floor((low + high) / 2)
-    local time, total = entry(value, middle)
-    if (field == 1 and time or total) >= least then high = middle else low = middle + 1 end
+-- search. The values are one table: first..last are the live entries, base and total the sums before and up to them.
+function algorithms.l()
+  local self = {}
+  local function entry(value, i) return read('>I7I7', value, 14 * i - 6) end
+  local function total_of(value, i)
+    local _, total = entry(value, i)
+    return total
   end
-  return low
-end
-function load.l(limit, value)
-  local state = { value = value, first = 1, last = 0, base = 0, total = 0, clock = now, far = false }
-  if value == '' then return state end
-  if #value % 14 ~= 7 then return nil end
-  state.base = read('>I7', value)
-  state.total, state.last = state.base, (#value - 7) / 14
-  if state.last == 0 then return state end
-  local time
-  time, state.total = entry(value, state.last)
-  if time >= EXACT or state.total >= EXACT or state.total < state.base then return nil end
-  state.time, state.clock = time, max(now, time)
-  state.far = time - now > MAX_SKEW
-  if state.far then
-    state.clock = now
-  elseif time <= state.clock - limit.window then
-    state.first, state.base = state.last + 1, state.total
-  else
-    state.first = search(value, 1, state.last, 1, state.clock - limit.window + 1)
-    if state.first > 1 then
-      local _, before = entry(value, state.first - 1)
-      state.base = before
+  local function search(value, low, high, field, least)  -- the first of low..high whose field reaches least
+    while low < high do
+      local middle = floor((low + high) / 2)
+      local time, total = entry(value, middle)
+      if (field == 1 and time or total) >= least then high = middle else low = middle + 1 end
     end
+    return low
   end
-  return state
-end
-function room.l(limit, state) return max(0, limit.limit - (state.total - state.base)) end
-function give.l(_, state, tokens)  -- the newest charges first
-  state.total = max(state.base, state.total - tokens)
-  if state.far then return end
-  while state.last >= state.first do
-    local before = state.base
-    if state.last > state.first then
-      local _, sum = entry(state.value, state.last - 1)
-      before = sum
+  function self.load(limit, value)
+    local log = { value = value, first = 1, last = 0, base = 0, total = 0, clock = now }
+    if value == '' then return log, 0, 0, false end
+    if #value % 14 ~= 7 then return nil end
+    log.base = read('>I7', value)
+    log.total, log.last = log.base, (#value - 7) / 14
+    if log.last == 0 then return log, 0, 0, false end
+    log.time, log.total = entry(value, log.last)
+    if log.time >= EXACT or log.total >= EXACT or log.total < log.base then return nil end
+    log.far = log.time - now > MAX_SKEW
+    if log.far then return log, 0, 0, true end
+    log.clock = max(now, log.time)
+    if log.time <= log.clock - limit.window then
+      log.first, log.base = log.last + 1, log.total
+    else
+      log.first = search(value, 1, log.last, 1, log.clock - limit.window + 1)
+      if log.first > 1 then log.base = total_of(value, log.first - 1) end
     end
-    if before < state.total then break end
-    state.last = state.last - 1
+    return log, 0, 0, false
   end
-  if state.last >= state.first then state.time = entry(state.value, state.last) end
+  function self.room(limit, log) return max(0, limit.limit - (log.total - log.base)) end
+  function self.give(_, tokens, log)  -- the newest charges first
+    log.total = max(log.base, log.total - tokens)
+    if log.far then return log, 0, 0 end
+    while log.last >= log.first do
+      local before = log.last > log.first and total_of(log.value, log.last - 1) or log.base
+      if before < log.total then break end
+      log.last = log.last - 1
+    end
+    if log.last >= log.first then log.time = entry(log.value, log.last) end
+    return log, 0, 0
+  end
+  local function rebased(value, base)  -- sums grow for ever; long before they stop being exact they start anew
+    local parts = { write('>I7', 0) }
+    for i = 1, (#value - 7) / 14 do
+      local time, total = entry(value, i)
+      parts[i + 1] = write('>I7I7', time, total - base)
+    end
+    return table.concat(parts)
+  end
+  function self.put(limit, tokens, log)
+    local total = log.total + tokens
+    if log.far then return write('>I7I7I7', 0, now, total - log.base), limit.window end
+    local live = log.last >= log.first
+    local keep = live and log.last - 1 or log.last  -- the last live entry is written anew: a refund may have cut it
+    local value = write('>I7', log.base) .. string.sub(log.value, 14 * log.first - 6, 14 * keep + 7)
+    if live and (tokens == 0 or log.time == log.clock) then
+      value = value .. write('>I7I7', log.time, total)
+    else
+      if live then value = value .. write('>I7I7', log.time, log.total) end
+      if tokens > 0 then value = value .. write('>I7I7', log.clock, total) end
+    end
+    if log.base > EXACT / 4 then value = rebased(value, log.base) end
+    return value, log.clock + limit.window - now
+  end
+  -- The entries that the core's questions can meet: with how many tokens the log is over the limit now (and one
+  -- more), and when the request is asked once more than it passed.
+  function self.seen(limit, value, cost, passed, log)
+    local used = log.total - log.base
+    if used == 0 then return '\0' end
+    if log.far then return '\1' .. write('>I7I7', log.time, used) end
+    local out, count, before = {}, 0, 0
+    local function add(sum)
+      if sum < 1 or sum > used then return end
+      local time, total = entry(value, search(value, log.first, log.last, 2, log.base + sum))
+      if total - log.base <= before then return end
+      before, count = total - log.base, count + 1
+      out[count] = write('>I7I7', time, before)
+    end
+    add(max(1, used + 1 - limit.limit))
+    add(used + (passed + 1) * cost - limit.limit)
+    add(used)
+    return write('>I1', count) .. table.concat(out)
+  end
+  return self
 end
-local function rebased(value, base)  -- sums grow for ever; long before they stop being exact they start anew
-  local parts = { write('>I7', 0) }
-  for i = 1, (#value - 7) / 14 do
-    local time, total = entry(value, i)
-    parts[i + 1] = write('>I7I7', time, total - base)
-  end
-  return table.concat(parts)
-end
-function put.l(limit, state, tokens)
-  local total = state.total + tokens
-  if state.far then
-    return write('>I7I7I7', 0, now, total - state.base), limit.window
-  end
-  local live = state.last >= state.first
-  local keep = state.last
-  if live then keep = keep - 1 end  -- the last live entry is written anew: a refund may have cut it
-  local value = write('>I7', state.base) .. string.sub(state.value, 14 * state.first - 6, 14 * keep + 7)
-  if live and (tokens == 0 or state.time == state.clock) then
-    value = value .. write('>I7I7', state.time, total)
-  else
-    if live then value = value .. write('>I7I7', state.time, state.total) end
-    if tokens > 0 then value = value .. write('>I7I7', state.clock, total) end
-  end
-  if state.base > EXACT / 4 then value = rebased(value, state.base) end
-  return value, state.clock + limit.window - now
-end
--- The entries that the core's questions can meet: with how many tokens the log is over the limit now (and one
--- more), and when the request is asked once more than it passed.
-function seen.l(limit, value, state, cost, passed)
-  local used = state.total - state.base
-  if used == 0 then return '\0' end
-  if state.far then return '\1' .. write('>I7I7', state.time, used) end
-  local out, count, before = {}, 0, -1
-  local function add(sum)
-    if sum < 1 or sum > used then return end
-    local time, total = entry(value, search(value, state.first, state.last, 2, state.base + sum))
-    if total - state.base <= before then return end
-    before, count = total - state.base, count + 1
-    out[count] = write('>I7I7', time, before)
-  end
-  add(max(1, used + 1 - limit.limit))
-  add(used + (passed + 1) * cost - limit.limit)
-  add(used)
-  return write('>I1', count) .. table.concat(out)
+
+local limits, made = {}, {}
+for i = 1, limit_count do
+  local letter, limit, capacity, ticks, tick
+  letter, limit, capacity, ticks, tick, at = read('>c1I7I7I7I7', batch, at)
+  local self = made[letter] or algorithms[letter]()
+  made[letter] = self
+  limits[i] = { load = self.load, room = self.room, give = self.give, put = self.put, seen = self.seen,
+                limit = limit, capacity = capacity, ticks = ticks, tick = tick,
+                window = ticks * tick, full = capacity * ticks, now = floor(now / tick) }
 end
 
 -- How often a cost fits into what is left, at most `times`.
-local function fits(limit, state, letter, cost, times)
+local function fits(limit, cost, times, a, b, c)
   if cost == 0 then return times end
   if cost > limit.capacity then return 0 end
-  return min(times, floor(room[letter](limit, state) / cost))
+  local left = limit.room(limit, a, b, c)
+  if times == 1 then return left >= cost and 1 or 0 end
+  return min(times, floor(left / cost))
 end
 
 local function keep(k, value, wait)
@@ -243,58 +250,95 @@ local function keep(k, value, wait)
   changed[k] = floor(wait / 1000) + 1
 end
 
-local answers = { write('>I7', now) }
+local answers, answered = { write('>I7', now) }, 1
+local function answer(bytes)
+  answered = answered + 1
+  answers[answered] = bytes
+end
+
+-- The legs of the request at hand, used again for the next: its keys, limits, shadows, costs, and states.
+local K, L, S, C, A, B, D, FAR = {}, {}, {}, {}, {}, {}, {}, {}
 local CONSUME, PEEK, REFUND = 1, 2, 3
+local ONCE, NEVER = '\0\0\0\0\1', '\0\0\0\0\0'
+
+local function decide(op, times, count)
+  local passed = op == CONSUME and times or 0
+  if op == CONSUME then
+    for i = 1, count do
+      if S[i] == 0 then passed = fits(L[i], C[i], passed, A[i], B[i], D[i]) end
+    end
+  end
+  answer(passed == 1 and ONCE or passed == 0 and NEVER or write('>I1I4', 0, passed))
+  for i = 1, count do
+    local k, limit, cost, a, b, c = K[i], L[i], C[i], A[i], B[i], D[i]
+    local charged = passed
+    if S[i] == 1 then charged = fits(limit, cost, passed, a, b, c) end
+    answer(limit.seen(limit, values[k], cost, charged, a))
+    if op == CONSUME and (charged * cost > 0 or FAR[i]) then
+      keep(k, limit.put(limit, charged * cost, a, b, c))
+    end
+  end
+end
+
+local function give_back(times, count)
+  for i = 1, count do
+    local k, limit = K[i], L[i]
+    if values[k] ~= '' then
+      keep(k, limit.put(limit, 0,
+                                limit.give(limit, times * C[i], A[i], B[i], D[i])))
+    end
+  end
+end
+
+local function forget(count)
+  for i = 1, count do values[K[i]], changed[K[i]] = '', 0 end
+end
+
 while at <= #batch do
-  local op, times, leg_count
-  op, times, leg_count, at = read('>I1I4I1', batch, at)
-  local legs, ours, passed = {}, true, times
-  for i = 1, leg_count do
-    local k, limit, shadow, cost
-    k, limit, shadow, cost, at = read('>I1I1I1I7', batch, at)
+  local op, times, count, k, limit
+  op, times, count, k, limit, S[1], C[1], at = read('>I1I4I1I1I1I1I7', batch, at)
+  local ours = true
+  for i = 1, count do
+    if i > 1 then k, limit, S[i], C[i], at = read('>I1I1I1I7', batch, at) end
     limit = limits[limit]
-    local state = not foreign[k] and load[limit.letter](limit, values[k]) or nil
-    if not state then ours = false end
-    legs[i] = { k = k, limit = limit, shadow = shadow == 1, cost = cost, state = state,
-                letter = limit.letter }
-    if ours and op == CONSUME and shadow == 0 then
-      passed = fits(limit, state, limit.letter, cost, passed)
+    K[i], L[i] = k, limit
+    if foreign[k] then
+      ours = false
+    else
+      A[i], B[i], D[i], FAR[i] = limit.load(limit, values[k])
+      if not A[i] then ours = false end
     end
   end
   if not ours then
-    answers[#answers + 1] = '\1'
+    answer('\1')
   elseif op == CONSUME or op == PEEK then
-    if op == PEEK then passed = 0 end
-    answers[#answers + 1] = '\0' .. write('>I4', passed)
-    for i = 1, leg_count do
-      local leg = legs[i]
-      local limit, state, letter, value = leg.limit, leg.state, leg.letter, values[leg.k]
-      local charged = leg.shadow and op == CONSUME and fits(limit, state, letter, leg.cost, passed)
-                      or passed
-      answers[#answers + 1] = seen[letter](limit, value, state, leg.cost, charged)
-      if op == CONSUME and (charged * leg.cost > 0 or state.far) then
-        keep(leg.k, put[letter](limit, state, charged * leg.cost))
-      end
-    end
+    decide(op, times, count)
   else
-    answers[#answers + 1] = '\0' .. write('>I4', 0)
-    for i = 1, leg_count do
-      local leg = legs[i]
-      if op ~= REFUND then
-        values[leg.k], changed[leg.k] = '', 0
-      elseif values[leg.k] ~= '' then
-        give[leg.letter](leg.limit, leg.state, times * leg.cost)
-        keep(leg.k, put[leg.letter](leg.limit, leg.state, 0))
-      end
-    end
+    answer(NEVER)
+    if op == REFUND then give_back(times, count) else forget(count) end
   end
+end
+
+-- Expiry is rounded up by at most an eighth, so that a batch has few different ones: making a number's text is slow.
+local texts = {}
+local function expiry(px)
+  if fixed_px > 0 then px = fixed_px end
+  local _, bits = math.frexp(px)
+  local step = bits > 4 and 2 ^ (bits - 4) or 1
+  px = math.ceil(px / step) * step
+  local text = texts[px]
+  if not text then
+    text = string.format('%.0f', px)
+    texts[px] = text
+  end
+  return text
 end
 
 for k, px in pairs(changed) do
   if values[k] == '' then
     redis.call('DEL', KEYS[k])
   else
-    redis.call('SET', KEYS[k], values[k], 'PX', fixed_px > 0 and fixed_px or px)
+    redis.call('SET', KEYS[k], values[k], 'PX', expiry(px))
   end
 end
 return table.concat(answers)
