@@ -26,7 +26,7 @@ class Tally:
 
 
 def gtest_reason(output, word):
-    """ctest knows only that it failed; GoogleTest says why after "file:line: Failure" or "Skipped"."""
+    """ctest only knows that it failed; GoogleTest says why, after "file:line: Failure"."""
     found = re.search(rf": {word}\n+((?:[^\[\n].*\n){{1,4}})", output or "")
     return found.group(1) if found else ""
 

@@ -15,7 +15,8 @@ Channel::~Channel() { ending_ = true; }
 
 void Channel::finish(Call* call) {
   call->batch = -1;
-  call->under_way = false;
+  // Only the pump writes it for a call that it has; one that was refused at once is still what it was.
+  if (call->under_way) call->under_way = false;
   call->sink->done(call);
 }
 
@@ -63,9 +64,9 @@ void Channel::submit(Call* call, bool from_the_pump) {
     if (in_flight_ > 0 && in_flight_ < kMaxInFlight && queued_.load() * 2 >= calls_in_flight_) flush();
     return;
   }
-  const int64_t timer_us = timer_at_us_.load(std::memory_order_acquire);
-  const bool earlier = timer_us != 0 && call->deadline_us < timer_us;
-  if (armed_.exchange(false, std::memory_order_acq_rel) || earlier) reactor_.wake();
+  const bool armed = armed_.exchange(false, std::memory_order_seq_cst);
+  const int64_t timer_us = timer_at_us_.load(std::memory_order_seq_cst);
+  if (armed || (timer_us != 0 && call->deadline_us < timer_us)) reactor_.wake();
 }
 
 void Channel::cancel(Call* call) {
@@ -120,6 +121,7 @@ void Channel::expire(int64_t now_us) {
     for (Call *call = calls.front(), *next; call; call = next) {
       next = call->next;
       if (call->deadline_us > now_us) continue;
+      if (batch) batch->late = true;
       if (batch && batch->kind == Batch::Kind::kProgram) batch->program.abandon(call->place);
       calls.remove(call);
       late.push_back(call);
@@ -176,8 +178,9 @@ void Channel::send_queued() {
 }
 
 void Channel::arm(bool sleeps) {
-  if (!sleeps || in_flight_ == kMaxInFlight || reloading_) {
-    // With no room in flight a reply must come anyway.
+  const bool full = in_flight_ == kMaxInFlight || reloading_;
+  if (!sleeps || (full && timer_at_us_.load(std::memory_order_relaxed) != 0)) {
+    // With no room in flight a reply must come anyway, or a deadline.
     armed_.store(false, std::memory_order_release);
     return;
   }

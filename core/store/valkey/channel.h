@@ -50,6 +50,7 @@ class Channel final : private Connection::Owner {
     CallList calls;
     int64_t sent_us = 0;
     bool whole = false;  // sent as EVAL
+    bool late = false;   // a deadline passed while it was out
   };
 
   void connected() override;

@@ -14,6 +14,7 @@ namespace {
 constexpr std::string_view kSpecSeconds = "86400";
 constexpr int64_t kFirstBackoffUs = 10'000;
 constexpr int64_t kLongestBackoffUs = 1'000'000;
+constexpr int64_t kRefusalHoldUs = 1'000'000;
 constexpr int64_t kFailureSpacingUs = 10'000;  // deadlines that pass together are one failed round trip
 
 std::string_view text_of(const redisReply* reply) {
@@ -63,14 +64,18 @@ void Channel::note_success() {
                               (closed ? "; the circuit breaker closes" : ""));
 }
 
+// A store without memory, or a replica, still answers what writes nothing: only a while without a refusal counts.
 void Channel::note_answers() {
-  if (shared_.refusing.load(std::memory_order_relaxed) == 0 || shared_.refusing.exchange(0) == 0) return;
+  if (shared_.refusing.load(std::memory_order_relaxed) == 0) return;
+  if (monotonic_us() - shared_.refused_us.load(std::memory_order_relaxed) < kRefusalHoldUs) return;
+  if (shared_.refusing.exchange(0) == 0) return;
   shared_.events.report(Level::kInfo, Code::kOk, "the store at " + shared_.where() + " answers again");
 }
 
 // The server is there and says no: OOM, READONLY, LOADING ... Told once, until it says something else.
 void Channel::note_refusal(Code code, std::string_view why) {
   const auto number = static_cast<int32_t>(code);
+  shared_.refused_us.store(monotonic_us(), std::memory_order_relaxed);
   if (shared_.refusing.exchange(number) == number) return;
   shared_.events.report(Level::kError, code, std::string(why.substr(0, 200)));
 }

@@ -176,12 +176,17 @@ void Connection::lose(Code code, std::string why) {
   owner_.disconnected(code, shared_.where() + ": " + why);
 }
 
+Code Connection::loss() const {
+  const bool nonsense = context_ && context_->err == REDIS_ERR_PROTOCOL;
+  return nonsense || lost_code_ == Code::kProtocol ? Code::kProtocol : Code::kConnect;
+}
+
 // hiredis is about to free the context: every reply has been given.
 void Connection::gone() {
   if (context_->c.fd >= 0) reactor_.unwatch(context_->c.fd);
   if (lost_why_.empty()) {
     const bool in_tls = ssl_ && !SSL_is_init_finished(ssl_) && (context_->c.flags & REDIS_CONNECTED);
-    if (in_tls) lost_code_ = Code::kTls;
+    lost_code_ = in_tls ? Code::kTls : loss();
     lost_why_ = in_tls                ? TlsContext::why(ssl_, shared_.url.host)
                 : *context_->errstr   ? context_->errstr
                                       : "the connection was closed";

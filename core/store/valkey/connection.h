@@ -55,6 +55,8 @@ class Connection final : private Reactor::Handler {
   void flush();
   // Drops the connection: take(null), then disconnected(), at the latest when the present callback returns.
   void drop(Code code, std::string why);
+  // To a taker of null: kProtocol where what came was nonsense, else kConnect.
+  Code loss() const;
   // True: the last look at the socket was cut short, so there may be more to read.
   bool more_to_read() const { return more_to_read_; }
 

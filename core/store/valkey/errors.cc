@@ -29,7 +29,9 @@ Code code_of_error(std::string_view reply) {
   for (const auto& [known, code] : kWords)
     if (word == known) return code;
   // What a command inside the program was refused for.
-  if (reply.find("user executing the script") != std::string_view::npos) return Code::kNoPerm;
+  if (reply.find("user executing the script") != std::string_view::npos ||
+      reply.find("ACL failure in script") != std::string_view::npos)
+    return Code::kNoPerm;
   if (reply.find("invalid password") != std::string_view::npos ||
       reply.find("without any password configured") != std::string_view::npos)
     return Code::kAuth;

@@ -26,6 +26,7 @@ struct Shared {
   TlsContext tls;
   std::atomic<bool> lost{false};  // the store was reported lost, and not yet back
   std::atomic<int32_t> refusing{0};  // the code of the errors it answers with, as reported; 0: it answers
+  std::atomic<int64_t> refused_us{0};  // when it last did; monotonic
 
   std::string where() const;  // "valkey at db.example:6379"; no secret
 };
