@@ -22,6 +22,8 @@ import "C"
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"unsafe"
 )
 
@@ -43,9 +45,11 @@ func newBlocking(ctx context.Context, s *server, c contestant) (*blocking, error
 	if err != nil {
 		return nil, err
 	}
-	path := C.CString(s.socket)
-	defer C.free(unsafe.Pointer(path))
-	b := &blocking{c: C.redisConnectUnix(path), count: C.int(len(words))}
+	host, port, _ := net.SplitHostPort(s.address)
+	address, number := C.CString(host), C.int(0)
+	defer C.free(unsafe.Pointer(address))
+	fmt.Sscan(port, &number)
+	b := &blocking{c: C.redisConnect(address, number), count: C.int(len(words))}
 	if b.c == nil || b.c.err != 0 {
 		return nil, errors.New("hiredis: no connection")
 	}

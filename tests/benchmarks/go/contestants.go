@@ -65,7 +65,7 @@ func enter(ctx context.Context, s *server) (all []contestant, closeAll func(), e
 		name    string
 		options []tidegate.ConnectOption
 	}{{ours, nil}, {oursCgo, []tidegate.ConnectOption{tidegate.CgoWait()}}} {
-		gate, err := tidegate.Connect("unix://"+s.socket+"?timeout_ms=5000", way.options...)
+		gate, err := tidegate.Connect("redis://"+s.address+"?timeout_ms=5000", way.options...)
 		if err != nil {
 			return nil, closeAll, err
 		}
@@ -83,7 +83,7 @@ func enter(ctx context.Context, s *server) (all []contestant, closeAll func(), e
 		}})
 	}
 
-	client := redis.NewClient(&redis.Options{Network: "unix", Addr: s.socket, PoolSize: 64})
+	client := redis.NewClient(&redis.Options{Addr: s.address, PoolSize: 64})
 	closers = append(closers, func() { client.Close() })
 	limiter := redis_rate.NewLimiter(client)
 	all = append(all, contestant{redisRate, func(ctx context.Context, key string) error {
@@ -92,8 +92,7 @@ func enter(ctx context.Context, s *server) (all []contestant, closeAll func(), e
 	}})
 
 	fast, err := rueidis.NewClient(rueidis.ClientOption{
-		InitAddress: []string{s.socket}, DisableCache: true,
-		DialCtxFn: dialUnix,
+		InitAddress: []string{s.address}, DisableCache: true,
 	})
 	if err != nil {
 		return nil, closeAll, err

@@ -4,8 +4,6 @@ package main
 
 import (
 	"bufio"
-	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"os"
@@ -17,10 +15,10 @@ import (
 	"time"
 )
 
-// server is a Valkey of the benchmark's own, on a Unix socket.
+// server is a Valkey of the benchmark's own on a free port of the loopback.
 type server struct {
-	folder, socket, version string
-	cmd                     *exec.Cmd
+	folder, address, version string
+	cmd                      *exec.Cmd
 }
 
 func find() string {
@@ -46,8 +44,9 @@ func start(binary string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{folder: folder, socket: filepath.Join(folder, "s")}
-	s.cmd = exec.Command(binary, "--port", "0", "--unixsocket", s.socket, "--save", "", "--dir", folder,
+	s := &server{folder: folder, address: freeAddress()}
+	_, port, _ := net.SplitHostPort(s.address)
+	s.cmd = exec.Command(binary, "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", folder,
 		"--logfile", filepath.Join(folder, "log"))
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.cmd.Start(); err != nil {
@@ -55,7 +54,7 @@ func start(binary string) (*server, error) {
 		return nil, fmt.Errorf("server %q: %w", binary, err)
 	}
 	for range 500 {
-		if conn, err := net.Dial("unix", s.socket); err == nil {
+		if conn, err := net.Dial("tcp", s.address); err == nil {
 			fmt.Fprint(conn, "INFO server\r\n")
 			info := make([]byte, 4096)
 			n, _ := conn.Read(info)
@@ -85,13 +84,18 @@ func (s *server) stop() {
 	os.RemoveAll(s.folder)
 }
 
-func dialUnix(ctx context.Context, path string, d *net.Dialer, _ *tls.Config) (net.Conn, error) {
-	return d.DialContext(ctx, "unix", path)
+func freeAddress() string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return ""
+	}
+	defer listener.Close()
+	return listener.Addr().String()
 }
 
 // watch returns the words of the EVALSHA that a decision sends.
 func (s *server) watch(decide func() error) ([]string, error) {
-	conn, err := net.Dial("unix", s.socket)
+	conn, err := net.Dial("tcp", s.address)
 	if err != nil {
 		return nil, err
 	}
