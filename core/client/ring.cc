@@ -20,6 +20,7 @@ Ring::Ring(Client& client, std::unique_ptr<Reactor> reactor, int32_t capacity, b
       local_(local) {
   if (!client.shared()) return;
   channel_ = std::make_unique<Channel>(*client.shared(), *reactor_);
+  channel_->arm(!local_);  // its host may sleep before it ever reaps
   client.enroll(channel_.get());
 }
 

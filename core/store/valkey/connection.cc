@@ -116,8 +116,9 @@ bool Connection::start_tls() {
 void Connection::want(bool read, bool write) {
   reading_ = read;
   // Once ready, what is queued waits for flush(): write first, ask for writability after a partial write.
-  const bool ask = write && (state_ != State::kReady || flushing_);
+  if (flushing_) partial_ = write;
   writing_ = write;
+  const bool ask = state_ == State::kReady ? partial_ : write;
   if (!context_ || context_->c.fd < 0) return;
   if (!read && !ask) return reactor_.unwatch(context_->c.fd);
   if (auto status = reactor_.watch(context_->c.fd, read, ask, this); !status)
@@ -194,7 +195,7 @@ void Connection::gone() {
   context_->ev.data = nullptr;
   context_ = nullptr;
   ssl_ = nullptr;
-  reading_ = writing_ = more_to_read_ = false;
+  reading_ = writing_ = partial_ = more_to_read_ = false;
   lose(lost_code_, lost_why_);
 }
 
