@@ -59,7 +59,7 @@ std::vector<Fault> faults() {
        pass, &tg_stats::connect_errors},
       {"CutInTheMiddleOfReplies", [](Scene& s) { s.proxy.cut_replies_after(3); }, pass,
        &tg_stats::connect_errors},
-      {"RepliesPastTheDeadline", [](Scene& s) { s.proxy.delay(150); }, pass, &tg_stats::timeouts},
+      {"RepliesPastTheDeadline", [](Scene& s) { s.proxy.delay(400); }, pass, &tg_stats::timeouts},
       {"HalfOpen", [](Scene& s) { s.proxy.swallow(); }, pass, &tg_stats::timeouts},
       {"SpeaksAnotherProtocol",
        [](Scene& s) { s.proxy.answer("HTTP/1.1 400 Bad Request\r\n\r\n"); }, pass,
@@ -116,7 +116,7 @@ class One {  // a client of one policy
   One(Proxy& proxy, const std::string& on_failure)
       : policy(on_failure),
         gate("redis://limiter:secret@127.0.0.1:" + std::to_string(proxy.port()) +
-             "?timeout_ms=60&connect_timeout_ms=200&on_failure=" + on_failure),
+             "?timeout_ms=250&connect_timeout_ms=500&on_failure=" + on_failure),
         limiter(gate.open("5/d", "daily")) {}
 
   void well(const std::string& key) {
