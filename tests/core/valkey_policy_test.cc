@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Who answers while the store cannot: the strictest policy, its share, the breaker; and the bounds that are published.
+// Who answers while the store cannot: the strictest policy, its share, the breaker; and the bounds
+// that are published.
 #include <set>
 
 #include "support/every_server.h"
@@ -35,7 +36,8 @@ TEST(ValkeyPolicy, TheStrictestWinsAndShadowsHaveNoSay) {
       const size_t space = word.find(' ');
       const std::string mode = space == std::string::npos ? "" : word.substr(0, space);
       const std::string policy = space == std::string::npos ? word : word.substr(space + 1);
-      parts.push_back({gate.open("1/d", "l" + std::to_string(parts.size()), "", mode, policy), "k"});
+      parts.push_back(
+          {gate.open("1/d", "l" + std::to_string(parts.size()), "", mode, policy), "k"});
     }
     for (const uint32_t op : {TG_OP_PEEK, TG_OP_CONSUME}) {
       const Outcome outcome = gate.call(op, parts);
@@ -197,7 +199,8 @@ TEST_P(ValkeyBreaker, AClientMayBeThereBeforeItsServer) {
 }
 
 TEST_P(ValkeyBreaker, AClusterIsRefusedByName) {
-  Server server(GetParam(), {"--cluster-enabled", "yes", "--cluster-port", std::to_string(free_port())});
+  Server server(GetParam(),
+                {"--cluster-enabled", "yes", "--cluster-port", std::to_string(free_port())});
   Gate gate(server.url("timeout_ms=2000"));
   const uint64_t limiter = gate.open("5/d", "l");
   const Outcome ping = gate.ping();
@@ -218,8 +221,9 @@ TEST_P(ValkeyBreaker, PingSaysWhatIsWrongEveryTimeItIsAsked) {
 }
 
 TEST_P(ValkeyBreaker, LoadingIsWaitedForByThePolicy) {
-  Server before(GetParam(), {"--enable-debug-command", "yes", "--loading-process-events-interval-bytes",
-                             "1024", "--key-load-delay", "500"});
+  Server before(GetParam(),
+                {"--enable-debug-command", "yes", "--loading-process-events-interval-bytes", "1024",
+                 "--key-load-delay", "500"});
   before.command({"DEBUG", "POPULATE", "4000", "key", "100"});
   before.command({"SAVE"});
   before.kill();
@@ -252,7 +256,7 @@ TEST_P(ValkeyBreaker, KilledConnectionsAndServersUnderLoadStayExact) {
     sleep_ms(10);
   }
   EXPECT_LE(allowed, 2000);  // answers that came, or were lost: never more than the limit
-  server.kill();  // and with it the states: at most one more capacity
+  server.kill();             // and with it the states: at most one more capacity
   sleep_ms(100);
   server.start();
   EXPECT_TRUE(gate.comes_back(limiter));
@@ -313,7 +317,8 @@ TEST_P(ValkeyBreaker, WritingToAServerThatHasGoneRaisesNoSignal) {
 TEST_P(ValkeyBreaker, AStateThatIsLostAdmitsAtMostOneCapacityMore) {
   Server server(GetParam());
   Gate gate(server.url("timeout_ms=5000"));
-  for (const std::string algorithm : {"token_bucket", "fixed_window", "sliding_window", "sliding_log"}) {
+  for (const std::string algorithm :
+       {"token_bucket", "fixed_window", "sliding_window", "sliding_log"}) {
     SCOPED_TRACE(algorithm);
     const uint64_t limiter = gate.open("9/365d", algorithm, algorithm);
     const auto drain = [&] {
