@@ -23,6 +23,7 @@ TOP_LEVEL = {
 }
 BUILT = (".so", ".a", ".o", ".node", ".whl", ".tgz", ".pyc", ".gcda", ".profraw")
 COLUMNS, FUNCTION_LINES, HEADER_LINES, README_LINES = 100, 70, 300, 150
+REFERENCE = "tests/conformance/"  # the models, as they were given to us
 # Put together here, so that this file does not hold them.
 LEFTOVER = re.compile(
     r"\b(?:" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK")) + r")\b"
@@ -63,7 +64,7 @@ def functions_are_short(tree):
 
 def lines_are_narrow(tree):
     for path, number, line in tree.lines(*C_FAMILY, ".lua", ".py"):
-        if len(line) > COLUMNS:
+        if len(line) > COLUMNS and not path.startswith(REFERENCE):
             yield f"{path}:{number}: {len(line)} columns, {COLUMNS} at most"
 
 

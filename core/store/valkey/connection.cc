@@ -4,6 +4,7 @@
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 #include <hiredis/hiredis_ssl.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -142,7 +143,13 @@ bool Connection::start_tls() {
   ssl_ = *ssl;
   const NoSigpipe quiet(true);
   if (redisInitiateSSL(&context_->c, ssl_) == REDIS_OK) return true;
-  drop(Code::kTls, TlsContext::why(ssl_, shared_.url.host));
+  // A handshake that fails this early leaves the state with us; where OpenSSL has nothing to say, the socket failed.
+  const bool refused = ERR_peek_last_error() != 0;
+  const std::string why =
+      refused ? TlsContext::why(ssl_, shared_.url.host) : context_->c.errstr;
+  SSL_free(ssl_);
+  ssl_ = nullptr;
+  drop(refused ? Code::kTls : Code::kConnect, why);
   return false;
 }
 
