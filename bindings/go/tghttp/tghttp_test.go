@@ -342,13 +342,14 @@ func TestTwoServicesShareALimitAndSurviveTheirStore(t *testing.T) {
 }
 
 func TestWithoutAGateTheProcessSharesOnePerStore(t *testing.T) {
+	store := fmt.Sprint("memory://?max_keys=", 1000+time.Now().UnixNano()%1_000_000) // none before had it
 	first := limit(
 		t,
-		tghttp.Config{Store: "memory://?max_keys=77", Limit: "1/hour", Name: "shared"},
+		tghttp.Config{Store: store, Limit: "1/hour", Name: "shared"},
 	)
 	second := limit(
 		t,
-		tghttp.Config{Store: "memory://?max_keys=77", Limit: "1/hour", Name: "shared"},
+		tghttp.Config{Store: store, Limit: "1/hour", Name: "shared"},
 	)
 	if response, _ := get(t, serve(t, first(ok))); response.StatusCode != 200 {
 		t.Error(response.Status)
