@@ -4,8 +4,8 @@ package tidegate_test
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -94,9 +94,20 @@ func eachLine(t *testing.T, name string, f func(line []byte)) int {
 	return count
 }
 
+func perform(gate *tidegate.Gate, op string, charges []tidegate.Charge) (tidegate.Decision, error) {
+	switch op {
+	case "consume":
+		return gate.Consume(ctx, charges...)
+	case "peek":
+		return gate.Peek(ctx, charges...)
+	case "refund", "reset":
+		return tidegate.Decision{}, nil
+	}
+	return tidegate.Decision{}, fmt.Errorf("unknown operation %q", op)
+}
+
 func play(t *testing.T, v *vector, url string, options ...tidegate.ConnectOption) {
 	t.Helper()
-	ctx := context.Background()
 	clock := tidegatetest.NewClock(time.UnixMicro(0))
 	gate, err := tidegate.Connect(url, append(options, tidegate.UseClock(clock))...)
 	if err != nil {
@@ -125,27 +136,14 @@ func play(t *testing.T, v *vector, url string, options ...tidegate.ConnectOption
 		for _, p := range step.Parts {
 			charges = append(charges, limiters[p.Limit].For(p.Key, tidegate.Cost(p.Cost)))
 		}
-		var d tidegate.Decision
-		var err error
-		switch step.Op {
-		case "consume":
-			d, err = gate.Consume(ctx, charges...)
-		case "peek":
-			d, err = gate.Peek(ctx, charges...)
-		case "refund":
-			for _, p := range step.Parts {
-				if e := limiters[p.Limit].Refund(ctx, p.Key, p.Cost); e != nil {
-					err = e
-				}
+		d, err := perform(gate, step.Op, charges)
+		for _, p := range step.Parts { // of one part each
+			switch step.Op {
+			case "refund":
+				err = errors.Join(err, limiters[p.Limit].Refund(ctx, p.Key, p.Cost))
+			case "reset":
+				err = errors.Join(err, limiters[p.Limit].Reset(ctx, p.Key))
 			}
-		case "reset":
-			for _, p := range step.Parts {
-				if e := limiters[p.Limit].Reset(ctx, p.Key); e != nil {
-					err = e
-				}
-			}
-		default:
-			t.Fatalf("%s: unknown operation %q", v.ID, step.Op)
 		}
 		if err != nil {
 			t.Fatalf("%s, step %d: %v", v.ID, at, err)
