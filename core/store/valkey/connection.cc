@@ -143,7 +143,8 @@ bool Connection::start_tls() {
   ssl_ = *ssl;
   const NoSigpipe quiet(true);
   if (redisInitiateSSL(&context_->c, ssl_) == REDIS_OK) return true;
-  // A handshake that fails this early leaves the state with us; where OpenSSL has nothing to say, the socket failed.
+  // Failing this early, hiredis leaves the state to us. Where OpenSSL has nothing to say, it was
+  // the socket.
   const bool refused = ERR_peek_last_error() != 0;
   const std::string why =
       refused ? TlsContext::why(ssl_, shared_.url.host) : context_->c.errstr;
