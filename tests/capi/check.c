@@ -11,7 +11,7 @@
 
 int check_failures;
 
-int run_tests(const struct test *tests, size_t count) {
+int run_tests(const struct test* tests, size_t count) {
   int passed = 0, failed = 0;
   for (size_t i = 0; i < count; ++i) {
     const int before = check_failures;
@@ -24,15 +24,15 @@ int run_tests(const struct test *tests, size_t count) {
   return failed ? 1 : 0;
 }
 
-tg_client *open_client(const char *url) {
-  tg_client *client = NULL;
+tg_client* open_client(const char* url) {
+  tg_client* client = NULL;
   tg_error error;
   if (tg_client_open(url, strlen(url), NULL, &client, &error) == TG_OK) return client;
   fprintf(stderr, "%s: %s\n", url, error.message);
   abort();
 }
 
-uint64_t open_limiter(tg_client *client, const char *rates, const char *name) {
+uint64_t open_limiter(tg_client* client, const char* rates, const char* name) {
   uint64_t handle = 0;
   tg_error error;
   tg_limiter_spec spec = {.rates = {rates, strlen(rates)}, .name = {name, name ? strlen(name) : 0}};
@@ -41,7 +41,7 @@ uint64_t open_limiter(tg_client *client, const char *rates, const char *name) {
   abort();
 }
 
-tg_entry entry_of(uint64_t limiter, const char *key) {
+tg_entry entry_of(uint64_t limiter, const char* key) {
   tg_entry entry = {.op = TG_OP_CONSUME, .handle = limiter, .key = key, .arg = 1};
   entry.key_len = (uint32_t)strlen(key);
   return entry;
@@ -60,9 +60,9 @@ static void stop_server(void) {
 }
 
 /* The first of $TIDEGATE_SERVERS (name=path:name=path), else what is on PATH. */
-static const char *server_path(char *buffer, size_t size) {
-  const char *listed = getenv("TIDEGATE_SERVERS");
-  const char *equals = listed ? strchr(listed, '=') : NULL;
+static const char* server_path(char* buffer, size_t size) {
+  const char* listed = getenv("TIDEGATE_SERVERS");
+  const char* equals = listed ? strchr(listed, '=') : NULL;
   if (equals) {
     snprintf(buffer, size, "%.*s", (int)strcspn(equals + 1, ":"), equals + 1);
     return buffer;
@@ -71,10 +71,10 @@ static const char *server_path(char *buffer, size_t size) {
   return system("command -v redis-server >/dev/null 2>&1") == 0 ? "redis-server" : NULL;
 }
 
-const char *server_url(void) {
+const char* server_url(void) {
   char path[512], socket_path[64];
   if (server > 0) return url;
-  const char *program = server_path(path, sizeof path);
+  const char* program = server_path(path, sizeof path);
   if (!program || !mkdtemp(folder)) return NULL;
   snprintf(socket_path, sizeof socket_path, "%s/s", folder);
   const pid_t parent = getpid();
@@ -82,8 +82,8 @@ const char *server_url(void) {
   if (server == 0) {
     const int null = open("/dev/null", O_WRONLY);
     dup2(null, 1);
-    execlp(program, program, "--port", "0", "--unixsocket", socket_path, "--save", "", "--dir", folder,
-           (char *)NULL);
+    execlp(program, program, "--port", "0", "--unixsocket", socket_path, "--save", "", "--dir",
+           folder, (char*)NULL);
     _exit(127);
   }
   if (getpid() == parent) atexit(stop_server);
@@ -91,7 +91,7 @@ const char *server_url(void) {
   strcpy(address.sun_path, socket_path);
   for (int i = 0; i < 1000; ++i, usleep(10000)) {
     const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    const int up = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    const int up = connect(fd, (struct sockaddr*)&address, sizeof address) == 0;
     close(fd);
     if (!up) continue;
     snprintf(url, sizeof url, "unix://%s?timeout_ms=5000", socket_path);

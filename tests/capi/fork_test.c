@@ -6,21 +6,21 @@
 
 #include "check.h"
 
-static const char *url;
+static const char* url;
 
 struct opened {
-  tg_client *client;
-  tg_ring *ring;
+  tg_client* client;
+  tg_ring* ring;
   uint64_t api;
 };
 
-static int decide(tg_client *client, uint64_t api) {
+static int decide(tg_client* client, uint64_t api) {
   tg_entry entry = entry_of(api, "k");
   tg_result result;
   return tg_call(client, &entry, 1, &result, 1) == 1 && result.status == TG_OK;
 }
 
-static int ring_decides(struct opened *on) {
+static int ring_decides(struct opened* on) {
   tg_entry entry = entry_of(on->api, "k");
   tg_result result;
   return tg_submit(on->ring, &entry, 1) == 1 && tg_ring_wait(on->ring, &result, 1, 5000000) == 1 &&
@@ -28,7 +28,7 @@ static int ring_decides(struct opened *on) {
 }
 
 /* What the child checks; its exit status is the number of failures. */
-static void child(struct opened *parents) {
+static void child(struct opened* parents) {
   check_failures = 0;
   tg_entry entry = entry_of(parents->api, "k");
   tg_result result;
@@ -36,7 +36,7 @@ static void child(struct opened *parents) {
   tg_event event;
   tg_error error;
   uint64_t handle;
-  tg_ring *ring;
+  tg_ring* ring;
   tg_limiter_spec spec = {.rates = TG_TEXT("5/s")};
   CHECK_INT(tg_call(parents->client, &entry, 1, &result, 1), TG_EFORK);
   CHECK_INT(tg_submit(parents->ring, &entry, 1), TG_EFORK);
@@ -57,7 +57,7 @@ static void child(struct opened *parents) {
   tg_ring_free(parents->ring);
   tg_client_free(parents->client);
 
-  tg_client *own = open_client(url);
+  tg_client* own = open_client(url);
   const uint64_t api = open_limiter(own, "100000/hour", "fork");
   for (int i = 0; i < 100; ++i) CHECK(decide(own, api));
   tg_client_free(own);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Clients, options and limiters: errors at the border, stale handles, use after close, modes, changes, events. */
+/* Clients, options and limiters: errors at the border, stale handles, use after close, modes,
+ * changes, events. */
 #include "check.h"
 
 static void unknown_options_list_near_names(void) {
-  tg_options *options = tg_options_new();
+  tg_options* options = tg_options_new();
   tg_error error;
   CHECK_INT(tg_options_set(options, "timeout_msec", "5", &error), TG_EOPTION);
   CHECK(strstr(error.message, "timeout_ms"));
@@ -19,29 +20,46 @@ static void unknown_options_list_near_names(void) {
 }
 
 static void each_kind_of_bad_input_has_its_code(void) {
-  static const struct { const char *url; int32_t code; } urls[] = {
-      {"http://x", TG_EURL}, {"redis://", TG_EURL}, {"redis://h:99999", TG_EURL}, {"memory://x", TG_EURL},
-      {"redis://u:secret@h:port", TG_EURL}, {"memory://?max_keys=0", TG_EOPTION}, {"memory://?nonsense=1", TG_EOPTION},
-      {"redis://h?clock=manual", TG_EOPTION}, {"rediss://h?tls_verify=perhaps", TG_EOPTION}};
+  static const struct {
+    const char* url;
+    int32_t code;
+  } urls[] = {{"http://x", TG_EURL},
+              {"redis://", TG_EURL},
+              {"redis://h:99999", TG_EURL},
+              {"memory://x", TG_EURL},
+              {"redis://u:secret@h:port", TG_EURL},
+              {"memory://?max_keys=0", TG_EOPTION},
+              {"memory://?nonsense=1", TG_EOPTION},
+              {"redis://h?clock=manual", TG_EOPTION},
+              {"rediss://h?tls_verify=perhaps", TG_EOPTION}};
   for (size_t i = 0; i < sizeof urls / sizeof *urls; ++i) {
-    tg_client *client = (tg_client *)1;
+    tg_client* client = (tg_client*)1;
     tg_error error;
-    CHECK_INT(tg_client_open(urls[i].url, strlen(urls[i].url), NULL, &client, &error), urls[i].code);
+    CHECK_INT(tg_client_open(urls[i].url, strlen(urls[i].url), NULL, &client, &error),
+              urls[i].code);
     CHECK(client == NULL);
     CHECK(error.code == urls[i].code && error.message[0]);
     CHECK(!strstr(error.message, "secret"));
   }
-  static const struct { const char *rates, *name, *algorithm, *mode, *failure; int32_t code; } specs[] = {
-      {"", NULL, NULL, NULL, NULL, TG_ERATE},           {"100", NULL, NULL, NULL, NULL, TG_ERATE},
-      {"0/s", NULL, NULL, NULL, NULL, TG_ERATE},        {"5/fortnight", NULL, NULL, NULL, NULL, TG_ERATE},
-      {"5/s burst 9", NULL, "fixed_window", NULL, NULL, TG_ERATE},
-      {"5/s; 6/s", NULL, NULL, NULL, NULL, TG_ERATE},   {"20000/s", NULL, "sliding_log", NULL, NULL, TG_ERATE},
-      {"5/s", "a b", NULL, NULL, NULL, TG_ENAME},       {"5/s", NULL, "magic", NULL, NULL, TG_EINVAL},
-      {"5/s", NULL, NULL, "loud", NULL, TG_EINVAL},     {"5/s", NULL, NULL, NULL, "panic", TG_EOPTION}};
-  tg_client *client = open_client("memory://");
+  static const struct {
+    const char *rates, *name, *algorithm, *mode, *failure;
+    int32_t code;
+  } specs[] = {{"", NULL, NULL, NULL, NULL, TG_ERATE},
+               {"100", NULL, NULL, NULL, NULL, TG_ERATE},
+               {"0/s", NULL, NULL, NULL, NULL, TG_ERATE},
+               {"5/fortnight", NULL, NULL, NULL, NULL, TG_ERATE},
+               {"5/s burst 9", NULL, "fixed_window", NULL, NULL, TG_ERATE},
+               {"5/s; 6/s", NULL, NULL, NULL, NULL, TG_ERATE},
+               {"20000/s", NULL, "sliding_log", NULL, NULL, TG_ERATE},
+               {"5/s", "a b", NULL, NULL, NULL, TG_ENAME},
+               {"5/s", NULL, "magic", NULL, NULL, TG_EINVAL},
+               {"5/s", NULL, NULL, "loud", NULL, TG_EINVAL},
+               {"5/s", NULL, NULL, NULL, "panic", TG_EOPTION}};
+  tg_client* client = open_client("memory://");
   for (size_t i = 0; i < sizeof specs / sizeof *specs; ++i) {
 #define TEXT_OF(word) {specs[i].word, specs[i].word ? strlen(specs[i].word) : 0}
-    tg_limiter_spec spec = {TEXT_OF(rates), TEXT_OF(name), TEXT_OF(algorithm), TEXT_OF(mode), TEXT_OF(failure)};
+    tg_limiter_spec spec = {TEXT_OF(rates), TEXT_OF(name), TEXT_OF(algorithm), TEXT_OF(mode),
+                            TEXT_OF(failure)};
     uint64_t handle = 7;
     tg_error error;
     CHECK_INT(tg_limiter_open(client, &spec, &handle, &error), specs[i].code);
@@ -56,7 +74,7 @@ static void each_kind_of_bad_input_has_its_code(void) {
 }
 
 static void limiters_are_interned_by_name(void) {
-  tg_client *client = open_client("memory://");
+  tg_client* client = open_client("memory://");
   const uint64_t one = open_limiter(client, "5/minute", "api");
   CHECK_INT(open_limiter(client, "5 per 60s", "api"), one);
   CHECK(open_limiter(client, "5/minute", "other") != one);
@@ -67,7 +85,8 @@ static void limiters_are_interned_by_name(void) {
   CHECK_INT(tg_limiter_open(client, &spec, &handle, &error), TG_ECONFLICT);
   CHECK(strstr(error.message, "api"));
   char name[64];
-  CHECK_INT(tg_limiter_name(client, open_limiter(client, "5/minute", NULL), -1, name, sizeof name), 9);
+  CHECK_INT(tg_limiter_name(client, open_limiter(client, "5/minute", NULL), -1, name, sizeof name),
+            9);
   CHECK(strcmp(name, "5-per-60s") == 0);
   const uint64_t two = open_limiter(client, "5/minute; 50/hour", "both");
   CHECK_INT(tg_limiter_name(client, two, 1, name, sizeof name), 10);
@@ -105,7 +124,7 @@ static void a_stale_limiter_is_an_error_never_another(void) {
 }
 
 static void a_change_keeps_the_past(void) {
-  tg_client *client = open_client("memory://");
+  tg_client* client = open_client("memory://");
   const uint64_t api = open_limiter(client, "5/hour", "api");
   tg_entry entry = entry_of(api, "k");
   tg_result result;
@@ -134,7 +153,7 @@ static void a_change_keeps_the_past(void) {
 }
 
 static void after_close_everything_says_so(void) {
-  tg_client *client = open_client("memory://?clock=manual");
+  tg_client* client = open_client("memory://?clock=manual");
   const uint64_t api = open_limiter(client, "5/minute", "api");
   tg_entry entry = entry_of(api, "k");
   tg_result result;
@@ -145,7 +164,7 @@ static void after_close_everything_says_so(void) {
   CHECK_INT(tg_client_set_time(client, 1), TG_ECLOSED);
   tg_limiter_spec spec = {.rates = TG_TEXT("5/s")};
   uint64_t handle;
-  tg_ring *ring;
+  tg_ring* ring;
   CHECK_INT(tg_limiter_open(client, &spec, &handle, NULL), TG_ECLOSED);
   CHECK_INT(tg_ring_open(client, 8, 0, &ring, NULL), TG_ECLOSED);
   CHECK_INT(tg_client_stats(client, &stats), TG_OK); /* figures are still to be had */
@@ -158,7 +177,7 @@ static void after_close_everything_says_so(void) {
 }
 
 static void statistics_count_and_fit_older_records(void) {
-  tg_client *client = open_client("memory://");
+  tg_client* client = open_client("memory://");
   tg_entry entry = entry_of(open_limiter(client, "2/hour", "api"), "k");
   tg_result result;
   tg_stats stats;
@@ -170,14 +189,14 @@ static void statistics_count_and_fit_older_records(void) {
   CHECK_INT(stats.keys, 1);
   CHECK(stats.bytes > 0);
   int64_t two[3] = {0, 0, 77};
-  CHECK_INT(tg_client_stats_sized(client, (tg_stats *)two, 16), TG_OK);
+  CHECK_INT(tg_client_stats_sized(client, (tg_stats*)two, 16), TG_OK);
   CHECK(two[0] == 2 && two[1] == 1 && two[2] == 77);
   CHECK_INT(tg_client_stats_sized(client, &stats, 1), TG_ESIZE);
   tg_client_free(client);
 }
 
 static void a_url_never_shows_its_password(void) {
-  tg_client *client = open_client("redis://app:hunter2@127.0.0.1:1?timeout_ms=50");
+  tg_client* client = open_client("redis://app:hunter2@127.0.0.1:1?timeout_ms=50");
   char text[200];
   CHECK(tg_client_url(client, text, sizeof text) > 0);
   CHECK(strstr(text, "app:***@127.0.0.1") && !strstr(text, "hunter2"));
@@ -226,7 +245,8 @@ int main(void) {
       {"after close everything says so", after_close_everything_says_so},
       {"statistics count, and fit older records", statistics_count_and_fit_older_records},
       {"a URL never shows its password", a_url_never_shows_its_password},
-      {"the clock is set by hand only where it was asked for", the_clock_is_set_by_hand_only_where_it_was_asked_for},
+      {"the clock is set by hand only where it was asked for",
+       the_clock_is_set_by_hand_only_where_it_was_asked_for},
       {"every code has a text of its own", every_code_has_a_text_of_its_own},
   };
   return run_tests(tests, sizeof tests / sizeof *tests);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Entries and results: what is well formed, how they are linked, and records smaller and larger than ours. */
+/* Entries and results: what is well formed, how they are linked, and records smaller and larger
+ * than ours. */
 #include <stddef.h>
 
 #include "check.h"
 
 static void a_zeroed_entry_is_refused(void) {
-  tg_client *client = open_client("memory://");
+  tg_client* client = open_client("memory://");
   tg_entry entry = {0};
   tg_result result;
   CHECK_INT(tg_call(client, &entry, 1, &result, 1), TG_EINVAL);
@@ -13,7 +14,7 @@ static void a_zeroed_entry_is_refused(void) {
 }
 
 static void whatever_is_reserved_must_be_zero(void) {
-  tg_client *client = open_client("memory://");
+  tg_client* client = open_client("memory://");
   const tg_entry good = entry_of(open_limiter(client, "5/minute", NULL), "k");
   tg_entry bad[8];
   tg_result result;
@@ -33,7 +34,7 @@ static void whatever_is_reserved_must_be_zero(void) {
 }
 
 static void null_where_something_must_be_is_refused(void) {
-  tg_client *client = open_client("memory://");
+  tg_client* client = open_client("memory://");
   tg_entry entry = entry_of(open_limiter(client, "5/minute", NULL), "k");
   tg_result result;
   CHECK_INT(tg_call(NULL, &entry, 1, &result, 1), TG_EINVAL);
@@ -48,9 +49,10 @@ static void null_where_something_must_be_is_refused(void) {
 }
 
 static void an_empty_key_and_a_bad_cost_are_that_requests_errors(void) {
-  tg_client *client = open_client("memory://");
+  tg_client* client = open_client("memory://");
   const uint64_t api = open_limiter(client, "5/minute", "api");
-  tg_entry entries[4] = {entry_of(api, ""), entry_of(api, "k"), entry_of(api, "k"), entry_of(api, "k")};
+  tg_entry entries[4] = {entry_of(api, ""), entry_of(api, "k"), entry_of(api, "k"),
+                         entry_of(api, "k")};
   tg_result results[4];
   entries[1].arg = -1;
   entries[2].arg = TG_MAX_COST + 1;
@@ -69,7 +71,7 @@ static void an_empty_key_and_a_bad_cost_are_that_requests_errors(void) {
 
 static void one_to_sixteen_linked_entries_are_one_request(void) {
   for (int32_t n = 1; n <= 17; ++n) {
-    tg_client *client = open_client("memory://");
+    tg_client* client = open_client("memory://");
     tg_entry entries[17];
     tg_result results[2];
     char names[17][8];
@@ -95,7 +97,7 @@ static void one_to_sixteen_linked_entries_are_one_request(void) {
 }
 
 static void dangling_links_and_mixed_operations_run_nothing(void) {
-  tg_client *client = open_client("memory://");
+  tg_client* client = open_client("memory://");
   const uint64_t api = open_limiter(client, "5/minute", "api");
   tg_entry entries[3] = {entry_of(api, "a"), entry_of(api, "b"), entry_of(api, "c")};
   tg_result results[3];
@@ -108,47 +110,63 @@ static void dangling_links_and_mixed_operations_run_nothing(void) {
   entries[1].flags = 0;
   CHECK_INT(tg_call(client, entries, 3, results, 2), TG_EINVAL); /* three requests, room for two */
   CHECK_INT(tg_call(client, entries, 3, results, 3), 3);
-  CHECK_INT(results[0].parts == NULL ? -1 : results[0].parts[0].remaining, 4); /* none of it had run */
+  CHECK_INT(results[0].parts == NULL ? -1 : results[0].parts[0].remaining,
+            4); /* none of it had run */
   tg_client_free(client);
 }
 
 /* A caller compiled against an older header, or a newer one: other sizes, the same meaning. */
 static void records_of_other_sizes_are_understood(void) {
-  tg_client *client = open_client("memory://");
+  tg_client* client = open_client("memory://");
   const uint64_t api = open_limiter(client, "5/minute; 100/hour", "api");
-  struct { tg_entry ours; uint64_t newer; } large_entries[2] = {{entry_of(api, "k"), 0}, {entry_of(api, "k"), 0}};
-  struct { tg_part ours; uint64_t newer; } *large_part;
-  struct { tg_result ours; uint64_t newer[2]; } large_results[2];
+  struct {
+    tg_entry ours;
+    uint64_t newer;
+  } large_entries[2] = {{entry_of(api, "k"), 0}, {entry_of(api, "k"), 0}};
+  struct {
+    tg_part ours;
+    uint64_t newer;
+  }* large_part;
+  struct {
+    tg_result ours;
+    uint64_t newer[2];
+  } large_results[2];
   const uint64_t large = sizeof large_entries[0] | (uint64_t)sizeof *large_part << 16 |
                          (uint64_t)sizeof large_results[0] << 32;
   memset(large_results, 0xff, sizeof large_results);
   CHECK_INT(tg_call_sized(client, &large_entries[0].ours, 2, &large_results[0].ours, 2, large), 2);
   CHECK_INT(large_results[1].newer[1], 0);
-  large_part = (void *)(uintptr_t)large_results[1].ours.parts;
+  large_part = (void*)(uintptr_t)large_results[1].ours.parts;
   CHECK_INT(large_part[0].ours.remaining, 3);
   CHECK_INT(large_part[1].ours.remaining, 98);
   CHECK_INT(large_part[1].newer, 0);
   large_entries[0].newer = 1; /* asks for something we do not know */
-  CHECK_INT(tg_call_sized(client, &large_entries[0].ours, 1, &large_results[0].ours, 1, large), TG_EINVAL);
+  CHECK_INT(tg_call_sized(client, &large_entries[0].ours, 1, &large_results[0].ours, 1, large),
+            TG_EINVAL);
 
-  enum { kEntry = offsetof(tg_entry, arg2), kPart = offsetof(tg_part, retry_after_us), kResult = offsetof(tg_result, data) };
+  enum {
+    kEntry = offsetof(tg_entry, arg2),
+    kPart = offsetof(tg_part, retry_after_us),
+    kResult = offsetof(tg_result, data)
+  };
   const tg_entry entry = entry_of(api, "k");
   char small_result[kResult + 8];
   memset(small_result, 0x55, sizeof small_result);
   const uint64_t small = (uint64_t)kEntry | (uint64_t)kPart << 16 | (uint64_t)kResult << 32;
-  CHECK_INT(tg_call_sized(client, &entry, 1, (tg_result *)(void *)small_result, 1, small), 1);
+  CHECK_INT(tg_call_sized(client, &entry, 1, (tg_result*)(void*)small_result, 1, small), 1);
   tg_result seen = {0};
   memcpy(&seen, small_result, kResult);
   CHECK_INT(small_result[kResult], 0x55); /* nothing is written behind the caller's record */
   int64_t remaining;
-  memcpy(&remaining, (const char *)seen.parts + kPart + offsetof(tg_part, remaining), sizeof remaining);
+  memcpy(&remaining, (const char*)seen.parts + kPart + offsetof(tg_part, remaining),
+         sizeof remaining);
   CHECK_INT(remaining, 97);
-  CHECK_INT(tg_call_sized(client, &entry, 1, (tg_result *)(void *)small_result, 1, 8), TG_ESIZE);
+  CHECK_INT(tg_call_sized(client, &entry, 1, (tg_result*)(void*)small_result, 1, 8), TG_ESIZE);
   tg_client_free(client);
 }
 
 static void keys_may_be_any_bytes_and_of_any_length(void) {
-  tg_client *client = open_client("memory://");
+  tg_client* client = open_client("memory://");
   tg_entry entry = entry_of(open_limiter(client, "3/minute", "api"), "k");
   static char key[10000];
   tg_result result;
@@ -170,7 +188,7 @@ static void keys_may_be_any_bytes_and_of_any_length(void) {
 }
 
 static void the_results_of_a_call_live_until_the_next_on_the_thread(void) {
-  tg_client *client = open_client("memory://");
+  tg_client* client = open_client("memory://");
   const uint64_t api = open_limiter(client, "1000/minute", "api");
   tg_entry entries[200];
   tg_result results[200];
@@ -185,12 +203,15 @@ int main(void) {
       {"a zeroed entry is refused", a_zeroed_entry_is_refused},
       {"whatever is reserved must be zero", whatever_is_reserved_must_be_zero},
       {"NULL where something must be is refused", null_where_something_must_be_is_refused},
-      {"an empty key and a bad cost are that request's errors", an_empty_key_and_a_bad_cost_are_that_requests_errors},
+      {"an empty key and a bad cost are that request's errors",
+       an_empty_key_and_a_bad_cost_are_that_requests_errors},
       {"1 to 16 linked entries are one request", one_to_sixteen_linked_entries_are_one_request},
-      {"dangling links and mixed operations run nothing", dangling_links_and_mixed_operations_run_nothing},
+      {"dangling links and mixed operations run nothing",
+       dangling_links_and_mixed_operations_run_nothing},
       {"records of other sizes are understood", records_of_other_sizes_are_understood},
       {"keys may be any bytes and of any length", keys_may_be_any_bytes_and_of_any_length},
-      {"the results of a call live until the next on the thread", the_results_of_a_call_live_until_the_next_on_the_thread},
+      {"the results of a call live until the next on the thread",
+       the_results_of_a_call_live_until_the_next_on_the_thread},
   };
   return run_tests(tests, sizeof tests / sizeof *tests);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Rings, embedded and on a real server: exactly one result per accepted request, and no wake-up lost, whoever polls. */
+/* Rings, embedded and on a real server: exactly one result per accepted request, and no wake-up
+ * lost, whoever polls. */
 #define _GNU_SOURCE
 #include <poll.h>
 #include <pthread.h>
@@ -11,17 +12,17 @@
 #define ROUNDS 20000
 #define MOST_OUT 64
 
-static const char *url; /* of the store under test */
+static const char* url; /* of the store under test */
 
-static tg_ring *open_ring(tg_client *client, int32_t capacity, uint32_t flags) {
-  tg_ring *ring = NULL;
+static tg_ring* open_ring(tg_client* client, int32_t capacity, uint32_t flags) {
+  tg_ring* ring = NULL;
   tg_error error;
   if (tg_ring_open(client, capacity, flags, &ring, &error) == TG_OK) return ring;
   fprintf(stderr, "%s\n", error.message);
   abort();
 }
 
-static tg_client *open_store(const char *query) {
+static tg_client* open_store(const char* query) {
   char text[256];
   snprintf(text, sizeof text, "%s%c%s", url, strchr(url, '?') ? '&' : '?', query);
   return open_client(text);
@@ -35,7 +36,7 @@ static int sleep_on(int outer) {
   return got == 1;
 }
 
-static int outer_poller(tg_ring *ring, uint32_t trigger) {
+static int outer_poller(tg_ring* ring, uint32_t trigger) {
   const int outer = epoll_create1(EPOLL_CLOEXEC);
   struct epoll_event event = {.events = EPOLLIN | trigger};
   CHECK_INT(epoll_ctl(outer, EPOLL_CTL_ADD, (int)tg_ring_fd(ring), &event), 0);
@@ -43,15 +44,15 @@ static int outer_poller(tg_ring *ring, uint32_t trigger) {
 }
 
 struct run {
-  const char *query;
+  const char* query;
   uint32_t flags, trigger;
   int32_t max; /* results a reap */
 };
 
 /* Keeps 1 to 64 requests out, and sleeps whenever a reap has brought less than it could. */
 static void drive(struct run how) {
-  tg_client *client = open_store(how.query);
-  tg_ring *ring = open_ring(client, 256, how.flags);
+  tg_client* client = open_store(how.query);
+  tg_ring* ring = open_ring(client, 256, how.flags);
   const uint64_t api = open_limiter(client, "1000000/hour", "api");
   const int outer = outer_poller(ring, how.trigger);
   static unsigned char seen[ROUNDS];
@@ -79,8 +80,9 @@ static void drive(struct run how) {
       }
       out -= n;
       done += n;
-      /* Edge-triggered hosts come back only if they are called again while the array comes back full; a leftover raises
-         the descriptor anew, so that one who does not (max 1) is called too. */
+      /* Edge-triggered hosts come back only if they are called again while the array comes back
+         full; a leftover raises the descriptor anew, so that one who does not (max 1) is called
+         too. */
     } while (n == how.max && how.max > 1);
   }
   CHECK_INT(done, ROUNDS);
@@ -111,21 +113,26 @@ static void what_does_not_fit_the_array_raises_the_descriptor_again(void) {
 }
 
 struct submitter {
-  tg_ring *ring;
+  tg_ring* ring;
   uint64_t api, base;
 };
 
 enum { kThreads = 4, kEach = 3000 };
 
-static void *submit_many(void *argument) {
-  struct submitter *me = argument;
+static void* submit_many(void* argument) {
+  struct submitter* me = argument;
   for (int i = 0; i < kEach;) {
     tg_entry entry = entry_of(me->api, "shared");
     entry.user_data = me->base + (uint64_t)i;
     const int32_t taken = tg_submit(me->ring, &entry, 1);
-    if (taken == 1) ++i;
-    else if (taken == 0) sched_yield(); /* full: the reaper is behind */
-    else { fprintf(stderr, "submit: %d\n", taken); break; }
+    if (taken == 1)
+      ++i;
+    else if (taken == 0)
+      sched_yield(); /* full: the reaper is behind */
+    else {
+      fprintf(stderr, "submit: %d\n", taken);
+      break;
+    }
     if (i % 97 == 0) usleep(200); /* let the reaper fall asleep now and then */
   }
   return NULL;
@@ -133,8 +140,8 @@ static void *submit_many(void *argument) {
 
 static void submitters_on_other_threads_wake_the_reaper(void) {
   for (int edge = 0; edge < 2; ++edge) {
-    tg_client *client = open_store("spin_us=50");
-    tg_ring *ring = open_ring(client, 128, 0);
+    tg_client* client = open_store("spin_us=50");
+    tg_ring* ring = open_ring(client, 128, 0);
     const int outer = outer_poller(ring, edge ? EPOLLET : 0);
     const uint64_t api = open_limiter(client, "5000/day", "api");
     struct submitter submitters[kThreads];
@@ -162,7 +169,8 @@ static void submitters_on_other_threads_wake_the_reaper(void) {
     for (int i = 0; i < kThreads; ++i) pthread_join(threads[i], NULL);
     CHECK_INT(done, kThreads * kEach);
     if (done != kThreads * kEach) fprintf(stderr, "edge %d done %d\n", edge, done);
-    CHECK_INT(allowed, edge && strstr(url, "unix:") ? 0 : 5000); /* a server remembers the first round */
+    CHECK_INT(allowed,
+              edge && strstr(url, "unix:") ? 0 : 5000); /* a server remembers the first round */
     close(outer);
     tg_ring_free(ring);
     tg_client_free(client);
@@ -170,8 +178,8 @@ static void submitters_on_other_threads_wake_the_reaper(void) {
 }
 
 static void a_full_ring_takes_whole_requests_and_says_how_many(void) {
-  tg_client *client = open_store("spin_us=50");
-  tg_ring *ring = open_ring(client, 3, 0);
+  tg_client* client = open_store("spin_us=50");
+  tg_ring* ring = open_ring(client, 3, 0);
   const uint64_t api = open_limiter(client, "1000/hour", "full");
   tg_entry entries[8];
   tg_result results[8];
@@ -197,9 +205,10 @@ static void a_full_ring_takes_whole_requests_and_says_how_many(void) {
 }
 
 static void errors_come_out_of_reap_too(void) {
-  tg_client *client = open_store("spin_us=50");
-  tg_ring *ring = open_ring(client, 8, 0);
-  tg_entry entries[3] = {entry_of(12345, "k"), entry_of(open_limiter(client, "5/s", "api"), ""), {.op = TG_OP_PING}};
+  tg_client* client = open_store("spin_us=50");
+  tg_ring* ring = open_ring(client, 8, 0);
+  tg_entry entries[3] = {
+      entry_of(12345, "k"), entry_of(open_limiter(client, "5/s", "api"), ""), {.op = TG_OP_PING}};
   tg_result results[8];
   for (uint64_t i = 0; i < 3; ++i) entries[i].user_data = i;
   CHECK_INT(tg_submit(ring, entries, 3), 3);
@@ -228,8 +237,8 @@ static void errors_come_out_of_reap_too(void) {
 }
 
 static void a_cancelled_request_still_has_one_result(void) {
-  tg_client *client = open_store("spin_us=50");
-  tg_ring *ring = open_ring(client, 64, TG_RING_LOCAL);
+  tg_client* client = open_store("spin_us=50");
+  tg_ring* ring = open_ring(client, 64, TG_RING_LOCAL);
   const uint64_t api = open_limiter(client, "100000/hour", "cancel");
   tg_result results[64];
   for (int round = 0; round < 300; ++round) {
@@ -259,8 +268,8 @@ static void a_cancelled_request_still_has_one_result(void) {
 }
 
 static void rings_are_told_of_close(void) {
-  tg_client *client = open_store("spin_us=50");
-  tg_ring *ring = open_ring(client, 64, 0);
+  tg_client* client = open_store("spin_us=50");
+  tg_ring* ring = open_ring(client, 64, 0);
   const uint64_t api = open_limiter(client, "100000/hour", "close");
   tg_result results[64];
   tg_entry entry = entry_of(api, "k");
@@ -282,12 +291,17 @@ static void rings_are_told_of_close(void) {
 
 int main(void) {
   static const struct test tests[] = {
-      {"no wake-up is lost by a level-triggered host", no_wake_up_is_lost_by_a_level_triggered_host},
-      {"no wake-up is lost by an edge-triggered host", no_wake_up_is_lost_by_an_edge_triggered_host},
-      {"no wake-up is lost when the socket is read in pieces", no_wake_up_is_lost_when_the_socket_is_read_in_pieces},
-      {"what does not fit the array raises the descriptor again", what_does_not_fit_the_array_raises_the_descriptor_again},
+      {"no wake-up is lost by a level-triggered host",
+       no_wake_up_is_lost_by_a_level_triggered_host},
+      {"no wake-up is lost by an edge-triggered host",
+       no_wake_up_is_lost_by_an_edge_triggered_host},
+      {"no wake-up is lost when the socket is read in pieces",
+       no_wake_up_is_lost_when_the_socket_is_read_in_pieces},
+      {"what does not fit the array raises the descriptor again",
+       what_does_not_fit_the_array_raises_the_descriptor_again},
       {"submitters on other threads wake the reaper", submitters_on_other_threads_wake_the_reaper},
-      {"a full ring takes whole requests and says how many", a_full_ring_takes_whole_requests_and_says_how_many},
+      {"a full ring takes whole requests and says how many",
+       a_full_ring_takes_whole_requests_and_says_how_many},
       {"errors come out of reap too", errors_come_out_of_reap_too},
       {"a cancelled request still has one result", a_cancelled_request_still_has_one_result},
       {"rings are told of close", rings_are_told_of_close},

@@ -72,6 +72,7 @@ class Connection final : private Reactor::Handler {
   void refuse(const redisReply* reply);
   void gone();
   void lose(Code code, std::string why);
+  static long write_some(redisContext* context);
   static long read_some(redisContext* context, char* buffer, size_t size);
 
   Shared& shared_;
