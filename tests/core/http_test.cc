@@ -158,16 +158,20 @@ constexpr const char* kBentAddresses = R"(
 import json, random, sys
 from http_model import HOPS, client_address
 rng = random.Random(int(sys.argv[1]))
-seeds = HOPS + ["1:2:3:4:5:6:7:8", "::", "::1.2.3.4", "1::", "64:ff9b::192.0.2.33", "1:0:0:2:0:0:0:3", "1:0:2:3:4:5:6:7",
-                "::ffff:0:1.2.3.4", "1:2:3:4:5:6:7::", "255.255.255.255", "::FFFF:1.2.3.4", "[::1]:80", "0:0:1:0:0:1:0:0"]
+seeds = HOPS + """
+    1:2:3:4:5:6:7:8 :: ::1.2.3.4 1:: 64:ff9b::192.0.2.33 1:0:0:2:0:0:0:3 1:0:2:3:4:5:6:7
+    255.255.255.255 ::ffff:0:1.2.3.4 1:2:3:4:5:6:7:: ::FFFF:1.2.3.4 [::1]:80 0:0:1:0:0:1:0:0""".split()
+junk = ["", ":", "::", ".", "0", "00", "f", "g", "1", "256", "[", "]", "%", " ", "/", "ffff"]
 for _ in range(4000):
     hop = rng.choice(seeds)
     for _ in range(rng.choice([0, 1, 1, 2, 3])):
         i = rng.randrange(len(hop) + 1)
-        hop = hop[:i] + rng.choice(["", ":", "::", ".", "0", "00", "f", "g", "1", "256", "[", "]", "%", " ", "/", "ffff"]) + hop[i + rng.randrange(3):]
-    case = {"peer": hop, "forwarded_for": [], "trusted": 0, "ipv6_prefix": rng.choice([1, 48, 64, 127, 128])}
+        hop = hop[:i] + rng.choice(junk) + hop[i + rng.randrange(3):]
+    case = {"peer": hop, "forwarded_for": [], "trusted": 0}
+    case["ipv6_prefix"] = rng.choice([1, 48, 64, 127, 128])
     address = client_address(**case)
-    print(json.dumps({"caller": {**case, "identity": None}, "expect": {"address": address, "key": "@" + address}}))
+    expect = {"address": address, "key": "@" + address}
+    print(json.dumps({"caller": {**case, "identity": None}, "expect": expect}))
 )";
 
 TEST(Conformance, BentAddressesAreReadAsPythonReadsThem) {

@@ -17,7 +17,8 @@ enum class Source : uint8_t { kNone, kMemory, kStore, kFallback, kFailOpen, kFai
 
 // One rate of a decision as HTTP sees it.
 struct PolicyView {
-  std::string_view name;  // the policy's name: "api", or "api-60s" where a limiter has several rates
+  std::string_view
+      name;  // the policy's name: "api", or "api-60s" where a limiter has several rates
   int64_t limit = 0;
   int64_t window_us = 0;
   int64_t capacity = 0;
@@ -38,8 +39,8 @@ struct DecisionView {
 };
 
 struct HeaderStyle {
-  bool standard = true;       // RateLimit-Policy, RateLimit: draft-ietf-httpapi-ratelimit-headers-10
-  bool legacy = true;         // X-RateLimit-*, -Reset in epoch seconds
+  bool standard = true;  // RateLimit-Policy, RateLimit: draft-ietf-httpapi-ratelimit-headers-10
+  bool legacy = true;    // X-RateLimit-*, -Reset in epoch seconds
   bool legacy_delta = false;  // the same, -Reset in seconds from now
 };
 
@@ -65,14 +66,15 @@ struct TrustedProxies {
 // "0", "2", or "10.0.0.0/8, ::1/128". kOption with the position otherwise.
 Result<TrustedProxies> parse_trusted_proxies(std::string_view text);
 
-// Who is calling: http_model.client_address. "unknown" where there is no address. forwarded_for: the
-// header's lines joined by commas.
+// Who is calling: http_model.client_address. "unknown" where there is no address. forwarded_for:
+// the header's lines joined by commas.
 std::string client_address(std::string_view peer, std::string_view forwarded_for,
                            const TrustedProxies& trusted, int ipv6_prefix);
 // http_model.caller_key.
 std::string caller_key(std::string_view identity, std::string_view address);
 
-// "#" and the SHA-256 in hex of a key above 512 bytes, else the key with %, {, }, NUL and a leading # as %XX.
+// "#" and the SHA-256 in hex of a key above 512 bytes, else the key with %, {, }, NUL and a leading
+// # as %XX.
 std::string escape_key(std::string_view key);
 
 }  // namespace tidegate
