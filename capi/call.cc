@@ -47,7 +47,7 @@ void start(Client& client, Call& call, ShapedRequest& shaped, std::vector<Call*>
     call.decision = client.decide_here(call.op, call.parts, call.room_for_results());
   } else {
     call.take(shaped.request.parts);
-    asked.push_back(&call);
+    if (client.prepare(&call)) asked.push_back(&call);
   }
 }
 

@@ -16,11 +16,11 @@ struct Seen {
   DecisionView decision;
 };
 
-const tg_part& part_at(const tg_result& result, uint32_t i, const Layout& layout, tg_part& copy) {
+tg_part part_at(const tg_result& result, uint32_t i, const Layout& layout) {
+  tg_part part{};
   const char* from = reinterpret_cast<const char*>(result.parts) + i * layout.part;
-  copy = {};
-  std::memcpy(&copy, from, std::min(layout.part, sizeof copy));
-  return copy;
+  std::memcpy(&part, from, std::min(layout.part, sizeof part));
+  return part;
 }
 
 PolicyView view_of(const tg_part& part) {
@@ -55,7 +55,7 @@ int32_t see(tg_client* client, const tg_result* result, uint64_t packed, Seen& s
       ours.part_count > kMaxLegs || TG_SOURCE(ours.flags) > TG_SOURCE_FAIL_CLOSED)
     return TG_EINVAL;
   std::vector<tg_part> parts(ours.part_count);
-  for (uint32_t i = 0; i < ours.part_count; ++i) part_at(ours, i, layout, parts[i]);
+  for (uint32_t i = 0; i < ours.part_count; ++i) parts[i] = part_at(ours, i, layout);
   seen.names.reserve(parts.size());
   for (const tg_part& part : parts) {
     const LimiterConfig* config = client->core->limiters().find(part.handle);

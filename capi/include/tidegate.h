@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* clang-format off: laid out by hand */
 #ifndef TIDEGATE_H_
 #define TIDEGATE_H_
 /*
@@ -10,37 +11,36 @@
  *   if (tg_client_open(NULL, 0, NULL, &gate, &error) < 0) return fail(error.message);
  *   tg_limiter_spec spec = {.rates = TG_TEXT("100/minute burst 20"), .name = TG_TEXT("api")};
  *   if (tg_limiter_open(gate, &spec, &api, &error) < 0) return fail(error.message);
- *   tg_entry entry = {.op = TG_OP_CONSUME, .handle = api, .key = "user:42", .key_len = 7, .arg = 1};
+ *   tg_entry entry = {.op = TG_OP_CONSUME, .handle = api, .key = "user:42", .key_len = 7,
+  .arg = 1};
  *   tg_result result;
  *   if (tg_call(gate, &entry, 1, &result, 1) == 1 && !(result.flags & TG_ALLOWED))
  *     printf("come back in %lld us\n", (long long)result.parts[result.binding].retry_after_us);
  *   tg_client_free(gate);
  *
  * Conventions
- *   Handles    opaque; every _free accepts NULL. A limiter is a number: it names its slot and the slot's generation,
- *              so a stale one, or another client's, is TG_EHANDLE and never somebody else's limiter. 0 is no limiter.
- *   Errors     int32_t: 0 or more is fine, negative is a TG_E code. tg_strerror has the text of a code; functions that
- *              take a tg_error (NULL is fine) say there what was wrong, where, and what was expected.
- *              A denial is not an error. Nothing is ever printed.
- *   Strings    (pointer, length), UTF-8 or bytes; inputs are borrowed until the call returns. NULL with length 0 is
- *              "not given". Text comes out into the caller's buffer, cut to fit and closed with NUL; what is returned
- *              is the length needed without the NUL (buffer may be NULL when size is 0).
- *   Records    start with zeroes ({0}): a field that is not named is 0, a reserved one must be. They only ever grow at
- *              the end; the macros pass the caller's sizes (TG_LAYOUT), and the smaller of the two layouts is used.
- *   Lifetime   result.parts and result.data live until the next tg_call on the same thread, or the next reap or wait
- *              on the same ring.
- *   Threads    client, limiters, options once they are set: any thread. Ring: submit and cancel from any thread, reap,
- *              wait and flush from one at a time. Close and free: once, when no other call is running.
- *   Fork       in a child every call on what was opened before answers TG_EFORK, except _free, which closes
- *              descriptors, takes no lock and sends nothing. The parent is not disturbed.
- *   Time       microseconds, int64_t. TG_NEVER (-1): no wait is long enough, or a figure is unknown.
+ *   Handles   opaque; every _free accepts NULL. A limiter is a number with a generation in it: a
+ *             stale one, or another client's, is TG_EHANDLE and never another limiter. 0 is none.
+ *   Errors    int32_t: 0 or more is fine, negative is a TG_E code. tg_strerror has the text of a
+ *             code; functions that take a tg_error (NULL is fine) say there what was wrong, where,
+ *             and what was expected. A denial is not an error. Nothing is ever printed.
+ *   Strings   (pointer, length), borrowed until the call returns; NULL with length 0: not given.
+ *             Text comes out into the caller's buffer, cut to fit and closed with NUL; returned is
+ *             the length needed without the NUL (buffer may be NULL when size is 0).
+ *   Records   start as {0}; reserved fields must be 0. They only ever grow at the end: the macros
+ *             pass the caller's sizes (TG_LAYOUT), and the smaller of the two layouts is used.
+ *   Lifetime  result.parts and result.data live until the next tg_call on the same thread, or the
+ *             next reap or wait on the same ring.
+ *   Threads   client, limiters, options once set: any thread. Ring: submit and cancel from any
+ *             thread; reap, wait and flush from one at a time. Free: when no other call is running.
+ *   Fork      in a child all that was opened before answers TG_EFORK, but _free: it closes
+ *             descriptors, takes no lock and sends nothing, and the parent is not disturbed.
+ *   Time      microseconds, int64_t. TG_NEVER (-1): no wait is long enough, or unknown.
  */
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__GNUC__)
 #pragma GCC visibility push(default)
-#endif
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -54,7 +54,7 @@ extern "C" {
 
 /* ---- errors ---- */
 #define TG_OK 0
-#define TG_EINVAL (-1)         /* an argument or entry that cannot be: NULL, a dangling link, mixed operations */
+#define TG_EINVAL (-1)         /* an argument that cannot be: NULL, a dangling link, mixed ops */
 #define TG_ESIZE (-2)          /* a record size that is no version of ours */
 #define TG_ERATE (-3)          /* a rate that does not parse, or cannot be enforced exactly */
 #define TG_EOPTION (-4)        /* an unknown option, or a value out of its range */
@@ -66,13 +66,13 @@ extern "C" {
 #define TG_ECONFLICT (-10)     /* the name is taken by a limiter with another specification */
 #define TG_ECLOSED (-11)       /* the client or ring is closed */
 #define TG_EFORK (-12)         /* opened by the parent of this process */
-#define TG_ECANCELED (-13)     /* taken back by tg_cancel; a check that was sent may have been charged */
-#define TG_EFULL (-14)         /* a stated bound is reached: limiters, specifications, queue, descriptors */
+#define TG_ECANCELED (-13)     /* by tg_cancel; a check that was sent may have been charged */
+#define TG_EFULL (-14)         /* a stated bound is reached: limiters, specifications, queue */
 #define TG_ENOMEM (-15)        /* the system has no memory or descriptor left */
 #define TG_EINTERNAL (-16)     /* a bug of ours */
-#define TG_ESTORE (-32)        /* -32 to -63: the store could not do it; the failure policy answers checks */
+#define TG_ESTORE (-32)        /* -32 to -63: the store failed; checks are answered by the policy */
 #define TG_ETIMEDOUT (-33)     /* no answer within the deadline; it may have been charged */
-#define TG_ECONNECT (-34)      /* no connection: refused, reset, unknown host, or the breaker is open */
+#define TG_ECONNECT (-34)      /* no connection: refused, reset, unknown host, known to be away */
 #define TG_EAUTH (-35)         /* NOAUTH, WRONGPASS */
 #define TG_ETLS (-36)          /* handshake or certificate refused */
 #define TG_EPROTOCOL (-37)     /* an answer that makes no sense */
@@ -100,38 +100,41 @@ typedef struct tg_text {
 #define TG_TEXT(literal) {(literal), sizeof(literal) - 1}
 #endif
 
-int32_t tg_abi(void);                      /* TG_ABI of the library; never falls, and what worked goes on working */
+int32_t tg_abi(void);  /* TG_ABI of the library; never falls, and what worked goes on working */
 const char *tg_version(void);              /* TG_VERSION of the library; static */
 const char *tg_strerror(int32_t code);     /* one line, static, never NULL */
 int32_t tg_is_retriable(int32_t code);     /* 1: the same call may succeed later; 0 */
-int32_t tg_is_fatal(int32_t code);         /* 1: no call on this handle will succeed again (closed, forked); 0 */
+/* 1: no call on this handle will succeed again (closed, forked); 0 */
+int32_t tg_is_fatal(int32_t code);
 
-/* ---- options: strings, see tg_options_describe for the table ---- */
+/* ---- options: strings; tg_options_describe has the table, and errors list near names ---- */
 typedef struct tg_options tg_options;
-tg_options *tg_options_new(void);                                        /* NULL: no memory */
-int32_t tg_options_set(tg_options *, const char *name, const char *value, tg_error *);   /* TG_EOPTION lists near names */
-int64_t tg_options_describe(char *buffer, size_t size);  /* one "name\ttype\trange\tdefault\tmeaning\n" a line */
+tg_options *tg_options_new(void);          /* NULL: no memory */
+int32_t tg_options_set(tg_options *, const char *name, const char *value, tg_error *);
+int64_t tg_options_describe(char *buffer, size_t size);  /* its lines: five columns, by tabs */
 void tg_options_free(tg_options *);
 
 /* ---- client ---- */
 typedef struct tg_client tg_client;
-/* url: memory://, redis://, rediss://, valkey://, valkeys://, unix://; NULL: $TIDEGATE_URL, else memory://. No I/O is
-   done. Options may be NULL and win over the URL's query; they may be freed afterwards. */
-int32_t tg_client_open(const char *url, size_t url_len, const tg_options *, tg_client **, tg_error *);
-int64_t tg_client_url(const tg_client *, char *buffer, size_t size);     /* its password replaced by *** */
-int32_t tg_client_close(tg_client *);      /* what is in flight completes with TG_ECLOSED; again: TG_ECLOSED */
-void tg_client_free(tg_client *);          /* closes; its rings must have been freed */
-int32_t tg_client_set_time(tg_client *, int64_t now_us);   /* clock=manual only: TG_EINVAL otherwise; may step back */
+/* url: memory://, redis://, rediss://, valkey://, valkeys://, unix://; NULL: $TIDEGATE_URL, else
+   memory://. No I/O is done. Options (or NULL) win over the URL's query, and may be freed then. */
+int32_t tg_client_open(const char *url, size_t len, const tg_options *, tg_client **, tg_error *);
+int64_t tg_client_url(const tg_client *, char *buffer, size_t size);   /* password as *** */
+int32_t tg_client_close(tg_client *);  /* what is out completes with TG_ECLOSED */
+void tg_client_free(tg_client *);      /* closes; its rings must have been freed */
+/* clock=manual only: TG_EINVAL otherwise; may step back */
+int32_t tg_client_set_time(tg_client *, int64_t now_us);
 
 typedef struct tg_stats {      /* since the client was opened; gauges are marked */
   int64_t allowed, denied, would_deny;                             /* decisions */
-  int64_t by_memory, by_store, by_fallback, by_fail_open, by_fail_closed;   /* decisions by source */
-  int64_t keys, bytes;                                             /* gauges: states in the process, their memory */
-  int64_t evicted_idle, evicted_harmless, evicted_owing;           /* states dropped for room: owed nothing, little, more */
+  int64_t by_memory, by_store, by_fallback, by_fail_open, by_fail_closed;  /* decisions by source */
+  int64_t keys, bytes;  /* gauges: states in the process, their memory */
+  int64_t evicted_idle, evicted_harmless, evicted_owing;  /* dropped: owed 0, little, more */
   int64_t round_trips, batches, merged, script_loads, connects;
   int64_t breaker_opened, breaker_open, late_replies;              /* breaker_open: gauge, 0 or 1 */
-  int64_t timeouts, connect_errors, auth_errors, tls_errors, protocol_errors, cluster_errors;   /* requests, by kind */
-  int64_t oom_errors, readonly_errors, loading_errors, busy_errors, noperm_errors, wrongtype_errors, other_errors;
+  int64_t timeouts, connect_errors, auth_errors, tls_errors, protocol_errors, cluster_errors;
+  int64_t oom_errors, readonly_errors, loading_errors, busy_errors, noperm_errors, wrongtype_errors;
+  int64_t other_errors;        /* errors: requests that the failure policy answered, by cause */
   int64_t name_conflicts, events_dropped;
 } tg_stats;
 int32_t tg_client_stats_sized(tg_client *, tg_stats *, size_t size);
@@ -140,21 +143,21 @@ int32_t tg_client_stats_sized(tg_client *, tg_stats *, size_t size);
 #define TG_LOG_INFO 1
 #define TG_LOG_WARNING 2
 #define TG_LOG_ERROR 3
-typedef struct tg_event {      /* a change of state: store lost, breaker open, store back, names that disagree ... */
+typedef struct tg_event {      /* the store is lost, is back, names disagree ...: once per change */
   int32_t level, code;         /* TG_LOG_..., and the TG_E code behind it or 0 */
   int64_t wall_us;             /* epoch */
   char text[240];              /* one line; no secret, no caller's key */
 } tg_event;
-/* The hook runs on whichever thread does the I/O, with no lock held; it may not call back into the client. */
+/* The hook runs on the thread that does the I/O, no lock held; it may not call into the client. */
 typedef void (*tg_event_fn)(void *context, const tg_event *);
 int32_t tg_client_on_event(tg_client *, tg_event_fn, void *context);     /* NULL: none */
-int32_t tg_client_next_event(tg_client *, tg_event *);   /* 1: the oldest of the last 64, taken; 0: none */
+int32_t tg_client_next_event(tg_client *, tg_event *);  /* 1: the oldest of the last 64; 0: none */
 
 /* ---- limiters ---- */
-typedef struct tg_limiter_spec {   /* empty texts: the default, or in tg_limiter_change: as it was */
+typedef struct tg_limiter_spec {  /* empty texts: the default, or in tg_limiter_change: as it was */
   tg_text rates;               /* "100/minute burst 20; 1000/hour" */
   tg_text name;                /* default: from the numbers, 100-per-60s-burst-20 */
-  tg_text algorithm;           /* token_bucket (default), gcra, leaky_bucket, fixed_window, sliding_window, sliding_log */
+  tg_text algorithm;           /* token_bucket (gcra), fixed_window, sliding_window, sliding_log */
   tg_text mode;                /* enforce (default), shadow, off */
   tg_text on_failure;          /* local, open, closed; default: the client's */
 } tg_limiter_spec;
@@ -162,12 +165,15 @@ typedef struct tg_rate {
   int64_t limit, window_us, burst, capacity;   /* burst 0: none given */
   char algorithm[16], mode[8], on_failure[8];
 } tg_rate;
-/* The same name and specification again gives the same handle; another specification is TG_ECONFLICT. */
-int32_t tg_limiter_open_sized(tg_client *, const tg_limiter_spec *, size_t size, uint64_t *handle, tg_error *);
-/* New numbers at once, for the same states; another algorithm or window starts anew. The name stays. */
-int32_t tg_limiter_change_sized(tg_client *, uint64_t handle, const tg_limiter_spec *, size_t size, tg_error *);
-int32_t tg_limiter_close(tg_client *, uint64_t handle);                  /* the handle is stale from here on */
-int32_t tg_limiter_rates_sized(tg_client *, uint64_t handle, tg_rate *, size_t size, int32_t max);   /* how many it has */
+/* The same name and specification again: the same handle; another specification: TG_ECONFLICT. */
+int32_t tg_limiter_open_sized(tg_client *, const tg_limiter_spec *, size_t size, uint64_t *handle,
+                              tg_error *);
+/* New numbers at once, for the same states; another algorithm or window starts anew. */
+int32_t tg_limiter_change_sized(tg_client *, uint64_t handle, const tg_limiter_spec *, size_t size,
+                                tg_error *);
+int32_t tg_limiter_close(tg_client *, uint64_t handle);  /* the handle is stale from here on */
+/* Returns how many it has. */
+int32_t tg_limiter_rates_sized(tg_client *, uint64_t handle, tg_rate *, size_t size, int32_t max);
 /* rate -1: the limiter's name; else that rate's policy name (name-60s where there are several). */
 int64_t tg_limiter_name(tg_client *, uint64_t handle, int32_t rate, char *buffer, size_t size);
 #define tg_limiter_open(client, spec, handle, error) \
@@ -182,7 +188,7 @@ int64_t tg_limiter_name(tg_client *, uint64_t handle, int32_t rate, char *buffer
 #define TG_OP_PEEK 2u          /* would it be allowed? writes nothing */
 #define TG_OP_REFUND 3u        /* give arg tokens back, never beyond untouched; not idempotent */
 #define TG_OP_RESET 4u         /* forget the states */
-#define TG_OP_PING 5u          /* ask the store; no handle, no key. status and data say what is wrong */
+#define TG_OP_PING 5u  /* ask the store; no handle, no key. status and data say what is wrong */
 
 #define TG_LINK 1u             /* entry: the next entry belongs to the same request */
 #define TG_ALLOWED 1u          /* result, part */
@@ -190,7 +196,7 @@ int64_t tg_limiter_name(tg_client *, uint64_t handle, int32_t rate, char *buffer
 #define TG_SHADOW 4u           /* part: does not block, and callers do not see it */
 #define TG_OFF 8u              /* part: its limiter is off; figures unknown */
 #define TG_SOURCE(flags) (((flags) >> 8) & 7u)       /* result: who decided */
-#define TG_SOURCE_FLAGS(source) ((uint32_t)(source) << 8)   /* entry of a refund: back to whom; 0: to who decides now */
+#define TG_SOURCE_FLAGS(source) ((uint32_t)(source) << 8)  /* entry of a refund: back to whom */
 #define TG_SOURCE_NONE 0u
 #define TG_SOURCE_MEMORY 1u
 #define TG_SOURCE_STORE 2u
@@ -205,7 +211,7 @@ typedef struct tg_entry {      /* one part of a request; copied by submit */
   const void *key;             /* 1 byte or more, any bytes; above 512 its SHA-256 stands for it */
   uint32_t key_len, value_len; /* value: reserved */
   const void *value;
-  int64_t arg, arg2, arg3;     /* arg: the cost, 0 to TG_MAX_COST; 0 is always allowed. The others: reserved */
+  int64_t arg, arg2, arg3;     /* arg: the cost, 0 to TG_MAX_COST; the others: reserved */
   int64_t timeout_us;          /* of the first part; 0: the client's; TG_EINVAL below 0 */
   uint8_t id[16];              /* reserved */
 } tg_entry;
@@ -214,7 +220,7 @@ typedef struct tg_part {       /* one rate of one part, in the order of the requ
   uint64_t handle;
   uint32_t rate, flags;        /* rate: which of the limiter's; TG_ALLOWED, TG_SHADOW, TG_OFF */
   int64_t limit, remaining;    /* remaining: tokens that could be spent now */
-  int64_t retry_after_us;      /* the least wait after which this cost would fit if nobody else came; 0 when allowed */
+  int64_t retry_after_us;      /* the least wait after which this cost would fit; 0 when allowed */
   int64_t next_us;             /* the least wait after which remaining grows; 0: it is full */
   int64_t reset_after_us;      /* the wait after which nothing of the past is left */
   int64_t window_us, capacity;
@@ -222,10 +228,10 @@ typedef struct tg_part {       /* one rate of one part, in the order of the requ
 
 typedef struct tg_result {     /* one per request */
   uint64_t user_data;
-  int32_t status;              /* 0, or a TG_E code: then no flag is set, and data is a line of text about it */
+  int32_t status;              /* 0, or a TG_E code: then data is a line of text about it */
   uint32_t flags;              /* TG_ALLOWED, TG_WOULD_DENY; TG_SOURCE() */
   uint32_t part_count, binding;    /* binding: the part that speaks for the request */
-  const tg_part *parts;        /* of consume and peek; the figures are unknown (-1) where no engine was asked */
+  const tg_part *parts;        /* of consume and peek; -1 where no engine was asked */
   const void *data;
   uint64_t data_len;
 } tg_result;
@@ -233,54 +239,55 @@ typedef struct tg_result {     /* one per request */
 #define TG_LAYOUT \
   ((uint64_t)sizeof(tg_entry) | (uint64_t)sizeof(tg_part) << 16 | (uint64_t)sizeof(tg_result) << 32)
 
-/* Runs whole requests and waits for them; the embedded store answers inline. Returns how many results were written, in
-   the order of the requests. TG_EINVAL or TG_ESIZE: nothing was run (more than max requests, a dangling TG_LINK, an
-   operation unlike the first of its request, more than TG_MAX_PARTS, a reserved field that is not 0). */
-int32_t tg_call_sized(tg_client *, const tg_entry *, int32_t n, tg_result *, int32_t max, uint64_t layout);
-#define tg_call(client, entries, n, results, max) tg_call_sized((client), (entries), (n), (results), (max), TG_LAYOUT)
+/* Runs whole requests and waits for them; the embedded store answers inline. Returns how many
+   results were written, in order. TG_EINVAL or TG_ESIZE: nothing was run (more than max requests
+   or TG_MAX_PARTS, a dangling TG_LINK, mixed operations, a reserved field that is not 0). */
+int32_t tg_call_sized(tg_client *, const tg_entry *, int32_t n, tg_result *, int32_t max, uint64_t);
+#define tg_call(client, entries, n, results, max) \
+  tg_call_sized((client), (entries), (n), (results), (max), TG_LAYOUT)
 
 /* ---- ring: one event loop's window onto a client ---- */
 typedef struct tg_ring tg_ring;
-#define TG_RING_LOCAL 1u       /* only the reaping thread submits: no wake-ups; it calls tg_ring_flush before it sleeps */
+#define TG_RING_LOCAL 1u       /* only the reaping thread submits; it flushes before it sleeps */
 /* capacity: requests that may be out at once, 1 to 65536. */
-int32_t tg_ring_open_sized(tg_client *, int32_t capacity, uint32_t flags, tg_ring **, tg_error *, uint64_t layout);
+int32_t tg_ring_open_sized(tg_client *, int32_t capacity, uint32_t flags, tg_ring **, tg_error *,
+                           uint64_t);
 #define tg_ring_open(client, capacity, flags, ring, error) \
   tg_ring_open_sized((client), (capacity), (flags), (ring), (error), TG_LAYOUT)
-intptr_t tg_ring_fd(tg_ring *);            /* poll this for reading, level- or edge-triggered; then reap */
-/* Takes whole requests and returns how many entries it took: fewer than n (0 too) when the ring is full. Never blocks.
-   Each request taken yields exactly one result: success, error, deadline, cancel or close. Errors as tg_call. */
+intptr_t tg_ring_fd(tg_ring *);  /* poll this for reading, level- or edge-triggered; then reap */
+/* Returns how many entries it took, whole requests only: fewer (0 too) when the ring is full. Each
+   request taken yields exactly one result: success, error, deadline, cancel, close. No blocking. */
 int32_t tg_submit(tg_ring *, const tg_entry *, int32_t n);
 int32_t tg_ring_flush(tg_ring *);          /* sends what is queued; the end of a loop's tick */
-int32_t tg_reap(tg_ring *, tg_result *, int32_t max);   /* does the I/O, returns what is done; full: call it again */
-int32_t tg_ring_wait(tg_ring *, tg_result *, int32_t max, int64_t timeout_us);   /* sleeps for the first; -1: no end */
-/* Completes the requests of that user_data with TG_ECANCELED; returns how many (0: none was out). */
-int32_t tg_cancel(tg_ring *, uint64_t user_data);
+int32_t tg_reap(tg_ring *, tg_result *, int32_t max);  /* does the I/O; max were done: reap again */
+int32_t tg_ring_wait(tg_ring *, tg_result *, int32_t max, int64_t timeout_us);  /* -1: no end */
+int32_t tg_cancel(tg_ring *, uint64_t user_data);  /* returns how many come back so */
 void tg_ring_free(tg_ring *);              /* what is out is dropped; before tg_client_free */
 
 /* ---- HTTP: what every middleware sends, and whom it charges ---- */
-#define TG_HEADERS_STANDARD 1u             /* RateLimit-Policy, RateLimit: draft-ietf-httpapi-ratelimit-headers-10 */
-#define TG_HEADERS_LEGACY 2u               /* X-RateLimit-Limit, -Remaining, -Reset in epoch seconds */
-#define TG_HEADERS_LEGACY_DELTA 4u         /* the same, -Reset in seconds from now */
-int32_t tg_decision_status(const tg_result *);           /* 200, 429, or 503 where the policy closed */
+#define TG_HEADERS_STANDARD 1u      /* RateLimit-*: draft-ietf-httpapi-ratelimit-headers-10 */
+#define TG_HEADERS_LEGACY 2u        /* X-RateLimit-Limit, -Remaining, -Reset in epoch seconds */
+#define TG_HEADERS_LEGACY_DELTA 4u  /* the same, -Reset in seconds from now */
+int32_t tg_decision_status(const tg_result *);  /* 200, 429, or 503 where the policy closed */
 /* One "Name: value\n" a line; wall_us: epoch, 0: now. */
-int32_t tg_decision_headers_sized(tg_client *, const tg_result *, uint32_t flags, int64_t wall_us, char *buffer,
-                                  size_t size, uint64_t layout);
+int32_t tg_decision_headers_sized(tg_client *, const tg_result *, uint32_t flags, int64_t wall_us,
+                                  char *buffer, size_t size, uint64_t layout);
 /* RFC 9457 application/problem+json of a refusal; "" for a result that is none. */
-int32_t tg_decision_problem_sized(tg_client *, const tg_result *, char *buffer, size_t size, uint64_t layout);
+int32_t tg_decision_problem_sized(tg_client *, const tg_result *, char *buffer, size_t size,
+                                  uint64_t layout);
 #define tg_decision_headers(client, result, flags, wall_us, buffer, size) \
   tg_decision_headers_sized((client), (result), (flags), (wall_us), (buffer), (size), TG_LAYOUT)
 #define tg_decision_problem(client, result, buffer, size) \
   tg_decision_problem_sized((client), (result), (buffer), (size), TG_LAYOUT)
-/* The key of a caller: his identity, or where there is none (empty) his address as "@203.0.113.7". peer: his socket's
-   address, or empty; forwarded_for: the X-Forwarded-For lines joined by commas, believed as the options
-   trusted_proxies and ipv6_prefix say (NULL: not at all). Returns the length. */
-int64_t tg_caller_key(const tg_options *, const char *peer, size_t peer_len, const char *forwarded_for,
-                      size_t forwarded_for_len, const char *identity, size_t identity_len, char *buffer, size_t size);
+/* A caller's key: his identity, or where that is empty his address as "@203.0.113.7". peer: his
+   socket's address; forwarded_for: the X-Forwarded-For lines joined by commas, believed as the
+   options trusted_proxies and ipv6_prefix say (NULL: not at all). Returns the length. */
+int64_t tg_caller_key(const tg_options *, const char *peer, size_t peer_len,
+                      const char *forwarded_for, size_t forwarded_len, const char *identity,
+                      size_t identity_len, char *buffer, size_t size);
 
 #ifdef __cplusplus
 }
 #endif
-#if defined(__GNUC__)
 #pragma GCC visibility pop
-#endif
 #endif /* TIDEGATE_H_ */

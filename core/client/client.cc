@@ -38,13 +38,39 @@ Client::Client(StoreUrl url, Options options)
       fingerprint_(options_.testing ? 1 : 0),
       clock_(options_.manual_clock),
       limiters_({options_.name_space, options_.on_failure, options_.fallback_share}, fingerprint_),
-      engine_({options_.max_keys, options_.max_bytes}, fingerprint_, clock_) {}
+      engine_({options_.max_keys, options_.max_bytes}, fingerprint_, clock_) {
+  if (embedded()) return;
+  const int64_t probe_us = (options_.timeout_ms + options_.connect_timeout_ms) * 1'000;
+  shared_.reset(new Shared{url_, options_, fingerprint_, clock_, engine_, counters_, events_,
+                           Breaker(options_.breaker_failures, probe_us), TlsContext(), {}, {}});
+}
 
-Client::~Client() { close(); }
+Client::~Client() {
+  if (!forked())
+    close();
+  else if (driver_)
+    driver_->abandon();
+}
 
 bool Client::forked() const { return fork_generation_ != tidegate::fork_generation(); }
 
-bool Client::close() { return !closed_.exchange(true, std::memory_order_acq_rel); }
+bool Client::close() {
+  if (closed_.exchange(true, std::memory_order_acq_rel)) return false;
+  std::scoped_lock lock(mutex_);
+  for (Channel* channel : channels_) channel->shut();
+  return true;
+}
+
+void Client::enroll(Channel* channel) {
+  std::scoped_lock lock(mutex_);
+  channels_.push_back(channel);
+  if (closed()) channel->shut();
+}
+
+void Client::dismiss(Channel* channel) {
+  std::scoped_lock lock(mutex_);
+  std::erase(channels_, channel);
+}
 
 Status Client::resolve(std::span<Part> parts) const {
   for (Part& part : parts) {
@@ -73,8 +99,45 @@ Decision Client::decide_here(Op op, std::span<const Part> parts, PartResult* res
   return decision;
 }
 
+bool Client::prepare(Call* call) {
+  if (call->op == Op::kPing) return true;
+  const bool elsewhere =
+      call->op == Op::kRefund && call->refund_to != Source::kNone && call->refund_to != Source::kStore;
+  if (elsewhere) {  // what the policy allowed without asking took nothing that could be given back
+    if (call->refund_to == Source::kFallback)
+      engine_.decide(call->op, call->parts, Engine::kShare, Source::kFallback, nullptr);
+    call->decision = {.source = call->refund_to};
+    return false;
+  }
+  size_t most = 0;
+  for (const Part& part : call->parts) most += part.limiter->rates.size();
+  call->legs.resize(most);
+  call->legs.resize(make_legs(call->parts, Engine::kOwn, fingerprint_, call->legs.data()));
+  if (call->op == Op::kReset)
+    engine_.decide(call->op, call->parts, Engine::kShare, Source::kFallback, nullptr);
+  if (!call->legs.empty()) return true;
+  call->decision = report_unasked(call->parts, true, 0, Source::kStore, call->room_for_results());
+  count_decision(counters_, *call);
+  return false;
+}
+
 void Client::run(std::span<Call* const> calls) {
-  for (Call* call : calls) call->fail(Code::kStore, "stores are not linked in yet");
+  SyncDriver* driver;
+  {
+    std::scoped_lock lock(mutex_);
+    if (!driver_) {
+      auto made = SyncDriver::make(*shared_);
+      if (!made) {
+        for (Call* call : calls) call->fail(made.error().code, made.error().message);
+        return;
+      }
+      driver_ = std::move(*made);
+      channels_.push_back(&driver_->channel());
+      if (closed()) driver_->channel().shut();
+    }
+    driver = driver_.get();
+  }
+  driver->run(calls);
 }
 
 }  // namespace tidegate

@@ -18,12 +18,14 @@
 #include <string>
 
 #include "client/registry.h"
+#include "client/sync_driver.h"
 #include "limiter/fingerprint.h"
 #include "stats/clock.h"
 #include "stats/counters.h"
 #include "stats/events.h"
 #include "store/call.h"
 #include "store/local_engine.h"
+#include "store/valkey/shared.h"
 #include "tidegate/options.h"
 
 namespace tidegate {
@@ -54,7 +56,14 @@ class Client {
 
   // Blocks until all calls are answered by the store, or by the failure policy.
   void run(std::span<Call* const> calls);
-  bool breaker_open() const { return false; }
+  // What a call needs before it goes to the store. False: it is answered already (its limiters are off, or it goes back
+  // to the embedded engine).
+  bool prepare(Call* call);
+  bool breaker_open() const { return shared_ && shared_->breaker.open(); }
+  Shared* shared() { return shared_.get(); }  // null: the embedded store
+  // Rings are told of close().
+  void enroll(Channel* channel);
+  void dismiss(Channel* channel);
 
   // The embedded store's answer, inline. `results` has room for kMaxLegs.
   Decision decide_here(Op op, std::span<const Part> parts, PartResult* results);
@@ -72,6 +81,11 @@ class Client {
   Counters counters_;
   EventLog events_;
   std::atomic<bool> closed_{false};
+
+  std::unique_ptr<Shared> shared_;
+  std::mutex mutex_;  // guards what follows
+  std::vector<Channel*> channels_;
+  std::unique_ptr<SyncDriver> driver_;  // made with the first blocking call
 };
 
 // Raised in the child by fork(): what was opened under another generation belongs to the parent.

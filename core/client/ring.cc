@@ -17,9 +17,20 @@ Ring::Ring(Client& client, std::unique_ptr<Reactor> reactor, int32_t capacity, b
     : client_(client),
       reactor_(std::move(reactor)),
       capacity_(static_cast<size_t>(capacity)),
-      local_(local) {}
+      local_(local) {
+  if (!client.shared()) return;
+  channel_ = std::make_unique<Channel>(*client.shared(), *reactor_);
+  client.enroll(channel_.get());
+}
 
-Ring::~Ring() = default;
+Ring::~Ring() {
+  if (!channel_) return;
+  if (forked())
+    reactor_->abandon();
+  else
+    client_.dismiss(channel_.get());
+  channel_.reset();  // before the calls that it knows
+}
 
 Call* Ring::take_free() {
   std::scoped_lock lock(mutex_);
@@ -50,33 +61,57 @@ bool Ring::submit(const Request& request) {
     return true;
   }
   call->take(request.parts);
-  answer_here(call);
+  start(call);
   return true;
 }
 
-void Ring::answer_here(Call* call) {
-  call->decision = client_.decide_here(call->op, call->parts, call->room_for_results());
-  done(call);
+void Ring::start(Call* call) {
+  call->sink = this;
+  {
+    std::scoped_lock lock(mutex_);
+    call->out = true;
+  }
+  if (!channel_) {
+    call->decision = client_.decide_here(call->op, call->parts, call->room_for_results());
+    done(call);
+  } else if (client_.prepare(call)) {
+    channel_->submit(call, local_);
+  } else {
+    done(call);
+  }
 }
 
 void Ring::done(Call* call) {
   bool first;
   {
     std::scoped_lock lock(mutex_);
-    first = ready_.empty();
+    first = ready_.empty() && !reaping_;
+    call->out = false;
     ready_.push_back(call);
   }
   if (first) reactor_->wake();
 }
 
-void Ring::flush() {}
+void Ring::flush() {
+  if (channel_) channel_->send_queued();
+}
 
 std::span<Call* const> Ring::reap(size_t most) {
-  while (reactor_->poll(0)) {
+  if (channel_) {
+    {
+      std::scoped_lock lock(mutex_);
+      reaping_ = true;
+    }
+    channel_->pump();
+    channel_->arm(!local_);
+  } else {
+    while (reactor_->poll(0)) {
+    }
   }
   bool leftovers;
   {
     std::scoped_lock lock(mutex_);
+    reaping_ = false;
     for (Call* call : reaped_) free_.push_back(call);
     reaped_.clear();
     while (reaped_.size() < most && !ready_.empty()) reaped_.push_back(ready_.pop_front());
@@ -97,6 +132,17 @@ std::span<Call* const> Ring::wait(size_t most, int64_t timeout_us) {
   }
 }
 
-int32_t Ring::cancel(uint64_t) { return 0; }
+int32_t Ring::cancel(uint64_t user_data) {
+  if (!channel_) return 0;  // everything is done as soon as it is submitted
+  std::scoped_lock lock(mutex_);
+  int32_t count = 0;
+  for (const auto& call : pool_) {
+    if (!call->out || call->user_data != user_data) continue;
+    call->out = false;  // it is on its way back: not twice
+    channel_->cancel(call.get());
+    ++count;
+  }
+  return count;
+}
 
 }  // namespace tidegate

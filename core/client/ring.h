@@ -12,6 +12,7 @@
 
 #include "client/client.h"
 #include "reactor/reactor.h"
+#include "store/valkey/channel.h"
 
 namespace tidegate {
 
@@ -47,19 +48,21 @@ class Ring final : private CallSink {
   Ring(Client& client, std::unique_ptr<Reactor> reactor, int32_t capacity, bool local);
 
   Call* take_free();
-  void answer_here(Call* call);
+  void start(Call* call);
   void done(Call* call) override;
 
   Client& client_;
   const std::unique_ptr<Reactor> reactor_;
   const size_t capacity_;
   const bool local_;
+  std::unique_ptr<Channel> channel_;  // null: the embedded store
 
   std::mutex mutex_;  // guards what follows, but reaped_, which belongs to the reaping thread
   std::vector<std::unique_ptr<Call>> pool_;
   CallList free_;
   CallList ready_;
   std::vector<Call*> reaped_;
+  bool reaping_ = false;  // the reaping thread is in the channel: what is done now needs no wake-up
 };
 
 }  // namespace tidegate

@@ -14,20 +14,17 @@ void append_hex(std::string& out, unsigned char byte, const char* digits) {
 
 }  // namespace
 
-std::string escape_key(std::string_view key) {
-  std::string out;
+void append_escaped_key(std::string& out, std::string_view key) {
   if (key.size() > kMaxPlainKey) {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned int size = 0;
     // Without memory for a digest the long name still is the right caller's, and nobody else's.
     if (EVP_Digest(key.data(), key.size(), digest, &size, EVP_sha256(), nullptr) == 1) {
-      out.reserve(1 + 2 * size_t{size});
       out += '#';
       for (unsigned int i = 0; i < size; ++i) append_hex(out, digest[i], "0123456789abcdef");
-      return out;
+      return;
     }
   }
-  out.reserve(key.size() + 8);
   for (size_t i = 0; i < key.size(); ++i) {
     const char c = key[i];
     if (c == '%' || c == '{' || c == '}' || c == '\0' || (c == '#' && i == 0)) {
@@ -37,6 +34,11 @@ std::string escape_key(std::string_view key) {
       out += c;
     }
   }
+}
+
+std::string escape_key(std::string_view key) {
+  std::string out;
+  append_escaped_key(out, key);
   return out;
 }
 

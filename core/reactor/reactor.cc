@@ -31,8 +31,13 @@ Result<std::unique_ptr<Reactor>> Reactor::make() {
   return reactor;
 }
 
+void Reactor::abandon() {
+  close(epoll_);
+  epoll_ = -1;
+  watched_ = -1;
+}
+
 Reactor::~Reactor() {
-  // The epoll descriptor first: in a forked child, removing what it holds would silence the parent's.
   if (epoll_ >= 0) close(epoll_);
   if (event_ >= 0) close(event_);
   if (timer_ >= 0) close(timer_);

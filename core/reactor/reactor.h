@@ -29,6 +29,7 @@ class Reactor {
   Reactor& operator=(const Reactor&) = delete;
 
   int fd() const { return epoll_; }
+  int wake_fd() const { return event_; }  // for who wakes it from where the reactor may be gone
   // Makes fd() readable once. The event is edge-triggered inside the set, and never read.
   void wake();
   // Makes fd() readable at that time of CLOCK_MONOTONIC; 0: never. The last call counts.
@@ -37,13 +38,17 @@ class Reactor {
   Status watch(int descriptor, bool read, bool write, Handler* handler);
   void unwatch(int descriptor);
 
+  // In a forked child, before anything else: the set is the parent's too, and must not be changed.
+  void abandon();
+
   // Waits up to timeout_ms (-1: for ever, 0: looks), runs the handlers; true if anything was reported.
   bool poll(int timeout_ms);
 
  private:
   Reactor(int epoll, int event, int timer) : epoll_(epoll), event_(event), timer_(timer) {}
 
-  const int epoll_, event_, timer_;
+  int epoll_;
+  const int event_, timer_;
   int64_t timer_at_us_ = 0;
   int watched_ = -1;  // one connection per reactor
   uint32_t watched_events_ = 0;

@@ -44,7 +44,9 @@ struct Call {
   int64_t deadline_us = 0;  // monotonic
   int32_t batch = -1;       // index of the batch in flight, or -1: in the queue
   uint32_t place = 0;       // in the batch
-  bool probe = false;       // the one that tries out a store that was away
+  uint64_t sequence = 0;    // which submission of this (pooled) call it is
+  bool under_way = false;   // a channel has it
+  bool out = false;         // its owner waits for it
   std::vector<Leg> legs;
 
   // Copies the parts, with their keys.

@@ -71,12 +71,21 @@ static int open_gate(gate* self, const gate_options* options) {
   return 0;
 }
 
+/* A line that does not fit is refused as a whole: its pieces are no keys. */
+static int skip_rest_of_line(const char* line) {
+  if (strlen(line) < GATE_LINE - 1 || line[GATE_LINE - 2] == '\n') return 0;
+  for (int c = getchar(); c != '\n' && c != EOF;) c = getchar();
+  return 1;
+}
+
 static int serve_standard_input(const gate* self) {
   char line[GATE_LINE], answer[GATE_ANSWER];
   tg_entry entry;
   tg_result result;
   while (fgets(line, sizeof(line), stdin) != NULL) {
-    if (gate_parse(self, line, strlen(line), &entry, answer)) {
+    if (skip_rest_of_line(line)) {
+      snprintf(answer, sizeof(answer), "error the line is too long\n");
+    } else if (gate_parse(self, line, strlen(line), &entry, answer)) {
       const int32_t count = tg_call(self->client, &entry, 1, &result, 1);
       if (count < 0) result = (tg_result){.status = count};
       gate_format(&result, answer);

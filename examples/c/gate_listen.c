@@ -58,42 +58,44 @@ static void take_lines(server* self, connection* peer) {
   char text[GATE_ANSWER];
   tg_entry entry;
   while (peer->descriptor >= 0 && !peer->is_waiting) {
-    char* feed = memchr(peer->input, '\n', peer->used);
-    if (feed == NULL) break;
-    const size_t size = (size_t)(feed - peer->input) + 1;
+    const char* feed = memchr(peer->input, '\n', peer->used);
+    if (feed == NULL && !(peer->is_ended && peer->used > 0)) break;
+    const size_t size = feed != NULL ? (size_t)(feed - peer->input) + 1 : peer->used;
     if (gate_parse(self->gate, peer->input, size, &entry, text)) {
       const uint64_t number = (uint64_t)(peer - self->connections);
       entry.user_data = number | (uint64_t)peer->generation << 32;
       const int32_t taken = tg_submit(self->ring, &entry, 1); /* copies the key */
       peer->is_waiting = taken == 1;
-      if (taken != 1) snprintf(text, sizeof(text), "error %s\n", tg_strerror(taken));
+      const char* why = taken == 0 ? "too many requests are out" : tg_strerror(taken);
+      if (taken != 1) snprintf(text, sizeof(text), "error %s\n", why);
     }
     peer->used -= size;
-    memmove(peer->input, feed + 1, peer->used);
+    memmove(peer->input, peer->input + size, peer->used);
     if (!peer->is_waiting) answer(peer, text, strlen(text));
   }
   if (peer->descriptor < 0 || peer->is_waiting) return;
   if (peer->is_ended || peer->used == sizeof(peer->input)) hang_up(peer);
 }
 
+/* Until a line is out, or there is nothing more to read: an edge is told only once. */
 static void read_input(server* self, connection* peer) {
   for (;;) {
-    const size_t room = sizeof(peer->input) - peer->used;
-    if (room == 0) break; /* looked at again when there is room */
-    const ssize_t got = recv(peer->descriptor, peer->input + peer->used, room, MSG_DONTWAIT);
+    take_lines(self, peer);
+    if (peer->descriptor < 0 || peer->is_waiting) return;
+    char* room = peer->input + peer->used;
+    const size_t size = sizeof(peer->input) - peer->used;
+    const ssize_t got = recv(peer->descriptor, room, size, MSG_DONTWAIT);
     if (got > 0) {
       peer->used += (size_t)got;
-      continue;
-    }
-    if (got < 0 && errno == EINTR) continue;
-    if (got == 0) peer->is_ended = 1;
-    if (got < 0 && errno != EAGAIN) {
+    } else if (got == 0) {
+      peer->is_ended = 1;
+    } else if (errno == EAGAIN) {
+      return;
+    } else if (errno != EINTR) {
       hang_up(peer);
       return;
     }
-    break;
   }
-  take_lines(self, peer);
 }
 
 static void accept_all(server* self) {
@@ -134,10 +136,16 @@ static void give_answers(server* self) {
   }
 }
 
+/* getaddrinfo takes 65537 for 1. */
+static int is_port(const char* text) {
+  const size_t size = strlen(text);
+  return size > 0 && size <= 5 && strspn(text, "0123456789") == size && atoi(text) <= 65535;
+}
+
 static int open_listener(server* self, const char* address) {
   char host[256];
   const char* colon = strrchr(address, ':');
-  if (colon == NULL || (size_t)(colon - address) >= sizeof(host)) {
+  if (colon == NULL || (size_t)(colon - address) >= sizeof(host) || !is_port(colon + 1)) {
     return complain(address, "expected HOST:PORT") + 1;
   }
   const int is_bracketed = address[0] == '[' && colon > address && colon[-1] == ']';

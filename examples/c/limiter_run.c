@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "line_reader.h"
 #include "replay.h"
 
 /* Requests of one second go to the library together: one round trip instead of many. */
@@ -20,6 +21,7 @@ struct limiter_run {
   int32_t waiting;
   tg_entry entries[kBatch];
   tg_result results[kBatch];
+  char key_buffer[LINE_READER_SIZE + 16];
 };
 
 static int set_option(tg_options* options, const char* name, const char* value) {
@@ -29,17 +31,22 @@ static int set_option(tg_options* options, const char* name, const char* value) 
 }
 
 /* A replay keeps its own time, and on a server its own keys. It wants answers, not the policy for
- * days on which there are none. */
-static int set_options(tg_options* options) {
+ * days on which there are none; and room for more callers than a service sees at once, unless the
+ * URL says how much. */
+static int set_options(tg_options* options, const char* url) {
   char name[64];
   snprintf(name, sizeof(name), "replay-%ld-%lld", (long)getpid(), (long long)time(NULL));
-  const char* const pairs[][2] = {
-      {"clock", "manual"},         {"testing", "1"},         {"namespace", name},
-      {"timeout_ms", "10000"},     {"on_failure", "closed"}, {"max_keys", "10000000"},
-      {"max_bytes", "2147483648"},
+  const struct {
+    const char *name, *value;
+    int is_fixed;
+  } settings[] = {
+      {"clock", "manual", 1},         {"testing", "1", 1},        {"namespace", name, 1},
+      {"on_failure", "closed", 1},    {"timeout_ms", "10000", 0}, {"max_keys", "10000000", 0},
+      {"max_bytes", "2147483648", 0},
   };
-  for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
-    const int status = set_option(options, pairs[i][0], pairs[i][1]);
+  for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+    if (!settings[i].is_fixed && strstr(url, settings[i].name) != NULL) continue;
+    const int status = set_option(options, settings[i].name, settings[i].value);
     if (status != 0) return status;
   }
   return 0;
@@ -49,7 +56,7 @@ static int open_client(limiter_run* self, const char* url) {
   tg_options* options = tg_options_new();
   if (options == NULL) return fail(EXIT_RUN, "no memory");
   tg_error error;
-  int status = set_options(options);
+  int status = set_options(options, url);
   if (status == 0 && tg_client_open(url, strlen(url), options, &self->client, &error) < 0) {
     status = fail(EXIT_USAGE, "--store: %s", error.message);
   }
@@ -113,31 +120,33 @@ static int flush(limiter_run* self) {
   return 0;
 }
 
-/* Addresses are told apart as the middleware does it: IPv6 by its /64. */
-static caller* find_address(limiter_run* self, log_slice address) {
-  char key[128];
-  if (memchr(address.data, ':', address.size) == NULL) {
-    return tally_find(self->counts, address.data, address.size);
+/* tg_caller_key names callers as the middleware does: an identity by itself, an address as
+ * "@203.0.113.7", IPv6 by its /64. A host's name, which a log may hold in place of an address, is
+ * "@unknown" to it, and stays itself here. */
+static caller* find_caller(limiter_run* self, log_slice user, log_slice address) {
+  char* key = self->key_buffer;
+  const size_t room = sizeof(self->key_buffer);
+  int64_t size =
+      tg_caller_key(NULL, address.data, address.size, NULL, 0, user.data, user.size, key, room);
+  if (size < 1 || size >= (int64_t)room) return NULL;
+  if (user.size == 0 && size == 8 && memcmp(key, "@unknown", 8) == 0) {
+    memcpy(key + 1, address.data, address.size);
+    size = 1 + (int64_t)address.size;
   }
-  const int64_t size =
-      tg_caller_key(NULL, address.data, address.size, NULL, 0, NULL, 0, key, sizeof(key));
-  const int is_known = size > 1 && size < (int64_t)sizeof(key) && strcmp(key, "@unknown") != 0;
-  if (!is_known) return tally_find(self->counts, address.data, address.size);
-  return tally_find(self->counts, key + 1, (size_t)size - 1);
+  const int is_bare = self->key == KEY_ADDRESS; /* there are no identities to tell addresses from */
+  return tally_find(self->counts, key + is_bare, (size_t)(size - is_bare));
 }
 
-static caller* find_caller(limiter_run* self, const access_record* record) {
+static caller* find_by_key(limiter_run* self, const access_record* record) {
+  const log_slice nobody = {record->user.data, 0};
   switch (self->key) {
     case KEY_PATH:
       if (record->path.size == 0) return tally_find(self->counts, "-", 1);
       return tally_find(self->counts, record->path.data, record->path.size);
     case KEY_USER:
-      if (record->user.size > 0) {
-        return tally_find(self->counts, record->user.data, record->user.size);
-      }
-      return find_address(self, record->address);
+      return find_caller(self, record->user, record->address);
     default:
-      return find_address(self, record->address);
+      return find_caller(self, nobody, record->address);
   }
 }
 
@@ -151,7 +160,7 @@ int limiter_run_line(limiter_run* self, const access_record* record) {
     if (code < 0) return fail(EXIT_RUN, "%s", tg_strerror(code));
     self->now_us = record->time_us;
   }
-  caller* who = find_caller(self, record);
+  caller* who = find_by_key(self, record);
   if (who == NULL) return fail(EXIT_RUN, "no memory");
   self->entries[self->waiting++] = (tg_entry){
       .user_data = (uintptr_t)who,

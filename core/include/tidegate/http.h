@@ -76,5 +76,7 @@ std::string caller_key(std::string_view identity, std::string_view address);
 // "#" and the SHA-256 in hex of a key above 512 bytes, else the key with %, {, }, NUL and a leading
 // # as %XX.
 std::string escape_key(std::string_view key);
+// The same behind what is in `out`, which keeps its memory.
+void append_escaped_key(std::string& out, std::string_view key);
 
 }  // namespace tidegate

@@ -3,6 +3,7 @@
 // time are a LimiterConfig, which never changes and lives as long as its client.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -45,6 +46,8 @@ struct LimiterConfig {
   Algorithm algorithm = Algorithm::kTokenBucket;
   Mode mode = Mode::kEnforce;
   OnFailure on_failure = OnFailure::kLocal;
+
+  mutable std::atomic<bool> announced{false};  // its numbers have been told to the store
 
   // Everything that is asked for, in one line: equal texts are equal limiters.
   std::string text() const;

@@ -1,113 +1,170 @@
 // SPDX-License-Identifier: MIT
 #include "store/memory/memory_store.h"
 
-#include <algorithm>
-#include <mutex>
-#include <unordered_map>
-#include <vector>
+#include "store/memory/state_table.h"
 
 namespace tidegate {
 namespace {
 
-struct Slot {
-  State state;
-  std::vector<LogEntry> log;
-  int64_t base = 0;
-};
+// The shards of a request, locked in the order of their indices. Beyond clang's analysis: how many is not known.
+class ShardsLock {
+ public:
+  ShardsLock(StateTable& table, std::span<const Leg> legs) TIDEGATE_UNCHECKED_LOCKS
+      : table_(table),
+        legs_(legs) {
+    for (int64_t at = next(-1); at >= 0; at = next(at)) shard(at).lock.lock();
+  }
+  ~ShardsLock() TIDEGATE_UNCHECKED_LOCKS {
+    for (int64_t at = next(-1); at >= 0; at = next(at)) shard(at).lock.unlock();
+  }
+  ShardsLock(const ShardsLock&) = delete;
+  ShardsLock& operator=(const ShardsLock&) = delete;
 
-struct Hash {
-  size_t operator()(const Fingerprint& id) const { return id.low; }
+ private:
+  Shard& shard(int64_t index) { return table_.shard(static_cast<uint32_t>(index)); }
+
+  // The least index of a leg's shard above `index`; -1: there is none. Legs are few: no list is worth keeping.
+  int64_t next(int64_t index) const {
+    int64_t least = -1;
+    for (const Leg& leg : legs_) {
+      const int64_t at = table_.index_of(leg.id);
+      if (at > index && (least < 0 || at < least)) least = at;
+    }
+    return least;
+  }
+
+  StateTable& table_;
+  const std::span<const Leg> legs_;
 };
 
 View view_of(const Leg& leg, const Slot* slot, int64_t now_us) {
-  if (leg.limit->algorithm != Algorithm::kSlidingLog)
-    return view_at(*leg.limit, slot ? slot->state : State{}, now_us);
-  const LogSpan span = slot ? LogSpan{slot->log.data(), slot->log.size(), slot->base} : LogSpan{};
-  return {.log = SlidingLog::at(*leg.limit, span, now_us)};
+  if (leg.limit->algorithm == Algorithm::kSlidingLog)
+    return {.log = SlidingLog::at(*leg.limit, slot ? slot->log.span() : LogSpan{}, now_us)};
+  return view_at(*leg.limit, slot ? slot->state : State{}, now_us);
 }
 
-void keep(const Leg& leg, Slot& slot) {
-  switch (leg.limit->algorithm) {
-    case Algorithm::kTokenBucket: slot.state = leg.view.bucket.state(); return;
-    case Algorithm::kFixedWindow: slot.state = leg.view.fixed.state(); return;
-    case Algorithm::kSlidingWindow: slot.state = leg.view.sliding.state(); return;
-    case Algorithm::kSlidingLog: break;
+bool is_far_ahead(const Slot& slot, const Limit& limit, int64_t now_us) {
+  return limit.algorithm == Algorithm::kSlidingLog ? slot.log.far_ahead(now_us)
+                                                   : far_ahead(limit, slot.state, now_us);
+}
+
+// The rest of this file holds the shards' locks by a ShardsLock.
+void load(StateTable& table, std::span<Leg> legs, int64_t now_us) TIDEGATE_UNCHECKED_LOCKS {
+  for (size_t i = 0; i < legs.size(); ++i) {
+    Leg& leg = legs[i];
+    leg.changed = false;
+    if (leg.slot == i) leg.view = view_of(leg, table.shard_of(leg.id).find(leg.id), now_us);
   }
-  const SlidingLog& log = leg.view.log;
-  slot.log.erase(slot.log.begin(), slot.log.begin() + static_cast<ptrdiff_t>(log.expired));
-  slot.log.resize(log.count);
-  slot.base = log.base;
-  if (log.count) slot.log.back().total = std::min(slot.log.back().total, log.top);
-  if (log.charged == 0) return;
-  if (log.count && slot.log.back().time_us == log.clock_us)
-    slot.log.back().total += log.charged;
-  else
-    slot.log.push_back({log.clock_us, log.top + log.charged});
 }
 
-bool is_far_ahead(const Leg& leg, const Slot& slot, int64_t now_us) {
-  if (leg.limit->algorithm != Algorithm::kSlidingLog)
-    return far_ahead(*leg.limit, slot.state, now_us);
-  return SlidingLog::far_ahead({slot.log.data(), slot.log.size(), slot.base}, now_us);
+// First what is there, then what is new: only the new displaces others, and no view is needed any more by then.
+void keep_consumed(StateTable& table, std::span<Leg> legs,
+                   int64_t now_us) TIDEGATE_UNCHECKED_LOCKS {
+  size_t missing = 0;
+  for (size_t i = 0; i < legs.size(); ++i) {
+    const Leg& leg = legs[i];
+    if (leg.slot != i) continue;
+    Shard& shard = table.shard_of(leg.id);
+    Slot* slot = shard.find(leg.id);
+    if (slot && (leg.changed || is_far_ahead(*slot, *leg.limit, now_us)))
+      table.keep(shard, slot, leg, legs, now_us);
+    missing += !slot && leg.changed;
+  }
+  if (!missing) return;
+  for (size_t i = 0; i < legs.size(); ++i) {
+    const Leg& leg = legs[i];
+    if (leg.slot != i || !leg.changed) continue;
+    Shard& shard = table.shard_of(leg.id);
+    if (!shard.find(leg.id))
+      table.keep(shard, table.admit(shard, leg, now_us), leg, legs, now_us);
+  }
+}
+
+// A request of one leg: one lock, no loops, and the figures worked out after it is let go.
+template <class Algo>
+Verdict consume_one_leg(StateTable& table, Leg& leg, int64_t now_us) {
+  const Limit& limit = *leg.limit;
+  Algo algo;
+  {
+    Shard& shard = table.shard_of(leg.id);
+    SpinGuard guard(shard.lock);
+    Slot* slot = shard.find(leg.id);
+    algo = Algo::at(limit, slot ? slot->state : State{}, now_us);
+    leg.answer.allowed = fits(limit, algo, leg.cost);
+    leg.changed = leg.answer.allowed && leg.cost;
+    if (leg.changed) {
+      algo.charge(limit, leg.cost);
+      if (!slot) [[unlikely]]
+        slot = table.admit(shard, leg, now_us);
+      slot->state = algo.state();
+      slot->limit = &limit;
+    } else if (slot && Algo::far_ahead(limit, slot->state, now_us)) [[unlikely]] {
+      slot->state = algo.state();
+    }
+  }
+  const bool fit = leg.answer.allowed;
+  leg.answer = ask(limit, algo, fit ? 0 : leg.cost);
+  return {.allowed = fit || leg.shadow, .would_deny = leg.shadow && !fit};
+}
+
+Verdict consume_log_leg(StateTable& table, Leg& leg, int64_t now_us) {
+  Shard& shard = table.shard_of(leg.id);
+  SpinGuard guard(shard.lock);
+  Slot* slot = shard.find(leg.id);
+  leg.view = view_of(leg, slot, now_us);
+  const bool fit = consume_one(*leg.limit, leg.view.log, leg.cost, leg.answer);
+  leg.changed = fit && leg.cost;
+  if (leg.changed && !slot) slot = table.admit(shard, leg, now_us);
+  if (slot && (leg.changed || slot->log.far_ahead(now_us)))
+    table.keep(shard, slot, leg, {&leg, 1}, now_us);
+  return {.allowed = fit || leg.shadow, .would_deny = leg.shadow && !fit};
 }
 
 }  // namespace
 
-struct MemoryStore::Table {
-  std::mutex mutex;
-  std::unordered_map<Fingerprint, Slot, Hash> slots;
-
-  Slot* find(const Leg& leg) {
-    const auto found = slots.find(leg.id);
-    return found == slots.end() ? nullptr : &found->second;
-  }
-
-  void load(std::span<Leg> legs, int64_t now_us) {
-    for (size_t i = 0; i < legs.size(); ++i)
-      if (legs[i].slot == i) legs[i].view = view_of(legs[i], find(legs[i]), now_us);
-  }
-};
-
-MemoryStore::MemoryStore(const MemoryOptions&) : table_(std::make_unique<Table>()) {}
+MemoryStore::MemoryStore(const MemoryOptions& options)
+    : table_(std::make_unique<StateTable>(options)) {}
 MemoryStore::~MemoryStore() = default;
 
 Verdict MemoryStore::consume(std::span<Leg> legs, int64_t now_us) {
-  std::scoped_lock lock(table_->mutex);
-  table_->load(legs, now_us);
-  const Verdict verdict = tidegate::consume(legs);
-  for (size_t i = 0; i < legs.size(); ++i) {
-    if (legs[i].slot != i) continue;
-    Slot* slot = table_->find(legs[i]);
-    if (legs[i].changed)
-      keep(legs[i], slot ? *slot : table_->slots[legs[i].id]);
-    else if (slot && is_far_ahead(legs[i], *slot, now_us))
-      keep(legs[i], *slot);
+  if (legs.size() == 1) [[likely]] {
+    Leg& leg = legs[0];
+    switch (leg.limit->algorithm) {
+      case Algorithm::kTokenBucket: return consume_one_leg<TokenBucket>(*table_, leg, now_us);
+      case Algorithm::kFixedWindow: return consume_one_leg<FixedWindow>(*table_, leg, now_us);
+      case Algorithm::kSlidingWindow: return consume_one_leg<SlidingWindow>(*table_, leg, now_us);
+      case Algorithm::kSlidingLog: return consume_log_leg(*table_, leg, now_us);
+    }
   }
+  const ShardsLock locked(*table_, legs);
+  load(*table_, legs, now_us);
+  const Verdict verdict = tidegate::consume(legs);
+  keep_consumed(*table_, legs, now_us);
   return verdict;
 }
 
 Verdict MemoryStore::peek(std::span<Leg> legs, int64_t now_us) {
-  std::scoped_lock lock(table_->mutex);
-  table_->load(legs, now_us);
+  const ShardsLock locked(*table_, legs);
+  load(*table_, legs, now_us);
   return tidegate::peek(legs);
 }
 
-void MemoryStore::refund(std::span<Leg> legs, int64_t now_us) {
-  std::scoped_lock lock(table_->mutex);
-  table_->load(legs, now_us);
+void MemoryStore::refund(std::span<Leg> legs, int64_t now_us) TIDEGATE_UNCHECKED_LOCKS {
+  const ShardsLock locked(*table_, legs);
+  load(*table_, legs, now_us);
   tidegate::refund(legs);
-  for (size_t i = 0; i < legs.size(); ++i)
-    if (Slot* slot = legs[i].slot == i ? table_->find(legs[i]) : nullptr) keep(legs[i], *slot);
+  for (size_t i = 0; i < legs.size(); ++i) {
+    if (legs[i].slot != i) continue;
+    Shard& shard = table_->shard_of(legs[i].id);
+    if (Slot* slot = shard.find(legs[i].id)) table_->keep(shard, slot, legs[i], legs, now_us);
+  }
 }
 
-void MemoryStore::reset(std::span<Leg> legs) {
-  std::scoped_lock lock(table_->mutex);
-  for (const Leg& leg : legs) table_->slots.erase(leg.id);
+void MemoryStore::reset(std::span<Leg> legs) TIDEGATE_UNCHECKED_LOCKS {
+  const ShardsLock locked(*table_, legs);
+  for (const Leg& leg : legs) table_->erase(table_->shard_of(leg.id), leg.id);
 }
 
-MemoryStats MemoryStore::stats() const {
-  std::scoped_lock lock(table_->mutex);
-  return {.keys = static_cast<int64_t>(table_->slots.size())};
-}
+MemoryStats MemoryStore::stats() const { return table_->stats(); }
 
 }  // namespace tidegate

@@ -32,6 +32,8 @@ struct MemoryStats {
   int64_t evicted_owing = 0;     // more: somebody's past was forgotten
 };
 
+class StateTable;
+
 class MemoryStore {
  public:
   explicit MemoryStore(const MemoryOptions& options);
@@ -48,8 +50,7 @@ class MemoryStore {
   MemoryStats stats() const;
 
  private:
-  struct Table;
-  std::unique_ptr<Table> table_;
+  std::unique_ptr<StateTable> table_;
 };
 
 }  // namespace tidegate

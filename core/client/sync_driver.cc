@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+#include "client/sync_driver.h"
+
+#include <algorithm>
+
+#include "stats/clock.h"
+
+namespace tidegate {
+namespace {
+
+constexpr int64_t kNearUs = 60;    // only so short a round trip is worth looking for
+constexpr int kMostMisses = 4;     // in a row, and then
+constexpr int kRestCalls = 64;     // so many calls sleep at once
+
+}  // namespace
+
+Result<std::unique_ptr<SyncDriver>> SyncDriver::make(Shared& shared) {
+  auto reactor = Reactor::make();
+  if (!reactor) return reactor.error();
+  return std::unique_ptr<SyncDriver>(new SyncDriver(shared, std::move(*reactor)));
+}
+
+SyncDriver::~SyncDriver() = default;
+
+void SyncDriver::Waiter::done(Call*) {
+  std::scoped_lock lock(driver.mutex_);
+  if (--pending > 0) return;
+  all.store(true, std::memory_order_release);
+  turn.notify_one();
+}
+
+void SyncDriver::run(std::span<Call* const> calls) {
+  Waiter waiter(*this);
+  waiter.pending = calls.size();
+  for (Call* call : calls) {
+    call->sink = &waiter;
+    channel_.submit(call, false);
+  }
+  std::unique_lock lock(mutex_);
+  if (waiter.pending == 0) return;
+  waiter.next = waiters_;
+  waiters_ = &waiter;
+  while (waiter.pending > 0) {
+    if (pumping_) {
+      waiter.turn.wait(lock);
+      continue;
+    }
+    pumping_ = true;
+    lock.unlock();
+    pump_for(waiter);
+    lock.lock();
+    pumping_ = false;
+    hand_over(&waiter);
+  }
+  Waiter** at = &waiters_;
+  while (*at != &waiter) at = &(*at)->next;
+  *at = waiter.next;
+}
+
+// Wakes one waiter whose answer has not come: it finds nobody pumping. Under the lock.
+void SyncDriver::hand_over(const Waiter* from) {
+  for (Waiter* waiter = waiters_; waiter; waiter = waiter->next) {
+    if (waiter == from || waiter->pending == 0) continue;
+    waiter->turn.notify_one();
+    return;
+  }
+}
+
+void SyncDriver::pump_for(Waiter& waiter) {
+  while (true) {
+    channel_.pump();
+    if (waiter.all.load(std::memory_order_acquire)) return;
+    if (look_first(waiter)) continue;
+    channel_.arm(true);
+    if (waiter.all.load(std::memory_order_acquire)) return;
+    reactor_->poll(-1);
+    channel_.arm(false);
+  }
+}
+
+// Most of a loopback round trip is the sleep and the wake-up, so who would block anyway looks for a moment first:
+// only while round trips are short, for at most one and a half of them, and not after some misses in a row. True: there is
+// something to do.
+bool SyncDriver::look_first(const Waiter& waiter) {
+  const int64_t usual_us = channel_.round_trip_us();
+  if (!channel_.in_flight() || usual_us == 0 || usual_us > kNearUs || rest_ > 0) {
+    rest_ = std::max(0, rest_ - 1);
+    return false;
+  }
+  const int64_t most_us = std::min(shared_.options.spin_us, usual_us + usual_us / 2);
+  for (const int64_t end_us = monotonic_us() + most_us; monotonic_us() < end_us;) {
+    if (reactor_->poll(0) || waiter.all.load(std::memory_order_relaxed) || !channel_.idle_queue()) {
+      misses_ = 0;
+      return true;
+    }
+  }
+  if (++misses_ < kMostMisses) return false;
+  misses_ = 0;
+  rest_ = kRestCalls;
+  return false;
+}
+
+}  // namespace tidegate

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+#include "store/memory/eviction.h"
+
+#include <algorithm>
+
+namespace tidegate {
+namespace {
+
+constexpr float kHarmless = 1.0F / 16;
+constexpr size_t kManyPerSearch = 16;  // a 16th of the states, of those that lose little;
+constexpr size_t kFewPerSearch = 64;   // a 64th where somebody's past goes
+
+// How many states each rate has. Beyond kMost rates some are counted as one: so many share no shard of 1,000 unfairly.
+class Rates {
+ public:
+  uint8_t add(const Limit* limit) {
+    const size_t first = (reinterpret_cast<uintptr_t>(limit) >> 3) * 0x9e3779b97f4a7c15 >> 56;
+    size_t at = first;
+    while (limits_[at] != limit && limits_[at]) at = (at + 1) % kPlaces;
+    if (!limits_[at] && known_ < kMost) {
+      limits_[at] = limit;
+      ++known_;
+    } else if (!limits_[at]) {
+      at = first;
+    }
+    ++counts_[at];
+    ++total_;
+    return static_cast<uint8_t>(at);
+  }
+  bool more_than_fair(uint8_t rate) const { return counts_[rate] * known_ > total_; }
+  bool at_least_fair(uint8_t rate) const { return counts_[rate] * known_ >= total_; }
+
+ private:
+  static constexpr size_t kPlaces = 256, kMost = 192;
+  std::array<const Limit*, kPlaces> limits_{};
+  std::array<uint16_t, kPlaces> counts_{};
+  size_t known_ = 0, total_ = 0;
+};
+
+struct Candidate {
+  float share;
+  uint16_t index;
+  uint8_t rate;
+};
+
+bool spared(const Search& search, const Slot& slot) {
+  if (!search.for_logs) return false;
+  if (!slot.is_log() || !slot.log.buffer) return true;
+  return std::ranges::find(search.spared, slot.id, &Leg::id) != search.spared.end();
+}
+
+// Names the `most` smallest.
+void name(const Search& search, std::span<Candidate> candidates, size_t most, Owes owes,
+          Victims& victims) {
+  const size_t count = std::min(most, candidates.size());
+  std::nth_element(candidates.begin(), candidates.begin() + static_cast<ptrdiff_t>(count - 1),
+                   candidates.end(),
+                   [](const Candidate& a, const Candidate& b) { return a.share < b.share; });
+  for (const Candidate& candidate : candidates.first(count))
+    victims.ids[victims.count++] = search.slots[candidate.index].id;
+  victims.owes = owes;
+}
+
+}  // namespace
+
+double owed_share(const Slot& slot, int64_t now_us) {
+  const Limit& limit = *slot.limit;
+  const auto capacity = static_cast<double>(limit.capacity);
+  const auto ticks = static_cast<double>(limit.ticks);
+  switch (limit.algorithm) {
+    case Algorithm::kTokenBucket: {
+      const auto bucket = TokenBucket::at(limit, slot.state, now_us);
+      return static_cast<double>(bucket.debt) / (capacity * ticks);
+    }
+    case Algorithm::kFixedWindow: {
+      const auto window = FixedWindow::at(limit, slot.state, now_us);
+      return static_cast<double>(window.count) / capacity;
+    }
+    case Algorithm::kSlidingWindow: {
+      const auto window = SlidingWindow::at(limit, slot.state, now_us);
+      const int64_t left = limit.ticks - window.elapsed;
+      return (static_cast<double>(window.current) +
+              static_cast<double>(window.previous) * static_cast<double>(left) / ticks) /
+             capacity;
+    }
+    case Algorithm::kSlidingLog: break;
+  }
+  const auto log = SlidingLog::at(limit, slot.log.span(), now_us);
+  return static_cast<double>(log.used()) / capacity;
+}
+
+void find_victims(const Search& search, Victims& victims) {
+  const size_t many = std::clamp<size_t>(search.states / kManyPerSearch, 1, Victims::kMost);
+  const size_t few = std::clamp<size_t>(search.states / kFewPerSearch, 1, Victims::kMost);
+  std::array<Candidate, Search::kMostSlots> candidates;
+  size_t count = 0, harmless = 0;
+  Rates rates;
+  for (size_t step = 0, at = search.begin; step < search.slots.size(); ++step, ++at) {
+    if (at >= search.slots.size()) at = 0;
+    const Slot& slot = search.slots[at];
+    if (!slot.limit) continue;
+    const uint8_t rate = rates.add(slot.limit);
+    if (spared(search, slot)) continue;
+    const auto share = static_cast<float>(owed_share(slot, search.now_us));
+    if (share > 0) {
+      candidates[count++] = {share, static_cast<uint16_t>(at), rate};
+      harmless += share < kHarmless;
+    } else {
+      victims.ids[victims.count++] = slot.id;
+      if (victims.count == many) return;
+    }
+  }
+  if (victims.count || count == 0) return;
+
+  const std::span<Candidate> all(candidates.data(), count);
+  if (harmless) {
+    const auto end =
+        std::partition(all.begin(), all.end(), [](const Candidate& c) { return c.share < kHarmless; });
+    const std::span<Candidate> chosen(all.begin(), end);
+    for (Candidate& candidate : chosen)
+      if (!rates.more_than_fair(candidate.rate)) candidate.share += 1;
+    name(search, chosen, many, Owes::kLittle, victims);
+  } else if (!search.for_logs) {
+    const auto end = std::partition(all.begin(), all.end(), [&](const Candidate& c) {
+      return rates.at_least_fair(c.rate);
+    });
+    name(search, {all.begin(), end}, few, Owes::kMore, victims);
+  }
+}
+
+}  // namespace tidegate

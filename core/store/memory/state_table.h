@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// All shards of a store and what they share. It finds room for states and logs, and evicts where there is none.
+//
+// Locks: a request locks the shards of its legs in the order of their indices, and may wait for those only. Room in
+// other shards is looked for with try_lock, so that nobody waits for somebody who waits.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "store/memory/eviction.h"
+#include "store/memory/memory_store.h"
+#include "store/memory/shard.h"
+
+namespace tidegate {
+
+// How the bounds are divided.
+struct TablePlan {
+  explicit TablePlan(const MemoryOptions& options);
+
+  int64_t keys;             // max_keys, or as many as 3/4 of max_bytes have room for
+  uint32_t shards;          // a power of two
+  uint32_t keys_per_shard;  // on average when full
+  uint32_t slots_per_shard;
+  int64_t table_bytes;      // with every shard at its largest
+  int64_t log_bytes;        // what is left for logs
+};
+
+class StateTable {
+ public:
+  explicit StateTable(const MemoryOptions& options);
+  ~StateTable();
+
+  uint32_t index_of(const Fingerprint& id) const {
+    return static_cast<uint32_t>((id.low >> 1) >> index_shift_);
+  }
+  Shard& shard(uint32_t index) { return shards_[index]; }
+  Shard& shard_of(const Fingerprint& id) { return shards_[index_of(id)]; }
+  uint32_t shard_count() const { return plan_.shards; }
+
+  // A zero state for a leg that has none. Somebody else's may go for it; never null.
+  Slot* admit(Shard& shard, const Leg& leg, int64_t now_us) TIDEGATE_REQUIRES(shard.lock);
+  // Puts the view of a leg that has a state back. Others' logs in the shard may go, never those of `legs`.
+  void keep(Shard& shard, Slot* slot, const Leg& leg, std::span<const Leg> legs, int64_t now_us)
+      TIDEGATE_REQUIRES(shard.lock);
+  void erase(Shard& shard, const Fingerprint& id) TIDEGATE_REQUIRES(shard.lock);
+
+  MemoryStats stats() const;
+
+ private:
+  int64_t evict(Shard& shard, int64_t now_us) TIDEGATE_REQUIRES(shard.lock);  // how many states
+  // These return the bytes of logs that it freed.
+  int64_t evict_logs(Shard& shard, std::span<const Leg> spared, int64_t now_us)
+      TIDEGATE_REQUIRES(shard.lock);
+  int64_t remove(Shard& shard, const Victims& victims) TIDEGATE_REQUIRES(shard.lock);
+  bool evict_elsewhere(int64_t now_us);
+  bool find_log_room(Shard& shard, std::span<const Leg> legs, int64_t now_us)
+      TIDEGATE_REQUIRES(shard.lock);
+  Shard& next_shard();
+
+  const TablePlan plan_;
+  const int index_shift_;
+  std::unique_ptr<Slot[]> first_slots_;
+  std::unique_ptr<Shard[]> shards_;
+
+  alignas(64) Quota keys_;
+  Quota table_bytes_, log_bytes_;
+  std::atomic<uint32_t> hand_{0};  // the next shard to look for room in
+  std::atomic<int32_t> pause_{0};  // refusals of log room until it is looked for again
+  std::array<std::atomic<int64_t>, 3> evicted_{};  // by Owes
+};
+
+}  // namespace tidegate

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+// Is the store there? What is learned of it, who is told, and when it is tried again.
+#include <hiredis/hiredis.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "store/valkey/channel.h"
+#include "tidegate/rate.h"
+
+namespace tidegate {
+namespace {
+
+constexpr std::string_view kSpecSeconds = "86400";
+constexpr int64_t kFirstBackoffUs = 10'000;
+constexpr int64_t kLongestBackoffUs = 1'000'000;
+constexpr int64_t kFailureSpacingUs = 10'000;  // deadlines that pass together are one failed round trip
+
+std::string_view text_of(const redisReply* reply) {
+  return reply->str ? std::string_view(reply->str, reply->len) : std::string_view();
+}
+
+std::string set_and_get(const std::string& key, const std::string& value) {
+  std::string command = "*6\r\n";
+  for (const std::string& word : {std::string("SET"), key, value, std::string("EX"),
+                                  std::string(kSpecSeconds), std::string("GET")})
+    command += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
+  return command;
+}
+
+// What numbers a limiter's name stands for, told to the store; the answer is what was told before.
+struct Announcement final : Connection::ReplyTaker {
+  Announcement(Shared& all, std::string limiter, std::string told)
+      : shared(all), name(std::move(limiter)), numbers(std::move(told)) {}
+
+  void take(const redisReply* reply) override {
+    const std::unique_ptr<Announcement> self(this);
+    if (!reply || reply->type != REDIS_REPLY_STRING || text_of(reply) == numbers) return;
+    shared.counters.add(Counter::kNameConflicts);
+    shared.events.report(Level::kWarning, Code::kConflict,
+                         "limiter '" + name + "' is " + numbers + " here, and " +
+                             std::string(text_of(reply).substr(0, 100)) + " elsewhere");
+  }
+
+  Shared& shared;
+  const std::string name, numbers;
+};
+
+}  // namespace
+
+void Channel::connected() {
+  connect_by_us_ = 0;
+  backoff_us_ = 0;
+  down_until_us_.store(0, std::memory_order_release);
+  shared_.counters.add(Counter::kConnects);
+}
+
+void Channel::note_success() {
+  const bool closed = shared_.breaker.success();
+  if (shared_.lost.load(std::memory_order_relaxed) && shared_.lost.exchange(false))
+    shared_.events.report(Level::kInfo, Code::kOk,
+                          "the store at " + shared_.where() + " is back" +
+                              (closed ? "; the circuit breaker closes" : ""));
+}
+
+void Channel::note_answers() {
+  if (shared_.refusing.load(std::memory_order_relaxed) == 0 || shared_.refusing.exchange(0) == 0) return;
+  shared_.events.report(Level::kInfo, Code::kOk, "the store at " + shared_.where() + " answers again");
+}
+
+// The server is there and says no: OOM, READONLY, LOADING ... Told once, until it says something else.
+void Channel::note_refusal(Code code, std::string_view why) {
+  const auto number = static_cast<int32_t>(code);
+  if (shared_.refusing.exchange(number) == number) return;
+  shared_.events.report(Level::kError, code, std::string(why.substr(0, 200)));
+}
+
+void Channel::note_failure(int64_t now_us, Code code, std::string_view why) {
+  if (last_failure_us_ &&
+      now_us - last_failure_us_ < std::min(kFailureSpacingUs, shared_.options.timeout_ms * 1'000))
+    return;
+  last_failure_us_ = now_us;
+  if (!shared_.lost.exchange(true))
+    shared_.events.report(Level::kWarning, code,
+                          "the store at " + shared_.where() + " does not answer: " + std::string(why));
+  const bool opened = shared_.breaker.failure(now_us);
+  if (opened) {
+    shared_.counters.add(Counter::kBreakerOpened);
+    shared_.events.report(Level::kError, code,
+                          "the circuit breaker opens: the failure policy answers, the store at " +
+                              shared_.where() + " is tried again in 1 s");
+  }
+  // A socket that does not answer may be half open: the probe starts with a new one.
+  if (shared_.breaker.open()) connection_.drop(code, "given up after failed round trips");
+}
+
+void Channel::disconnected(Code code, std::string_view why) {
+  const int64_t now_us = monotonic_us();
+  const bool was_connecting = connect_by_us_ != 0;
+  connect_by_us_ = 0;
+  if (shut_.load(std::memory_order_acquire)) return;
+  if (was_connecting) {
+    backoff_us_ = std::clamp(2 * backoff_us_, kFirstBackoffUs, kLongestBackoffUs);
+    jitter_ = jitter_ * 6364136223846793005ULL + 1442695040888963407ULL;
+    const int64_t jitter_us = static_cast<int64_t>((jitter_ >> 33) % static_cast<uint64_t>(backoff_us_));
+    down_until_us_.store(now_us + backoff_us_ / 2 + jitter_us / 2, std::memory_order_release);
+    fail_waiting(code, why);
+  }
+  note_failure(now_us, code, why);
+}
+
+// Says once per client what numbers a limiter's name stands for, and hears whether somebody else says otherwise.
+void Channel::announce(const Call& call) {
+  for (const Part& part : call.parts) {
+    if (part.limiter->announced.exchange(true, std::memory_order_relaxed)) continue;
+    if (part.limiter->mode == Mode::kOff) continue;
+    std::string numbers;
+    for (const Rate& rate : part.limiter->rates)
+      numbers.append(numbers.empty() ? "" : "_").append(rate_text(rate.limit));
+    auto announcement = std::make_unique<Announcement>(shared_, part.limiter->name, numbers);
+    const std::string key = shared_.options.name_space + ":1:" + part.limiter->name + ":spec";
+    if (connection_.send(set_and_get(key, numbers), announcement.get()))
+      static_cast<void>(announcement.release());  // deletes itself with the reply
+  }
+}
+
+}  // namespace tidegate

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+#include "store/valkey/connection.h"
+
+#include <hiredis/async.h>
+#include <hiredis/hiredis.h>
+#include <hiredis/hiredis_ssl.h>
+#include <openssl/ssl.h>
+
+#include <algorithm>
+
+#include "store/valkey/errors.h"
+
+namespace tidegate {
+namespace {
+
+Connection* owner_of(const redisAsyncContext* context) {
+  return static_cast<Connection*>(context->data);
+}
+
+}  // namespace
+
+std::string Shared::where() const {
+  if (url.kind == StoreKind::kUnix) return url.path;
+  const bool v6 = url.host.find(':') != std::string::npos;
+  return (v6 ? "[" + url.host + "]" : url.host) + ":" + std::to_string(url.port);
+}
+
+Connection::~Connection() {
+  if (!context_) return;
+  context_->data = nullptr;
+  if (context_->c.fd >= 0) reactor_.unwatch(context_->c.fd);
+  context_->ev = {};
+  redisAsyncFree(context_);  // the takers hear null, and know that their owner is ending
+}
+
+void Connection::connect() {
+  state_ = State::kConnecting;
+  lost_code_ = Code::kConnect;
+  lost_why_.clear();
+  const bool numbers = shared_.url.kind == StoreKind::kUnix || Resolver::numeric(shared_.url.host);
+  if (numbers) return open(shared_.url.host);
+  if (++attempt_ < addresses_.size()) return open(addresses_[attempt_]);
+  if (!resolver_.running()) resolver_.start(shared_.url.host, reactor_.wake_fd());
+}
+
+void Connection::look() {
+  std::string error;
+  if (state_ != State::kConnecting || !resolver_.finished(addresses_, error)) return;
+  attempt_ = 0;
+  if (addresses_.empty()) return lose(Code::kConnect, "host " + shared_.url.host + ": " + error);
+  open(addresses_[0]);
+}
+
+void Connection::open(const std::string& address) {
+  redisOptions options{};
+  if (shared_.url.kind == StoreKind::kUnix)
+    REDIS_OPTIONS_SET_UNIX(&options, shared_.url.path.c_str());
+  else
+    REDIS_OPTIONS_SET_TCP(&options, address.c_str(), shared_.url.port);
+  redisAsyncContext* context = redisAsyncConnectWithOptions(&options);
+  if (!context) return lose(Code::kNoMemory, "no memory for a connection");
+  if (context->err) {
+    const std::string why = context->errstr;
+    redisAsyncFree(context);
+    return lose(Code::kConnect, why);
+  }
+  context_ = context;
+  watch_from(context);
+  if (shared_.url.tls && !start_tls()) return;
+  // Two tables of functions for all contexts: hiredis's own, with our read in place of theirs.
+  static redisContextFuncs plain, tls;
+  redisContextFuncs& ours = shared_.url.tls ? tls : plain;
+  raw_read_ = context->c.funcs->read;
+  if (!ours.read) {
+    ours = *context->c.funcs;
+    ours.read = read_some;
+  }
+  context->c.funcs = &ours;
+  say_hello();
+}
+
+void Connection::watch_from(redisAsyncContext* context) {
+  context->data = this;
+  context->ev.data = this;
+  context->ev.addRead = [](void* data) {
+    auto* me = static_cast<Connection*>(data);
+    me->want(true, me->writing_);
+  };
+  context->ev.delRead = [](void* data) {
+    auto* me = static_cast<Connection*>(data);
+    me->want(false, me->writing_);
+  };
+  context->ev.addWrite = [](void* data) {
+    auto* me = static_cast<Connection*>(data);
+    me->want(me->reading_, true);
+  };
+  context->ev.delWrite = [](void* data) {
+    auto* me = static_cast<Connection*>(data);
+    me->want(me->reading_, false);
+  };
+  context->ev.cleanup = [](void* data) { static_cast<Connection*>(data)->gone(); };
+}
+
+bool Connection::start_tls() {
+  auto ssl = shared_.tls.make(shared_.url, shared_.options);
+  if (!ssl) {
+    drop(ssl.error().code, ssl.error().message);
+    return false;
+  }
+  ssl_ = *ssl;
+  if (redisInitiateSSL(&context_->c, ssl_) == REDIS_OK) return true;
+  drop(Code::kTls, TlsContext::why(ssl_, shared_.url.host));
+  return false;
+}
+
+void Connection::want(bool read, bool write) {
+  reading_ = read;
+  // Once ready, what is queued waits for flush(): write first, ask for writability after a partial write.
+  const bool ask = write && (state_ != State::kReady || flushing_);
+  writing_ = write;
+  if (!context_ || context_->c.fd < 0) return;
+  if (!read && !ask) return reactor_.unwatch(context_->c.fd);
+  if (auto status = reactor_.watch(context_->c.fd, read, ask, this); !status)
+    lost_why_ = status.error().message;
+}
+
+long Connection::read_some(redisContext* context, char* buffer, size_t size) {
+  Connection* me = owner_of(reinterpret_cast<redisAsyncContext*>(context));
+  // Reads in pieces of read_bytes (a test's way to see that nothing is forgotten).
+  const size_t most = std::min(size, static_cast<size_t>(me->shared_.options.read_bytes));
+  const long got = me->raw_read_(context, buffer, most);
+  me->more_to_read_ = got == static_cast<long>(most);
+  return got;
+}
+
+void Connection::ready(bool readable, bool writable) {
+  if (writable && context_) {
+    flushing_ = true;
+    redisAsyncHandleWrite(context_);
+    flushing_ = false;
+  }
+  if (!readable || !context_) return;
+  more_to_read_ = false;
+  redisAsyncHandleRead(context_);
+  while (context_ && ssl_ && SSL_pending(ssl_) > 0)  // decrypted already: no descriptor reports it
+    redisAsyncHandleRead(context_);
+}
+
+bool Connection::send(std::string_view command, ReplyTaker* taker) {
+  if (state_ != State::kReady) return false;
+  const auto on_reply = [](redisAsyncContext*, void* reply, void* waiting) {
+    static_cast<ReplyTaker*>(waiting)->take(static_cast<const redisReply*>(reply));
+  };
+  return redisAsyncFormattedCommand(context_, on_reply, taker, command.data(), command.size()) ==
+         REDIS_OK;
+}
+
+void Connection::flush() {
+  if (state_ != State::kReady || !writing_) return;
+  flushing_ = true;
+  redisAsyncHandleWrite(context_);
+  flushing_ = false;
+}
+
+void Connection::drop(Code code, std::string why) {
+  if (state_ == State::kClosed || state_ == State::kEnding) return;
+  lost_code_ = code;
+  lost_why_ = std::move(why);
+  if (!context_) return lose(lost_code_, lost_why_);  // still looking the host up
+  state_ = State::kEnding;
+  redisAsyncFree(context_);
+}
+
+void Connection::lose(Code code, std::string why) {
+  state_ = State::kClosed;
+  owner_.disconnected(code, shared_.where() + ": " + why);
+}
+
+// hiredis is about to free the context: every reply has been given.
+void Connection::gone() {
+  if (context_->c.fd >= 0) reactor_.unwatch(context_->c.fd);
+  if (lost_why_.empty()) {
+    const bool in_tls = ssl_ && !SSL_is_init_finished(ssl_) && (context_->c.flags & REDIS_CONNECTED);
+    if (in_tls) lost_code_ = Code::kTls;
+    lost_why_ = in_tls                ? TlsContext::why(ssl_, shared_.url.host)
+                : *context_->errstr   ? context_->errstr
+                                      : "the connection was closed";
+  }
+  context_->ev.data = nullptr;
+  context_ = nullptr;
+  ssl_ = nullptr;
+  reading_ = writing_ = more_to_read_ = false;
+  lose(lost_code_, lost_why_);
+}
+
+}  // namespace tidegate

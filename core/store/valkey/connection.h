@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// One connection to a server: hiredis's asynchronous context on our reactor, from look-up over TLS and HELLO to ready.
+//
+// One thread at a time (whoever pumps). It tells its owner, who must not destroy it from within.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "reactor/reactor.h"
+#include "store/valkey/resolver.h"
+#include "store/valkey/shared.h"
+
+struct redisAsyncContext;
+struct redisContext;
+struct redisReply;
+struct ssl_st;
+
+namespace tidegate {
+
+class Connection final : private Reactor::Handler {
+ public:
+  // Takes the reply of one command; null: the connection was lost before it came. Valid during the call.
+  class ReplyTaker {
+   public:
+    virtual void take(const redisReply* reply) = 0;
+
+   protected:
+    ~ReplyTaker() = default;
+  };
+  class Owner {
+   public:
+    virtual void connected() = 0;
+    // After take(null) of every command that was out. `why` is for a person.
+    virtual void disconnected(Code code, std::string_view why) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+  enum class State : uint8_t { kClosed, kConnecting, kReady, kEnding };
+
+  Connection(Shared& shared, Reactor& reactor, Owner& owner)
+      : shared_(shared), reactor_(reactor), owner_(owner) {}
+  ~Connection();
+
+  State state() const { return state_; }
+  // Starts connecting; connected() or disconnected() follows, the latter perhaps from within.
+  void connect();
+  // After a wake-up: goes on when the host's addresses have been found.
+  void look();
+  // Queues a command in the protocol's form (copied); flush() sends it. False: no memory, or not ready.
+  bool send(std::string_view command, ReplyTaker* taker);
+  void flush();
+  // Drops the connection: take(null), then disconnected(), at the latest when the present callback returns.
+  void drop(Code code, std::string why);
+  // True: the last look at the socket was cut short, so there may be more to read.
+  bool more_to_read() const { return more_to_read_; }
+
+ private:
+  void ready(bool readable, bool writable) override;  // of Reactor::Handler
+  void open(const std::string& address);
+  bool start_tls();
+  void watch_from(redisAsyncContext* context);
+  void want(bool read, bool write);
+  void say_hello();
+  void heard_hello(const redisReply* reply);
+  void heard_select(const redisReply* reply);
+  void refuse(const redisReply* reply);
+  void gone();
+  void lose(Code code, std::string why);
+  static long read_some(redisContext* context, char* buffer, size_t size);
+
+  Shared& shared_;
+  Reactor& reactor_;
+  Owner& owner_;
+  State state_ = State::kClosed;
+  redisAsyncContext* context_ = nullptr;
+  ssl_st* ssl_ = nullptr;  // hiredis owns it
+  long (*raw_read_)(redisContext*, char*, size_t) = nullptr;
+  bool reading_ = false, writing_ = false, flushing_ = false, more_to_read_ = false;
+
+  Resolver resolver_;
+  std::vector<std::string> addresses_;  // of the host; each attempt takes the next
+  size_t attempt_ = 0;
+
+  Code lost_code_ = Code::kConnect;  // why it is being dropped, where that is known
+  std::string lost_why_;
+};
+
+}  // namespace tidegate

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+#include "store/valkey/failure.h"
+
+#include <algorithm>
+
+#include "store/valkey/errors.h"
+
+namespace tidegate {
+namespace {
+
+// The strictest wins: closed, local, open. Shadows never block, and have no say where anything else has.
+OnFailure strictest(const Call& call) {
+  const auto rank = [](OnFailure policy) {
+    return policy == OnFailure::kClosed ? 2 : policy == OnFailure::kLocal ? 1 : 0;
+  };
+  OnFailure strict = OnFailure::kOpen;
+  bool enforced = false;
+  for (const Part& part : call.parts) {
+    if (part.limiter->mode != Mode::kEnforce) continue;
+    enforced = true;
+    if (rank(part.limiter->on_failure) > rank(strict)) strict = part.limiter->on_failure;
+  }
+  return enforced ? strict : OnFailure::kLocal;
+}
+
+void decide_by_policy(Shared& shared, Call* call) {
+  PartResult* results = call->room_for_results();
+  call->status = Code::kOk;
+  switch (strictest(*call)) {
+    case OnFailure::kLocal:
+      call->decision =
+          shared.local.decide(call->op, call->parts, Engine::kShare, Source::kFallback, results);
+      break;
+    case OnFailure::kOpen:
+      call->decision = report_unasked(call->parts, true, 0, Source::kFailOpen, results);
+      break;
+    case OnFailure::kClosed:
+      call->decision =
+          report_unasked(call->parts, false, shared.breaker.retry_after_us(monotonic_us()),
+                         Source::kFailClosed, results);
+      break;
+  }
+  count_decision(shared.counters, *call);
+}
+
+}  // namespace
+
+void count_decision(Counters& counters, const Call& call) {
+  if (call.op != Op::kConsume) return;
+  counters.add(call.decision.allowed ? Counter::kAllowed : Counter::kDenied);
+  if (call.decision.would_deny) counters.add(Counter::kWouldDeny);
+  const auto by = static_cast<uint8_t>(Counter::kByNone) + static_cast<uint8_t>(call.decision.source);
+  counters.add(static_cast<Counter>(by));
+}
+
+void answer_by_policy(Shared& shared, Call* call, Code code, std::string_view why) {
+  if (code != Code::kClosed && code != Code::kCanceled) shared.counters.add(counter_of(code));
+  const bool decides = call->op == Op::kConsume || call->op == Op::kPeek;
+  if (code == Code::kClosed || code == Code::kCanceled || !decides)
+    call->fail(code, why);
+  else
+    decide_by_policy(shared, call);
+}
+
+}  // namespace tidegate

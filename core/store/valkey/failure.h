@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// What a caller is told when the store could not answer: the failure policy of the strictest limiter in the request.
+#pragma once
+
+#include <string_view>
+
+#include "store/call.h"
+#include "store/valkey/shared.h"
+
+namespace tidegate {
+
+// Answers the call (decision, results, or a status where there is nothing to decide) and counts the failure as `code`.
+// Does not tell the sink. Any thread.
+void answer_by_policy(Shared& shared, Call* call, Code code, std::string_view why);
+
+// Counts a decision of the call by its source and outcome.
+void count_decision(Counters& counters, const Call& call);
+
+}  // namespace tidegate

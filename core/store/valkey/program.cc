@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+#include "store/valkey/program.h"
+
+#include <algorithm>
+
+#include "store/valkey/script.h"
+#include "tidegate/http.h"
+
+namespace tidegate {
+namespace {
+
+constexpr size_t kMaxLimits = 255;
+constexpr char kLetters[] = {'b', 'f', 's', 'l'};
+
+template <int kBytes>
+void put(std::string& out, uint64_t value) {
+  for (int i = kBytes - 1; i >= 0; --i) out += static_cast<char>(value >> (8 * i));
+}
+
+// A bulk string of the protocol (RESP2).
+void put_bulk(std::string& out, std::string_view bytes) {
+  out.append("$").append(std::to_string(bytes.size())).append("\r\n").append(bytes).append("\r\n");
+}
+
+}  // namespace
+
+void Program::clear() {
+  carried_.clear();
+  items_.clear();
+  legs_.clear();
+  leg_keys_.clear();
+  leg_limits_.clear();
+  keys_.clear();
+  table_.fill(0);
+  limits_.clear();
+  key_words_.clear();
+}
+
+uint32_t Program::find_key(const Fingerprint& id) const {
+  for (size_t at = id.low % table_.size(); table_[at]; at = (at + 1) % table_.size())
+    if (keys_[table_[at] - 1u].id == id) return table_[at] - 1u;
+  return kMaxKeys;
+}
+
+uint32_t Program::add_key(const Fingerprint& id, std::string_view head, std::string_view key) {
+  size_t at = id.low % table_.size();
+  while (table_[at]) at = (at + 1) % table_.size();
+  keys_.push_back({id, 0});
+  table_[at] = static_cast<uint8_t>(keys_.size());
+
+  command_.assign(head).append("{");
+  append_escaped_key(command_, key);
+  put_bulk(key_words_, command_.append("}"));
+  return static_cast<uint32_t>(keys_.size() - 1);
+}
+
+uint32_t Program::add_limit(const Limit* limit) {
+  const auto known = std::ranges::find_if(limits_, [&](const Limit* l) { return *l == *limit; });
+  const auto index = static_cast<uint32_t>(known - limits_.begin());
+  if (index == limits_.size()) limits_.push_back(limit);
+  return index;
+}
+
+bool Program::equals(const Item& item, const Call& call) const {
+  if (item.op != call.op || item.legs != call.legs.size()) return false;
+  for (uint32_t i = 0; i < item.legs; ++i) {
+    const Leg& a = legs_[item.first_leg + i];
+    const Leg& b = call.legs[i];
+    if (a.id != b.id || a.cost != b.cost || a.shadow != b.shadow || *a.limit != *b.limit)
+      return false;
+  }
+  return true;
+}
+
+bool Program::merge(Call* call) {
+  const uint32_t first = find_key(call->legs[0].id);
+  if (first == kMaxKeys) return false;
+  const uint32_t index = keys_[first].last_item;
+  Item& item = items_[index];
+  if (!equals(item, *call)) return false;
+  for (const Leg& leg : call->legs)  // equal, so its keys are here
+    if (keys_[find_key(leg.id)].last_item != index) return false;
+  ++item.times;
+  carried_.push_back({call, index});
+  return true;
+}
+
+bool Program::add(Call* call) {
+  if (carried_.size() >= kMaxCalls) return false;
+  call->place = static_cast<uint32_t>(carried_.size());
+  if (merge(call)) return true;
+  if (!empty() && (keys_.size() + call->legs.size() > kMaxKeys ||
+                   limits_.size() + call->legs.size() > kMaxLimits))
+    return false;
+  const auto index = static_cast<uint32_t>(items_.size());
+  items_.push_back({call->op, 1, static_cast<uint32_t>(legs_.size()),
+                    static_cast<uint32_t>(call->legs.size()), false});
+  size_t at = 0;
+  for (const Part& part : call->parts) {
+    if (part.limiter->mode == Mode::kOff) continue;
+    for (const Rate& rate : part.limiter->rates) {
+      const Leg& leg = call->legs[at++];
+      uint32_t key = find_key(leg.id);
+      if (key == kMaxKeys) key = add_key(leg.id, rate.state_head, part.key);
+      keys_[key].last_item = index;
+      legs_.push_back(leg);
+      leg_keys_.push_back(static_cast<uint8_t>(key));
+      leg_limits_.push_back(static_cast<uint8_t>(add_limit(leg.limit)));
+    }
+  }
+  carried_.push_back({call, index});
+  return true;
+}
+
+void Program::put_batch(int64_t now_us, int64_t fixed_px) {
+  batch_.clear();
+  put<7>(batch_, static_cast<uint64_t>(now_us));
+  put<7>(batch_, static_cast<uint64_t>(fixed_px));
+  put<1>(batch_, limits_.size());
+  for (const Limit* limit : limits_) {
+    batch_ += kLetters[static_cast<size_t>(limit->algorithm)];
+    for (const int64_t number : {limit->limit, limit->capacity, limit->ticks, limit->tick_us})
+      put<7>(batch_, static_cast<uint64_t>(number));
+  }
+  for (const Item& item : items_) {
+    put<1>(batch_, static_cast<uint64_t>(item.op));
+    put<4>(batch_, item.times);
+    const size_t count_at = batch_.size();
+    put<1>(batch_, 0);
+    uint8_t slots = 0;
+    for (uint32_t i = 0; i < item.legs; ++i) {
+      const Leg& leg = legs_[item.first_leg + i];
+      if (leg.slot != i) continue;  // its costs are in the total of the leg that holds the state
+      ++slots;
+      put<1>(batch_, leg_keys_[item.first_leg + i] + 1u);
+      put<1>(batch_, leg_limits_[item.first_leg + i] + 1u);
+      put<1>(batch_, leg.shadow);
+      put<7>(batch_, static_cast<uint64_t>(std::min(leg.total, kMaxCost)));
+    }
+    batch_[count_at] = static_cast<char>(slots);
+  }
+}
+
+std::string_view Program::command(bool whole, int64_t now_us, int64_t fixed_px) {
+  put_batch(now_us, fixed_px);
+  const std::string keys = std::to_string(keys_.size());
+  command_.assign("*").append(std::to_string(4 + keys_.size())).append("\r\n");
+  put_bulk(command_, whole ? "EVAL" : "EVALSHA");
+  put_bulk(command_, whole ? script_source() : script_digest());
+  put_bulk(command_, keys);
+  command_.append(key_words_);
+  put_bulk(command_, batch_);
+  return command_;
+}
+
+}  // namespace tidegate

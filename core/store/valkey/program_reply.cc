@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// The reply of a run: what the program saw, from which the answers are worked out.
+#include "store/valkey/program.h"
+
+namespace tidegate {
+
+struct Program::Reader {
+  std::string_view left;
+  bool ok = true;
+
+  int64_t number(size_t bytes) {
+    if (left.size() < bytes) {
+      ok = false;
+      return 0;
+    }
+    uint64_t value = 0;
+    for (size_t i = 0; i < bytes; ++i) value = value << 8 | static_cast<unsigned char>(left[i]);
+    left.remove_prefix(bytes);
+    return static_cast<int64_t>(value);
+  }
+};
+
+namespace {
+
+constexpr size_t kMostLogEntries = 3;  // a leg is told of at most so many
+
+Error nonsense(std::string_view what) {
+  return {Code::kProtocol, "the store's answer to the program makes no sense: " + std::string(what)};
+}
+
+}  // namespace
+
+// Loads the views of one item's legs from what the program saw of them.
+Status Program::read(Reader& reader, Item& item, int64_t now_us) {
+  const int64_t status = reader.number(1);
+  if (!reader.ok || status > 1) return nonsense("status");
+  item.foreign = status == 1;
+  if (item.foreign) return Nothing{};
+  const int64_t passed = reader.number(4);
+  if (item.op != Op::kConsume && item.op != Op::kPeek) return Nothing{};
+  if (passed > item.times) return nonsense("passed more often than asked");
+  for (uint32_t i = 0; i < item.legs; ++i) {
+    Leg& leg = legs_[item.first_leg + i];
+    if (leg.slot != i) continue;
+    if (leg.limit->algorithm == Algorithm::kSlidingLog) {
+      const int64_t count = reader.number(1);
+      if (!reader.ok || count > static_cast<int64_t>(kMostLogEntries)) return nonsense("log");
+      const LogEntry* first = log_entries_.data() + log_entries_.size();
+      for (int64_t n = 0; n < count; ++n) {
+        const int64_t time_us = reader.number(7);
+        log_entries_.push_back({time_us, reader.number(7)});
+      }
+      leg.view.log = SlidingLog::at(*leg.limit, {first, static_cast<size_t>(count), 0}, now_us);
+    } else {
+      State state;
+      state.a = reader.number(7);
+      state.b = reader.number(7);
+      if (leg.limit->algorithm == Algorithm::kSlidingWindow) state.c = reader.number(7);
+      leg.view = view_at(*leg.limit, state, now_us);
+    }
+  }
+  return reader.ok ? Status(Nothing{}) : nonsense("it ends early");
+}
+
+Status Program::answer(std::string_view reply) {
+  Reader reader{reply};
+  const int64_t now_us = reader.number(7);
+  log_entries_.clear();
+  log_entries_.reserve(legs_.size() * kMostLogEntries);  // views point into it
+  for (Item& item : items_)
+    if (auto status = read(reader, item, now_us); !status) return status;
+  if (!reader.left.empty()) return nonsense("bytes are left over");
+
+  for (const Carried& carried : carried_) {
+    const Item& item = items_[carried.item];
+    Call* call = carried.call;
+    if (item.foreign) {
+      if (call) call->fail(Code::kWrongType, "a key in the store holds something that is no state");
+      continue;
+    }
+    if (item.op != Op::kConsume && item.op != Op::kPeek) {
+      if (call) call->decision = {.source = Source::kStore};
+      continue;
+    }
+    const std::span<Leg> legs(legs_.data() + item.first_leg, item.legs);
+    const Verdict verdict = item.op == Op::kConsume ? consume(legs) : peek(legs);
+    if (!call) continue;
+    call->decision = report(call->parts, legs, verdict, Source::kStore, call->room_for_results());
+  }
+  return Nothing{};
+}
+
+}  // namespace tidegate

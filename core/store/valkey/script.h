@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+// The atomic program's source (core/lua/limiter.lua, embedded at build time) and the SHA-1 the server knows it by.
+#pragma once
+
+#include <string_view>
+
+namespace tidegate {
+
+std::string_view script_source();
+std::string_view script_digest();  // 40 hex digits
+
+}  // namespace tidegate

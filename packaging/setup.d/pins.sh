@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034
+# Everything that packaging/setup downloads, and how it is known to be the right thing.
+#
+#   Debian packages   verified by apt against the signed release file; a suite's own security
+#                     updates are wanted, so the suite is pinned and not the version
+#   hiredis           SHA-256 of the upstream tarball inside Debian's source package
+#   clang-format      exact version and SHA-256 of the wheel (pip --require-hashes)
+#   Node.js           exact version (npm checks the registry's integrity value)
+
+HIREDIS_VERSION=1.2.0
+HIREDIS_SUITE=trixie
+HIREDIS_SHA256=82ad632d31ee05da13b537c124f819eb88e18851d9cb0c30ae0552084811588c
+
+CLANG_FORMAT_VERSION=19.1.7
+CLANG_FORMAT_SHA256=(
+  f4906fb463dd2033032978f56962caab268c9428a384126b9400543eb667f11c # x86_64
+  dac394c83a9233ab6707f66e1cdbd950f8b014b58604142a5b6f7998bf0bcc8c # aarch64
+)
+
+NODE_VERSIONS=(20.20.2 22.23.3 24.21.0 26.10.0)
+
+PYTHON_MINORS=(10 11 12 13) # of Python 3
+
+# name-version  suites (the later ones' packages win)  package. ".x": whatever minor the suite has.
+SERVERS_BASE=(
+  "redis-7.0   bookworm                      redis-server"
+  "valkey-8.0  bookworm,bookworm-backports   valkey-server"
+)
+SERVERS_MORE=(
+  "redis-8.0   trixie                        redis-server"
+  "valkey-8.1  trixie                        valkey-server"
+  "valkey-9.x  forky                         valkey-server"
+)
+# Of what a server depends on, the packages it does not need in order to run in place.
+SERVER_UNNEEDED='^(adduser|base-passwd|debconf|dpkg|gcc-.*-base|init-system-helpers|lib.*-perl'
+SERVER_UNNEEDED+='|libaudit.*|libcap-ng0|libdb5.*|libdebconfclient0|libgdbm.*|libpam.*|libperl.*'
+SERVER_UNNEEDED+='|libsemanage.*|libsepol.*|login.defs|lsb-base|openssl-provider-legacy|passwd|perl.*'
+SERVER_UNNEEDED+='|sysvinit-utils|tar|usrmerge)$'
+
+GO_MINIMUM=1.22
+GO_SUITES=bookworm,bookworm-backports
+GO_PACKAGES=(golang-1.23-go golang-1.23-src)
+
+CARGO_MINIMUM=1.80
+CARGO_PACKAGES=(cargo-web rustc-web)
+
+# What must be there before cmake can run. Each entry: how to see it is there, and the package.
+NEEDS_NATIVE=(
+  "command:g++ g++"
+  "command:cmake cmake"
+  "command:ninja ninja-build"
+  "command:git git"
+  "command:pkg-config pkg-config"
+  "command:openssl openssl"
+  "command:python3 python3"
+  "file:/etc/ssl/certs/ca-certificates.crt ca-certificates"
+  "header:openssl/ssl.h libssl-dev"
+  "header:xxhash.h libxxhash-dev"
+  "header:gtest/gtest.h libgtest-dev"
+  "header:gmock/gmock.h libgmock-dev"
+  "header:nlohmann/json.hpp nlohmann-json3-dev"
+)
+NEEDS_CLANG=(
+  "command:clang++-14 clang-14"
+  "file:/usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a libclang-rt-14-dev"
+)
+NEEDS_BENCH=(
+  "command:wrk wrk"
+  "header:benchmark/benchmark.h libbenchmark-dev"
+)
+NEEDS_PYTHON=(
+  "command:python3 python3"
+  "file:/usr/include/python3*/Python.h python3-dev"
+  "file:/usr/lib/python3*/ensurepip/__init__.py python3-venv"
+)
+NEEDS_NODE=(
+  "command:npm npm"
+  "command:node nodejs"
+)

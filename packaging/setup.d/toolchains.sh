@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# One function for each thing that setup can put into the cache, and one that says where it is.
+# Each returns at once where the thing is there already, and replaces its folder as the last act, so
+# that an interrupted run leaves nothing half made.
+
+version_at_least() { [[ $(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
+
+# ---- hiredis ----
+
+# hiredis_prefix: empty where the system's own will do; a prefix in the cache otherwise.
+hiredis_prefix() {
+  pkg-config --atleast-version=1.1 hiredis hiredis_ssl 2>/dev/null ||
+    echo "$cache/hiredis-$HIREDIS_VERSION"
+}
+
+setup_hiredis() {
+  local prefix
+  prefix=$(hiredis_prefix)
+  [[ -z $prefix || -e $prefix/lib/libhiredis_ssl.a ]] ||
+    step "building hiredis $HIREDIS_VERSION" build_hiredis "$prefix"
+}
+
+build_hiredis() {
+  local prefix=$1 work archive
+  work=$(mktemp -d "$cache/hiredis.XXXXXX")
+  private_apt "$HIREDIS_SUITE"
+  (cd "$work" && apt-get "${private_apt_options[@]}" source --download-only hiredis)
+  archive=$work/hiredis_$HIREDIS_VERSION.orig.tar.gz
+  echo "$HIREDIS_SHA256  $archive" | sha256sum --check
+  mkdir "$work/source"
+  tar -xf "$archive" -C "$work/source" --strip-components=1
+  cmake -S "$work/source" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
+    -DCMAKE_INSTALL_PREFIX="$prefix.new" -DCMAKE_INSTALL_LIBDIR=lib -DBUILD_SHARED_LIBS=OFF \
+    -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DENABLE_SSL=ON -DDISABLE_TESTS=ON
+  cmake --build "$work/build"
+  rm -rf "$prefix.new"
+  cmake --install "$work/build"
+  # pkg-config and CMake files name the prefix they were installed to.
+  grep -rlZF "$prefix.new" "$prefix.new" | xargs -0r sed -i "s|$prefix.new|$prefix|g"
+  rm -rf "$prefix" "$work"
+  mv "$prefix.new" "$prefix"
+}
+
+# ---- servers ----
+
+# server_wrapper NAME: prints the wrapper's path, or nothing where it is not installed.
+server_wrapper() {
+  local found
+  for found in "$cache/servers/"${1/%.x/.*}/server; do
+    [[ ! -x $found ]] || echo "$found"
+  done | sort -V | tail -n 1
+}
+
+setup_servers() {
+  local entry name suites package
+  for entry in "$@"; do
+    read -r name suites package <<<"$entry"
+    [[ -n $(server_wrapper "$name") ]] ||
+      step "unpacking $name" unpack_server "$name" "$suites" "$package"
+  done
+}
+
+unpack_server() {
+  local name=$1 suites=$2 package=$3 work loader program version libraries wanted
+  work=$(mktemp -d "$cache/servers/new.XXXXXX")
+  chmod 755 "$work"
+  mapfile -t wanted < <(closure "$suites" "$package" | grep -vE "$SERVER_UNNEEDED")
+  [[ ${#wanted[@]} -gt 0 ]] || fail "apt found nothing to install for $package in $suites"
+  unpack_packages "$suites" "$work/root" "${wanted[@]}"
+  # With /lib and /usr/lib apart or merged, as the suite has it.
+  loader=$(cd "$work" && find root -path '*/lib*' -name 'ld-linux*.so*' -not -type d | sort | head -n 1)
+  program=root/usr/bin/$package
+  libraries=$(cd "$work" && find root -name '*.so*' -not -type d -printf '%h\n' | sort -u)
+  [[ -n $loader && -e $work/$program ]] || fail "$package of $suites has no loader or program"
+  write_server_wrapper "$work" "$loader" "$program" "$libraries"
+  version=$("$work/server" --version | sed -nE 's/.*[ =]v?=?([0-9]+\.[0-9]+)\.[0-9]+.*/\1/p')
+  name=${name%-*}-$version
+  [[ $name == ${1/%.x/.*} ]] || fail "$package of $suites is $version, wanted: $1"
+  rm -rf "$cache/servers/$name"
+  mv "$work" "$cache/servers/$name"
+}
+
+# The wrapper runs the program with the libraries it came with, wherever the cache is moved to.
+write_server_wrapper() {
+  local work=$1 loader=$2 program=$3 libraries=$4 line path=""
+  while read -r line; do path+="\$here/$line:"; done <<<"$libraries"
+  cat >"$work/server" <<WRAPPER
+#!/bin/sh
+here=\$(cd -- "\$(dirname -- "\$0")" && pwd)
+unset LD_PRELOAD
+exec "\$here/$loader" --library-path "${path%:}" "\$here/$program" "\$@"
+WRAPPER
+  chmod 755 "$work/server"
+}
+
+# list_servers ENTRY...: name=wrapper:name=wrapper of those that are installed.
+list_servers() {
+  local entry name wrapper list=()
+  for entry in "$@"; do
+    read -r name _ <<<"$entry"
+    wrapper=$(server_wrapper "$name")
+    [[ -z $wrapper ]] || list+=("$(basename "$(dirname "$wrapper")")=$wrapper")
+  done
+  join_colon "${list[@]}"
+}
+
+# ---- Python ----
+
+# find_pythons: the interpreters that can build and install a wheel, one for each minor version.
+find_pythons() {
+  local minor candidate list=()
+  for minor in "${PYTHON_MINORS[@]}"; do
+    for candidate in "${PYENV_ROOT:-$HOME/.pyenv}/versions/3.$minor".*/bin/python3."$minor" \
+      "$(type -P "python3.$minor" || true)" /usr/bin/python3."$minor"; do
+      if [[ -x $candidate ]] && python_is_usable "$candidate" "3.$minor"; then
+        list+=("$candidate")
+        break
+      fi
+    done
+  done
+  join_colon "${list[@]}"
+}
+
+python_is_usable() {
+  "$1" -I -c '
+import importlib.util, os, sys, sysconfig
+ok = "%d.%d" % sys.version_info[:2] == sys.argv[1]
+ok = ok and os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h"))
+sys.exit(not (ok and importlib.util.find_spec("ensurepip")))' "$2" 2>/dev/null
+}
+
+setup_python() { [[ -n $(find_pythons) ]] || require_packages "${NEEDS_PYTHON[@]}"; }
+
+# ---- Node.js ----
+
+node_binary() { echo "$cache/node/$1/bin/node"; }
+
+setup_node() {
+  local version
+  require_packages "${NEEDS_NODE[@]}"
+  for version in "${NODE_VERSIONS[@]}"; do
+    [[ -x $(node_binary "$version") ]] ||
+      step "fetching Node.js $version" fetch_node "$version"
+  done
+}
+
+fetch_node() {
+  local version=$1 work machine
+  case $(uname -m) in
+    x86_64) machine=x64 ;;
+    aarch64) machine=arm64 ;;
+    *) fail "no Node.js package for $(uname -m)" ;;
+  esac
+  work=$(mktemp -d "$cache/node/new.XXXXXX")
+  npm install --prefix "$work" --ignore-scripts --no-audit --no-fund --no-save \
+    "node-linux-$machine@$version"
+  [[ $("$work/node_modules/node-linux-$machine/bin/node" --version) == "v$version" ]] ||
+    fail "the package node-linux-$machine@$version holds another version"
+  rm -rf "$cache/node/$version"
+  mv "$work/node_modules/node-linux-$machine" "$cache/node/$version"
+  rm -rf "$work"
+}
+
+list_nodes() {
+  local version list=()
+  for version in "${NODE_VERSIONS[@]}"; do
+    [[ ! -x $(node_binary "$version") ]] || list+=("$(node_binary "$version")")
+  done
+  join_colon "${list[@]}"
+}
+
+# ---- Go, Rust ----
+
+# find_go: the first Go that is new enough; its own tool chain, never a downloaded one.
+find_go() {
+  local candidate version
+  for candidate in "$(type -P go || true)" /usr/local/go/bin/go "$cache"/go/usr/lib/go-*/bin/go; do
+    [[ -x $candidate ]] || continue
+    version=$(GOTOOLCHAIN=local "$candidate" env GOVERSION 2>/dev/null) || continue
+    version_at_least "${version#go}" "$GO_MINIMUM" || continue
+    echo "$candidate"
+    return
+  done
+}
+
+setup_go() { [[ -n $(find_go) ]] || step "unpacking Go" unpack_go; }
+
+unpack_go() {
+  rm -rf "$cache/go"
+  unpack_packages "$GO_SUITES" "$cache/go" "${GO_PACKAGES[@]}"
+}
+
+find_cargo() {
+  local candidate version
+  for candidate in "$(type -P cargo || true)" "${CARGO_HOME:-$HOME/.cargo}/bin/cargo"; do
+    [[ -x $candidate ]] || continue
+    version=$("$candidate" --version 2>/dev/null | awk '{ print $2 }')
+    [[ -z $version ]] || ! version_at_least "$version" "$CARGO_MINIMUM" || {
+      echo "$candidate"
+      return
+    }
+  done
+}
+
+setup_rust() {
+  [[ -n $(find_cargo) ]] || install_packages "${CARGO_PACKAGES[@]}"
+  [[ -n $(find_cargo) ]] || fail "no cargo of at least $CARGO_MINIMUM: install Rust by rustup," \
+    "or remove Debian's old rustc and cargo and install ${CARGO_PACKAGES[*]}"
+}
+
+# ---- clang-format ----
+
+clang_format_binary() { echo "$cache/clang-format-$CLANG_FORMAT_VERSION/clang_format/data/bin/clang-format"; }
+
+setup_clang_format() {
+  [[ -x $(clang_format_binary) ]] ||
+    step "fetching clang-format $CLANG_FORMAT_VERSION" fetch_clang_format
+}
+
+fetch_clang_format() {
+  local target=$cache/clang-format-$CLANG_FORMAT_VERSION pythons python
+  setup_python
+  pythons=$(find_pythons)
+  python=${pythons%%:*}
+  rm -rf "$target" "$target.new"
+  mkdir "$target.new"
+  "$python" -I -m venv "$target.new/venv"
+  echo "clang-format==$CLANG_FORMAT_VERSION ${CLANG_FORMAT_SHA256[*]/#/--hash=sha256:}" \
+    >"$target.new/requirements.txt"
+  "$target.new/venv/bin/python" -m pip install --disable-pip-version-check --only-binary :all: \
+    --require-hashes --target "$target.new" -r "$target.new/requirements.txt"
+  rm -rf "$target.new/venv"
+  mv "$target.new" "$target"
+}
