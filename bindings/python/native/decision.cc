@@ -109,6 +109,11 @@ PyObject* decision_parts(PyObject* self, void*) {
   return out;
 }
 
+PyObject* decision_handle(PyObject* self, void*) {
+  const tg_part* part = bound(as_decision(self));
+  return PyLong_FromUnsignedLongLong(part ? part->handle : 0);
+}
+
 int decision_bool(PyObject* self) { return as_decision(self)->flags & TG_ALLOWED ? 1 : 0; }
 
 tg_result result_of(const DecisionObject* self) {
@@ -273,6 +278,7 @@ PyGetSetDef decision_getset[] = {
     {"source", decision_source, nullptr, kSourceDoc, nullptr},
     {"parts", decision_parts, nullptr, "A tuple of Part, one per rate, in the order of the request.",
      nullptr},
+    {"_handle", decision_handle, nullptr, nullptr, nullptr},
     {"status", decision_status, nullptr, "The HTTP status: 200, 429, or 503 where the policy closed.",
      nullptr},
     {}};

@@ -108,6 +108,8 @@ class TrioLoop:
                     while True:
                         await trio.lowlevel.wait_readable(fd)
                         callback()
+                        if scope.cancel_called:  # closed while we were on our way here
+                            return
             finally:
                 self._scopes.pop(fd, None)
                 if not scope.cancel_called:  # trio's run ends
