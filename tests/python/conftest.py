@@ -80,12 +80,26 @@ def wait_for(condition, what: str, seconds: float = 15) -> None:
         time.sleep(0.02)
 
 
-@pytest.fixture(scope="session", params=server_paths(), ids=lambda one: one[0])
-def store(request, tmp_path_factory) -> Iterator[StoreServer]:
-    """Each server version, once per session; tests use namespaces of their own."""
-    server = StoreServer(request.param[1], tmp_path_factory.mktemp("store")).start()
-    yield server
-    server.kill()
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory) -> Iterator[dict[str, StoreServer]]:
+    """Every server version, started when first asked for, once per session."""
+
+    class Servers(dict):
+        def __missing__(self, name):
+            folder = tmp_path_factory.mktemp("store")
+            self[name] = StoreServer(dict(server_paths())[name], folder).start()
+            return self[name]
+
+    found = Servers()
+    yield found
+    for server in found.values():
+        server.kill()
+
+
+@pytest.fixture(params=[name for name, _ in server_paths()])
+def store(request, servers) -> StoreServer:
+    """Each server version; tests use namespaces of their own."""
+    return servers[request.param]
 
 
 @pytest.fixture
@@ -98,9 +112,7 @@ def own_store(tmp_path) -> Iterator[StoreServer]:
     server.kill()
 
 
-@pytest.fixture(params=["memory", "store"])
-def url(request) -> str:
+@pytest.fixture(params=["memory"] + [name for name, _ in server_paths()])
+def url(request, servers) -> str:
     """The embedded store, and each server."""
-    if request.param == "memory":
-        return "memory://"
-    return request.getfixturevalue("store").url(timeout_ms=5000)
+    return "memory://" if request.param == "memory" else servers[request.param].url(timeout_ms=5000)

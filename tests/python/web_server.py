@@ -54,6 +54,7 @@ def serving(app: Any, **config: Any) -> Iterator[Web]:
     """`app` under uvicorn in a thread; its lifespan has ended when this returns."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    config.setdefault("proxy_headers", False)  # or uvicorn would believe X-Forwarded-For before we are asked
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", **config))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()

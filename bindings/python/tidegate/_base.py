@@ -152,6 +152,7 @@ class BaseGate:
 
     @property
     def closed(self) -> bool:
+        """Whether close was called."""
         return self._client.closed
 
     def stats(self) -> Stats:
