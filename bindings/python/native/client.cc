@@ -154,13 +154,14 @@ int32_t Client::run(const tg_entry* entries, int32_t n, tg_result& result) {
     const std::scoped_lock lock(calls->mutex);
     ++calls->running;
   }
-  int32_t status;
+  // No guard object: a daemon thread that comes back after the interpreter has ended is unwound from here.
+  PyThreadState* const thread = PyEval_SaveThread();
+  const int32_t status = tg_call(client, entries, n, &result, 1);
   {
-    const py::gil_scoped_release unlocked;
-    status = tg_call(client, entries, n, &result, 1);
     const std::scoped_lock lock(calls->mutex);
     if (--calls->running == 0) calls->idle.notify_all();
   }
+  PyEval_RestoreThread(thread);
   return status;
 }
 
@@ -233,14 +234,14 @@ void Client::close() {
   if (std::exchange(closed_, true)) return;
   Gate* const calls = calls_.get();
   tg_client* const client = client_;
-  {
-    // In a forked child nobody else runs, whatever the count says: the close answers TG_EFORK.
-    const py::gil_scoped_release unlocked;
-    tg_stats probe{};
-    if (tg_client_stats(client, &probe) != TG_EFORK) {
+  tg_stats probe{};
+  if (tg_client_stats(client, &probe) != TG_EFORK) {  // in a forked child nobody else runs
+    PyThreadState* const thread = PyEval_SaveThread();
+    {
       std::unique_lock lock(calls->mutex);
       calls->idle.wait(lock, [&] { return calls->running == 0; });
     }
+    PyEval_RestoreThread(thread);
   }
   if (tg_client_close(client) == TG_EFORK) {
     drop_rings();

@@ -55,19 +55,11 @@ std::string describe_options() {
   return text;
 }
 
-void refuse_sub_interpreter() {
-  if (PyInterpreterState_Get() == PyInterpreterState_Main()) return;
-  PyErr_SetString(PyExc_ImportError,
-                  "tidegate cannot be imported in a sub-interpreter: use it in the main interpreter");
-  throw py::error_already_set();
-}
-
 }  // namespace
 }  // namespace tidegate_python
 
-PYBIND11_MODULE(_tidegate, module) {
+PYBIND11_MODULE(tidegate_module, module) {
   using namespace tidegate_python;
-  refuse_sub_interpreter();
   module.attr("version") = tg_version();
   module.attr("abi") = tg_abi();
   module.attr("OP_CONSUME") = TG_OP_CONSUME;
@@ -99,4 +91,14 @@ PYBIND11_MODULE(_tidegate, module) {
   py::class_<CallerKey>(module, "CallerKey")
       .def(py::init<const Client::Options&>())
       .def("__call__", &CallerKey::operator());
+}
+
+// Refuses sub-interpreters before pybind11 does anything: its own bookkeeping would wait for the main one's lock.
+extern "C" __attribute__((visibility("default"))) PyObject* PyInit__tidegate() {
+  if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+    PyErr_SetString(PyExc_ImportError,
+                    "tidegate works in the main interpreter only, not in a sub-interpreter");
+    return nullptr;
+  }
+  return PyInit_tidegate_module();
 }

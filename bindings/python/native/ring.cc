@@ -142,10 +142,11 @@ void Ring::clear() {
   Py_CLEAR(owner_);
 }
 
-bool Ring::open() {
+bool Ring::open(int32_t& status) {
   tg_error error{};
-  if (tg_ring_open(client_->get(), kCapacity, TG_RING_LOCAL, &ring_, &error) < 0) {
-    set_error(error.code, error.message);
+  status = tg_ring_open(client_->get(), kCapacity, TG_RING_LOCAL, &ring_, &error);
+  if (status < 0) {
+    if (status != TG_EFORK) set_error(error.code, error.message);
     return false;
   }
   PyObject* reap = PyObject_GetAttrString(self_, "reap");
@@ -175,7 +176,7 @@ PyObject* Ring::submit(PyObject* owner, Client* client, tg_entry* entries, int32
   new (&object->ring) Ring(self, owner, client, loop);
   PyObject_GC_Track(self);
   Py_DECREF(loop);
-  PyObject* future = object->ring.open() ? object->ring.ask(entries, n, status) : nullptr;
+  PyObject* future = object->ring.open(status) ? object->ring.ask(entries, n, status) : nullptr;
   Py_DECREF(self);  // the loop's reader has it now
   return future;
 }

@@ -52,7 +52,7 @@ class Ring {
     std::vector<std::string> keys;
   };
 
-  bool open();
+  bool open(int32_t& status);
   PyObject* ask(tg_entry* entries, int32_t n, int32_t& status);
   bool schedule_flush();
   void deliver(const tg_result& result);
