@@ -5,8 +5,8 @@ namespace tidegate {
 
 Result<std::unique_ptr<Ring>> Ring::open(Client& client, int32_t capacity, bool local) {
   if (capacity < 1 || capacity > kMaxCapacity)
-    return Error{Code::kInvalid, "ring capacity " + std::to_string(capacity) +
-                                     ": expected 1 to " + std::to_string(kMaxCapacity)};
+    return Error{Code::kInvalid, "ring capacity " + std::to_string(capacity) + ": expected 1 to " +
+                                     std::to_string(kMaxCapacity)};
   if (client.closed()) return Error{Code::kClosed, "the client is closed"};
   auto reactor = Reactor::make();
   if (!reactor) return reactor.error();
@@ -20,6 +20,7 @@ Ring::Ring(Client& client, std::unique_ptr<Reactor> reactor, int32_t capacity, b
       local_(local) {
   if (!client.shared()) return;
   channel_ = std::make_unique<Channel>(*client.shared(), *reactor_);
+  channel_->arm(!local_);  // its host may sleep before it ever reaps
   client.enroll(channel_.get());
 }
 
@@ -34,8 +35,9 @@ Ring::~Ring() {
 
 Call* Ring::take_free() {
   std::scoped_lock lock(mutex_);
+  if (out_ == capacity_) return nullptr;
+  ++out_;
   if (Call* call = free_.pop_front()) return call;
-  if (pool_.size() == capacity_) return nullptr;
   pool_.push_back(std::make_unique<Call>());
   return pool_.back().get();
 }
@@ -115,6 +117,7 @@ std::span<Call* const> Ring::reap(size_t most) {
     for (Call* call : reaped_) free_.push_back(call);
     reaped_.clear();
     while (reaped_.size() < most && !ready_.empty()) reaped_.push_back(ready_.pop_front());
+    out_ -= reaped_.size();
     leftovers = !ready_.empty();
   }
   if (leftovers) reactor_->wake();

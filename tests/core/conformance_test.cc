@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Every scenario of the reference model, through the embedded engine: the same answers, bit for bit.
+// Every scenario of the reference model, through the embedded engine: the same answers, bit for
+// bit.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -35,7 +36,8 @@ json json_of(const Leg& leg) {
           {"reset_after_us", leg.answer.reset_after_us}};
 }
 
-// Plays scenarios against one store each; a state is named by (limit's index, algorithm, window, key).
+// Plays scenarios against one store each; a state is named by (limit's index, algorithm, window,
+// key).
 class Player {
  public:
   explicit Player(const json& scenario) : scenario_(scenario) {
@@ -120,9 +122,8 @@ TEST(Conformance, FreshScenariosAnswerLikeTheModel) {
   const char* given = std::getenv("TIDEGATE_SEED");
   const std::string seed = given ? given : std::to_string(std::time(nullptr));
   std::printf("TIDEGATE_SEED=%s\n", seed.c_str());
-  const std::string command = "python3 '" TIDEGATE_SOURCE_DIR
-                              "/tests/conformance/generate.py' --count 2000 --seed " +
-                              seed;
+  const std::string command =
+      "python3 '" TIDEGATE_SOURCE_DIR "/tests/conformance/generate.py' --count 2000 --seed " + seed;
   FILE* pipe = popen(command.c_str(), "r");
   ASSERT_NE(pipe, nullptr);
   size_t played = 0;

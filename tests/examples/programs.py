@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The real programs, and lines for them. TIDEGATE_BIN says where they are (default build/release/bin)."""
+"""The real programs, and lines for them.
+
+TIDEGATE_BIN says where they are (default build/release/bin).
+"""
 
 import datetime
 import importlib.util

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The real replay, from outside: what a user types and what comes back.
 
-TIDEGATE_BIN says where it is (default build/release/bin); TIDEGATE_TEST_URL names a server to replay through, which is
-otherwise not tested.
+TIDEGATE_BIN says where it is (default build/release/bin); TIDEGATE_TEST_URL names a server to
+replay through, which is otherwise not tested.
 """
 
 import json
@@ -116,7 +116,7 @@ def test_the_report_has_these_fields():
 
 
 def random_log(seed, back=0.02):
-    """(second, address) of some callers with bursts, and of a clock that steps back now and then."""
+    """(second, address) of callers with bursts, by a clock that steps back now and then."""
     rng, second, log = random.Random(seed), 1000, []
     for _ in range(3000):
         second += rng.choice([0, 0, 0, 0, 1, 1, 2, 15])

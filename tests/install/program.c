@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* The smallest program that asks for two decisions; printed as "tidegate VERSION: N of 2 passed". */
+/* The smallest program that asks for two decisions. */
 #include <stdio.h>
 #include <string.h>
 #include <tidegate.h>
 
-static int fail(const char *what, const tg_error *error) {
+static int fail(const char* what, const tg_error* error) {
   fprintf(stderr, "%s: %s\n", what, error->message);
   return 1;
 }
 
 int main(void) {
   tg_error error;
-  tg_client *gate = NULL;
-  const char *url = "memory://";
+  tg_client* gate = NULL;
+  const char* url = "memory://";
   if (tg_client_open(url, strlen(url), NULL, &gate, &error) < 0) return fail("client", &error);
 
   tg_limiter_spec spec;

@@ -13,9 +13,11 @@ class Quota {
   explicit Quota(int64_t most) : most_(most) {}
 
   bool take(int64_t amount) {
-    if (used_.fetch_add(amount, std::memory_order_relaxed) + amount <= most_) return true;
-    give(amount);
-    return false;
+    int64_t used = this->used();
+    do {
+      if (used > most_ - amount) return false;
+    } while (!used_.compare_exchange_weak(used, used + amount, std::memory_order_relaxed));
+    return true;
   }
   void give(int64_t amount) { used_.fetch_sub(amount, std::memory_order_relaxed); }
   int64_t used() const { return used_.load(std::memory_order_relaxed); }

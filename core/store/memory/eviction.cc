@@ -10,7 +10,8 @@ constexpr float kHarmless = 1.0F / 16;
 constexpr size_t kManyPerSearch = 16;  // a 16th of the states, of those that lose little;
 constexpr size_t kFewPerSearch = 64;   // a 64th where somebody's past goes
 
-// How many states each rate has. Beyond kMost rates some are counted as one: so many share no shard of 1,000 unfairly.
+// How many states each rate has. Beyond kMost rates some are counted as one: so many share no shard
+// of 1,000 unfairly.
 class Rates {
  public:
   uint8_t add(const Limit* limit) {
@@ -83,7 +84,8 @@ double owed_share(const Slot& slot, int64_t now_us) {
               static_cast<double>(window.previous) * static_cast<double>(left) / ticks) /
              capacity;
     }
-    case Algorithm::kSlidingLog: break;
+    case Algorithm::kSlidingLog:
+      break;
   }
   const auto log = SlidingLog::at(limit, slot.log.span(), now_us);
   return static_cast<double>(log.used()) / capacity;
@@ -114,16 +116,15 @@ void find_victims(const Search& search, Victims& victims) {
 
   const std::span<Candidate> all(candidates.data(), count);
   if (harmless) {
-    const auto end =
-        std::partition(all.begin(), all.end(), [](const Candidate& c) { return c.share < kHarmless; });
+    const auto end = std::partition(all.begin(), all.end(),
+                                    [](const Candidate& c) { return c.share < kHarmless; });
     const std::span<Candidate> chosen(all.begin(), end);
     for (Candidate& candidate : chosen)
       if (!rates.more_than_fair(candidate.rate)) candidate.share += 1;
     name(search, chosen, many, Owes::kLittle, victims);
   } else if (!search.for_logs) {
-    const auto end = std::partition(all.begin(), all.end(), [&](const Candidate& c) {
-      return rates.at_least_fair(c.rate);
-    });
+    const auto end = std::partition(
+        all.begin(), all.end(), [&](const Candidate& c) { return rates.at_least_fair(c.rate); });
     name(search, {all.begin(), end}, few, Owes::kMore, victims);
   }
 }

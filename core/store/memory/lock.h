@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// A lock of one byte for sections of some tens of nanoseconds, and the annotations by which clang's -Wthread-safety
-// knows what it guards.
+// A lock of one byte for sections of some tens of nanoseconds, and the annotations by which clang's
+// -Wthread-safety knows what it guards.
 //
 //   SpinLock lock;
 //   int count TIDEGATE_GUARDED_BY(lock) = 0;
 //   { SpinGuard guard(lock); ++count; }
 //
-// Who waits looks a moment, then yields, then sleeps: a holder that lost its core, even to a waiter of higher priority,
-// gets it back. Not recursive, not fair.
+// Who waits looks a moment, then yields, then sleeps: a holder that lost its core, even to a waiter
+// of higher priority, gets it back. Not recursive, not fair.
 #pragma once
 
 #include <atomic>

@@ -24,7 +24,8 @@ LogSpan Log::span() const {
 
 int64_t Log::bytes() const { return buffer ? bytes_of(buffer->capacity) : 0; }
 
-// Does the charge need an entry of its own? (The view's entries may be another's by now: slots move.)
+// Does the charge need an entry of its own? (The view's entries may be another's by now: slots
+// move.)
 bool Log::appends(const SlidingLog& view) const {
   if (!view.charged || !view.count) return view.charged;
   const LogEntry& last =

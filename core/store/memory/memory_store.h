@@ -6,10 +6,20 @@
 //   prepare({&leg, 1});
 //   Verdict verdict = store.consume({&leg, 1}, now_us);
 //
-// Thread safety: any thread; a request locks the shards it touches, in order. A request of several legs is atomic.
-// Cost: O(1) expected per leg, nothing allocated while the table neither grows nor a log does.
+// Thread safety: any thread; a request locks the shards it touches, in order. A request of several
+// legs is atomic. Cost: O(1) expected per leg, nothing allocated while the table neither grows nor
+// a log does.
 //
-// What happens when the table is full is written in eviction.h.
+// Bounds: max_keys states, max_bytes of memory; neither is exceeded.
+//   - bytes are the table (63 a key when full, most of them the slot of 48; a quarter of a megabyte
+//     when empty at the defaults) and the buffers of sliding logs (16 for each charge that is
+//     remembered beyond the first, in steps). The allocator's overhead is not counted, nor, while a
+//     thread moves a shard to a larger table, the 64 KiB at most that both need for a moment.
+//   - the table has 3/4 of max_bytes at most: where max_keys would need more, fewer are kept. Logs
+//     have what the full table leaves. At the smallest there is room for one key, and 500 bytes.
+//   - a new key is always admitted; who goes for it is written in eviction.h.
+//   - a log that finds no room is squeezed (log.h): less may pass than should, never more. Memory
+//     that the system refuses is room that is not there: the same happens.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +36,8 @@ struct MemoryOptions {
 };
 
 struct MemoryStats {
-  int64_t keys = 0, bytes = 0;  // now
-  int64_t evicted_idle = 0;     // since it was made: states that owed nothing,
+  int64_t keys = 0, bytes = 0;   // now
+  int64_t evicted_idle = 0;      // since it was made: states that owed nothing,
   int64_t evicted_harmless = 0;  // little of their capacity,
   int64_t evicted_owing = 0;     // more: somebody's past was forgotten
 };
@@ -41,8 +51,13 @@ class MemoryStore {
   MemoryStore(const MemoryStore&) = delete;
   MemoryStore& operator=(const MemoryStore&) = delete;
 
-  // Legs are prepared (decide.h); answers are in them. now_us >= 0; it may stand still and step back.
+  // Legs are prepared (decide.h), their limits outlive the store; answers are in them. now_us >= 0;
+  // it may stand still and step back.
   Verdict consume(std::span<Leg> legs, int64_t now_us);
+  // The most frequent request at its cheapest: consume() of one leg that is no shadow. True:
+  // allowed.
+  bool consume_one(const Fingerprint& id, const Limit& limit, int64_t cost, int64_t now_us,
+                   Answer& answer);
   Verdict peek(std::span<Leg> legs, int64_t now_us);
   void refund(std::span<Leg> legs, int64_t now_us);
   void reset(std::span<Leg> legs);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A part of the table under a lock of its own: linear probing over slots that hold the states inline. Deleting shifts
-// the slots behind, so there are no tombstones, and lookups stay short however many keys come and go.
+// A part of the table under a lock of its own: linear probing over slots that hold the states
+// inline. Deleting shifts the slots behind, so there are no tombstones, and lookups stay short
+// however many keys come and go.
 //
 //   SpinGuard guard(shard.lock);
 //   Slot* slot = shard.find(leg.id);

@@ -31,7 +31,8 @@ TablePlan::TablePlan(const MemoryOptions& options) {
     table_bytes = static_cast<int64_t>(sizeof(StateTable) + of_shard * shards);
     if (table_bytes <= most_bytes || keys == 1) break;
     const double share = static_cast<double>(most_bytes) / static_cast<double>(table_bytes);
-    keys = std::clamp<int64_t>(static_cast<int64_t>(static_cast<double>(keys) * share), 1, keys - 1);
+    keys =
+        std::clamp<int64_t>(static_cast<int64_t>(static_cast<double>(keys) * share), 1, keys - 1);
   }
   log_bytes = std::max<int64_t>(0, options.max_bytes - table_bytes);
 }
@@ -58,7 +59,7 @@ Shard& StateTable::next_shard() {
   return shards_[hand_.fetch_add(1, std::memory_order_relaxed) & (plan_.shards - 1)];
 }
 
-Slot* StateTable::admit(Shard& shard, const Leg& leg, int64_t now_us) {
+Slot* StateTable::admit(Shard& shard, const Fingerprint& id, const Limit& limit, int64_t now_us) {
   const bool room = shard.has_room() || shard.grow(plan_.slots_per_shard, table_bytes_);
   if (!room) {
     keys_.give(evict(shard, now_us) - 1);  // the one place stays ours
@@ -67,17 +68,23 @@ Slot* StateTable::admit(Shard& shard, const Leg& leg, int64_t now_us) {
     if (shard.count() >= plan_.keys_per_shard || !evict_elsewhere(now_us) || !keys_.take(1))
       keys_.give(evict(shard, now_us) - 1);
   }
-  return shard.insert(leg.id, leg.limit);
+  return shard.insert(id, &limit);
 }
 
 void StateTable::keep(Shard& shard, Slot* slot, const Leg& leg, std::span<const Leg> legs,
                       int64_t now_us) {
-  slot->limit = leg.limit;
   switch (leg.limit->algorithm) {
-    case Algorithm::kTokenBucket: slot->state = leg.view.bucket.state(); return;
-    case Algorithm::kFixedWindow: slot->state = leg.view.fixed.state(); return;
-    case Algorithm::kSlidingWindow: slot->state = leg.view.sliding.state(); return;
-    case Algorithm::kSlidingLog: break;
+    case Algorithm::kTokenBucket:
+      slot->state = leg.view.bucket.state();
+      return;
+    case Algorithm::kFixedWindow:
+      slot->state = leg.view.fixed.state();
+      return;
+    case Algorithm::kSlidingWindow:
+      slot->state = leg.view.sliding.state();
+      return;
+    case Algorithm::kSlidingLog:
+      break;
   }
   for (int tries = 0; !slot->log.keep(leg.view.log, log_bytes_); ++tries) {
     if (tries == kEvictionsForLog || !find_log_room(shard, legs, now_us))

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// All shards of a store and what they share. It finds room for states and logs, and evicts where there is none.
+// All shards of a store and what they share. It finds room for states and logs, and evicts where
+// there is none.
 //
-// Locks: a request locks the shards of its legs in the order of their indices, and may wait for those only. Room in
-// other shards is looked for with try_lock, so that nobody waits for somebody who waits.
+// Locks: a request locks the shards of its legs in the order of their indices, and may wait for
+// those only. Room in other shards is looked for with try_lock, so that nobody waits for somebody
+// who waits.
 #pragma once
 
 #include <array>
@@ -25,8 +27,8 @@ struct TablePlan {
   uint32_t shards;          // a power of two
   uint32_t keys_per_shard;  // on average when full
   uint32_t slots_per_shard;
-  int64_t table_bytes;      // with every shard at its largest
-  int64_t log_bytes;        // what is left for logs
+  int64_t table_bytes;  // with every shard at its largest
+  int64_t log_bytes;    // what is left for logs
 };
 
 class StateTable {
@@ -41,9 +43,11 @@ class StateTable {
   Shard& shard_of(const Fingerprint& id) { return shards_[index_of(id)]; }
   uint32_t shard_count() const { return plan_.shards; }
 
-  // A zero state for a leg that has none. Somebody else's may go for it; never null.
-  Slot* admit(Shard& shard, const Leg& leg, int64_t now_us) TIDEGATE_REQUIRES(shard.lock);
-  // Puts the view of a leg that has a state back. Others' logs in the shard may go, never those of `legs`.
+  // A zero state for a key that has none. Somebody else's may go for it; never null.
+  Slot* admit(Shard& shard, const Fingerprint& id, const Limit& limit, int64_t now_us)
+      TIDEGATE_REQUIRES(shard.lock);
+  // Puts the view of a leg that has a state back. Others' logs in the shard may go, never those of
+  // `legs`.
   void keep(Shard& shard, Slot* slot, const Leg& leg, std::span<const Leg> legs, int64_t now_us)
       TIDEGATE_REQUIRES(shard.lock);
   void erase(Shard& shard, const Fingerprint& id) TIDEGATE_REQUIRES(shard.lock);

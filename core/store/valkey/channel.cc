@@ -15,7 +15,9 @@ Channel::~Channel() { ending_ = true; }
 
 void Channel::finish(Call* call) {
   call->batch = -1;
-  call->under_way = false;
+  // Only the pump writes it for a call that it has; one that was refused at once is still what it
+  // was.
+  if (call->under_way) call->under_way = false;
   call->sink->done(call);
 }
 
@@ -37,7 +39,18 @@ bool Channel::refused_at_once(Call* call, int64_t now_us) {
     down_until_us_.store(0, std::memory_order_release);
     return false;
   }
-  fail(call, Code::kConnect, "the store at " + shared_.where() + " is away");
+  // A wrong password stays the reason while nobody tries it again.
+  std::string why = "the store at " + shared_.where() + " is away";
+  Code code = Code::kConnect;
+  {
+    std::scoped_lock lock(shared_.away_mutex);
+    const Code last = shared_.away_code;
+    if (last == Code::kAuth || last == Code::kTls || last == Code::kProtocol ||
+        last == Code::kCluster)
+      code = last;
+    if (!shared_.away_why.empty()) why.append(": ").append(shared_.away_why);
+  }
+  fail(call, code, why);
   return true;
 }
 
@@ -56,16 +69,17 @@ void Channel::submit(Call* call, bool from_the_pump) {
     call->under_way = true;
     ++call->sequence;
     queue_.push_back(call);
-    queued_.store(queue_.size(), std::memory_order_release);
+    queued_.store(queue_.size(), std::memory_order_seq_cst);
   }
   if (from_the_pump) {
     // Early, when about half of what is in flight is queued: the end of the tick would be too late.
-    if (in_flight_ > 0 && in_flight_ < kMaxInFlight && queued_.load() * 2 >= calls_in_flight_) flush();
+    if (in_flight_ > 0 && in_flight_ < kMaxInFlight && queued_.load() * 2 >= calls_in_flight_)
+      flush();
     return;
   }
-  const int64_t timer_us = timer_at_us_.load(std::memory_order_acquire);
-  const bool earlier = timer_us != 0 && call->deadline_us < timer_us;
-  if (armed_.exchange(false, std::memory_order_acq_rel) || earlier) reactor_.wake();
+  const bool armed = armed_.exchange(false, std::memory_order_seq_cst);
+  const int64_t timer_us = timer_at_us_.load(std::memory_order_seq_cst);
+  if (armed || (timer_us != 0 && call->deadline_us < timer_us)) reactor_.wake();
 }
 
 void Channel::cancel(Call* call) {
@@ -120,6 +134,7 @@ void Channel::expire(int64_t now_us) {
     for (Call *call = calls.front(), *next; call; call = next) {
       next = call->next;
       if (call->deadline_us > now_us) continue;
+      if (batch) batch->late = true;
       if (batch && batch->kind == Batch::Kind::kProgram) batch->program.abandon(call->place);
       calls.remove(call);
       late.push_back(call);
@@ -138,7 +153,8 @@ void Channel::expire(int64_t now_us) {
     note_failure(now_us, Code::kTimedOut, "no answer within the deadline");
 }
 
-// The earliest deadline of what is out; looked for only when the timer has fired or may be too late.
+// The earliest deadline of what is out; looked for only when the timer has fired or may be too
+// late.
 void Channel::set_timer(int64_t now_us) {
   const int64_t set = timer_at_us_.load(std::memory_order_relaxed);
   const bool keep = set > now_us && (!connect_by_us_ || set <= connect_by_us_) &&
@@ -162,7 +178,8 @@ void Channel::pump() {
   connection_.look();
   settle_cancels();
   if (shut_.load(std::memory_order_acquire)) fail_all(Code::kClosed, "the client is closed");
-  // Only now, with the socket read dry: a late host must not turn an answer that is here into a timeout.
+  // Only now, with the socket read dry: a late host must not turn an answer that is here into a
+  // timeout.
   const int64_t now_us = monotonic_us();
   const int64_t timer_us = timer_at_us_.load(std::memory_order_relaxed);
   if (timer_us && now_us >= timer_us) expire(now_us);
@@ -176,8 +193,9 @@ void Channel::send_queued() {
 }
 
 void Channel::arm(bool sleeps) {
-  if (!sleeps || in_flight_ == kMaxInFlight || reloading_) {
-    // With no room in flight a reply must come anyway.
+  const bool full = in_flight_ == kMaxInFlight || reloading_;
+  if (!sleeps || (full && timer_at_us_.load(std::memory_order_relaxed) != 0)) {
+    // With no room in flight a reply must come anyway, or a deadline.
     armed_.store(false, std::memory_order_release);
     return;
   }

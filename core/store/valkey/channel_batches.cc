@@ -8,7 +8,8 @@
 namespace tidegate {
 namespace {
 
-constexpr int64_t kManualPxMs = 7LL * 24 * 3'600 * 1'000;  // with a clock set by hand, expiry is long and fixed
+constexpr int64_t kManualPxMs =
+    7LL * 24 * 3'600 * 1'000;  // with a clock set by hand, expiry is long and fixed
 constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
 
 std::string_view text_of(const redisReply* reply) {
@@ -59,20 +60,22 @@ void Channel::flush() {
   if (staged_.empty() && idle_queue()) return;
   take_queue();
   switch (connection_.state()) {
-    case Connection::State::kReady: break;
+    case Connection::State::kReady:
+      break;
     case Connection::State::kClosed: {
       if (shut_.load(std::memory_order_acquire)) return;
       connect_by_us_ = monotonic_us() + shared_.options.connect_timeout_ms * 1'000;
       connection_.connect();
       return;
     }
-    default: return;
+    default:
+      return;
   }
   bool sent = false;
   while (!staged_.empty() && !reloading_) {
     Batch* batch = free_batch();
     if (!batch || !fill(*batch)) break;
-    batch->whole = false;
+    batch->whole = batch->late = false;
     batch->sent_us = monotonic_us();
     ++in_flight_;
     calls_in_flight_ += batch->calls.size();
@@ -108,7 +111,8 @@ void Channel::fail_batch(Batch& batch, Code code, std::string_view why) {
 void Channel::replied(Batch& batch, const redisReply* reply) {
   if (ending_) return;
   if (!reply)  // disconnected() says why; whatever was sent may have run
-    return fail_batch(batch, Code::kConnect, "the connection to " + shared_.where() + " was lost");
+    return fail_batch(batch, connection_.loss(),
+                      "the connection to " + shared_.where() + " was lost");
   const int64_t took_us = monotonic_us() - batch.sent_us;
   round_trip_us_ = round_trip_us_ ? (7 * round_trip_us_ + took_us) / 8 : took_us;
   shared_.counters.add(Counter::kRoundTrips);
@@ -120,7 +124,8 @@ void Channel::replied(Batch& batch, const redisReply* reply) {
     if (!send_batch(batch)) return fail_batch(batch, Code::kNoMemory, "no memory for a command");
     return connection_.flush();
   }
-  note_success();
+  // An answer that nobody waits for any more is no success: a store that is always late stays away.
+  if (!batch.late || !batch.calls.empty()) note_success();
   answer(batch, reply);
 }
 

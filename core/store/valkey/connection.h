@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One connection to a server: hiredis's asynchronous context on our reactor, from look-up over TLS and HELLO to ready.
+// One connection to a server: hiredis's asynchronous context on our reactor, from look-up over TLS
+// and HELLO to ready.
 //
 // One thread at a time (whoever pumps). It tells its owner, who must not destroy it from within.
 #pragma once
@@ -22,7 +23,8 @@ namespace tidegate {
 
 class Connection final : private Reactor::Handler {
  public:
-  // Takes the reply of one command; null: the connection was lost before it came. Valid during the call.
+  // Takes the reply of one command; null: the connection was lost before it came. Valid during the
+  // call.
   class ReplyTaker {
    public:
     virtual void take(const redisReply* reply) = 0;
@@ -50,11 +52,15 @@ class Connection final : private Reactor::Handler {
   void connect();
   // After a wake-up: goes on when the host's addresses have been found.
   void look();
-  // Queues a command in the protocol's form (copied); flush() sends it. False: no memory, or not ready.
+  // Queues a command in the protocol's form (copied); flush() sends it. False: no memory, or not
+  // ready.
   bool send(std::string_view command, ReplyTaker* taker);
   void flush();
-  // Drops the connection: take(null), then disconnected(), at the latest when the present callback returns.
+  // Drops the connection: take(null), then disconnected(), at the latest when the present callback
+  // returns.
   void drop(Code code, std::string why);
+  // To a taker of null: kProtocol where what came was nonsense, else kConnect.
+  Code loss() const;
   // True: the last look at the socket was cut short, so there may be more to read.
   bool more_to_read() const { return more_to_read_; }
 
@@ -70,6 +76,7 @@ class Connection final : private Reactor::Handler {
   void refuse(const redisReply* reply);
   void gone();
   void lose(Code code, std::string why);
+  static long write_some(redisContext* context);
   static long read_some(redisContext* context, char* buffer, size_t size);
 
   Shared& shared_;
@@ -79,7 +86,8 @@ class Connection final : private Reactor::Handler {
   redisAsyncContext* context_ = nullptr;
   ssl_st* ssl_ = nullptr;  // hiredis owns it
   long (*raw_read_)(redisContext*, char*, size_t) = nullptr;
-  bool reading_ = false, writing_ = false, flushing_ = false, more_to_read_ = false;
+  bool reading_ = false, writing_ = false, flushing_ = false, partial_ = false;
+  bool more_to_read_ = false;
 
   Resolver resolver_;
   std::vector<std::string> addresses_;  // of the host; each attempt takes the next

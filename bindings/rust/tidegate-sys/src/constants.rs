@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+//! The `#define`s of `tidegate.h`.
+
+macro_rules! constants {
+    ($($name:ident: $kind:ty = $value:expr;)*) => {
+        $(#[doc = concat!("`", stringify!($name), "` of `tidegate.h`.")]
+        pub const $name: $kind = $value;)*
+
+        /// Each constant's name and value.
+        pub const CONSTANTS: &[(&str, i64)] = &[$((stringify!($name), $name as i64)),*];
+    };
+}
+
+constants! {
+    TG_ABI: i32 = 1;
+    TG_NEVER: i64 = -1;
+    TG_MAX_PARTS: usize = 16;
+    TG_MAX_RATES: usize = 8;
+    TG_MAX_COST: i64 = 4_503_599_627_370_495;
+    TG_OK: i32 = 0;
+    TG_EINVAL: i32 = -1;
+    TG_ESIZE: i32 = -2;
+    TG_ERATE: i32 = -3;
+    TG_EOPTION: i32 = -4;
+    TG_EURL: i32 = -5;
+    TG_EKEY: i32 = -6;
+    TG_ECOST: i32 = -7;
+    TG_EHANDLE: i32 = -8;
+    TG_ENAME: i32 = -9;
+    TG_ECONFLICT: i32 = -10;
+    TG_ECLOSED: i32 = -11;
+    TG_EFORK: i32 = -12;
+    TG_ECANCELED: i32 = -13;
+    TG_EFULL: i32 = -14;
+    TG_ENOMEM: i32 = -15;
+    TG_EINTERNAL: i32 = -16;
+    TG_ESTORE: i32 = -32;
+    TG_ETIMEDOUT: i32 = -33;
+    TG_ECONNECT: i32 = -34;
+    TG_EAUTH: i32 = -35;
+    TG_ETLS: i32 = -36;
+    TG_EPROTOCOL: i32 = -37;
+    TG_ECLUSTER: i32 = -38;
+    TG_EOOM: i32 = -39;
+    TG_EREADONLY: i32 = -40;
+    TG_ELOADING: i32 = -41;
+    TG_EBUSY: i32 = -42;
+    TG_ENOPERM: i32 = -43;
+    TG_EWRONGTYPE: i32 = -44;
+    TG_LOG_INFO: i32 = 1;
+    TG_LOG_WARNING: i32 = 2;
+    TG_LOG_ERROR: i32 = 3;
+    TG_OP_CONSUME: u32 = 1;
+    TG_OP_PEEK: u32 = 2;
+    TG_OP_REFUND: u32 = 3;
+    TG_OP_RESET: u32 = 4;
+    TG_OP_PING: u32 = 5;
+    TG_LINK: u32 = 1;
+    TG_ALLOWED: u32 = 1;
+    TG_WOULD_DENY: u32 = 2;
+    TG_SHADOW: u32 = 4;
+    TG_OFF: u32 = 8;
+    TG_SOURCE_NONE: u32 = 0;
+    TG_SOURCE_MEMORY: u32 = 1;
+    TG_SOURCE_STORE: u32 = 2;
+    TG_SOURCE_FALLBACK: u32 = 3;
+    TG_SOURCE_FAIL_OPEN: u32 = 4;
+    TG_SOURCE_FAIL_CLOSED: u32 = 5;
+    TG_RING_LOCAL: u32 = 1;
+    TG_HEADERS_STANDARD: u32 = 1;
+    TG_HEADERS_LEGACY: u32 = 2;
+    TG_HEADERS_LEGACY_DELTA: u32 = 4;
+}
+
+/// Who decided a result: `TG_SOURCE_...`.
+pub const fn tg_source(flags: u32) -> u32 {
+    (flags >> 8) & 7
+}
+
+/// The flags of a refund that goes back to `source`.
+pub const fn tg_source_flags(source: u32) -> u32 {
+    source << 8
+}

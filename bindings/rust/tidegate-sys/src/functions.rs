@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+//! The functions of `tidegate.h`.
+
+use core::ffi::{c_char, c_void};
+
+use crate::records::*;
+
+macro_rules! opaque {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        $($(#[$doc])*
+        #[repr(C)]
+        pub struct $name {
+            _data: [u8; 0],
+            _marker: core::marker::PhantomData<(*mut u8, core::marker::PhantomPinned)>,
+        })*
+    };
+}
+
+opaque! {
+    /// Options, before a client is opened with them.
+    tg_options;
+    /// A client of one store.
+    tg_client;
+    /// One event loop's window onto a client.
+    tg_ring;
+}
+
+/// The hook for events; it runs on whichever thread does the I/O.
+pub type tg_event_fn = Option<unsafe extern "C" fn(*mut c_void, *const tg_event)>;
+
+/// A function as it is declared here: name, the types of its arguments, its result, as text.
+pub type Function = (&'static str, &'static [&'static str], &'static str);
+
+macro_rules! functions {
+    ($(fn $name:ident($($argument:ident: $kind:ty),* $(,)?) -> $result:ty;)*) => {
+        extern "C" {
+            $(#[doc = concat!("`", stringify!($name), "` of `tidegate.h`.")]
+            pub fn $name($($argument: $kind),*) -> $result;)*
+        }
+
+        /// Every function.
+        pub const FUNCTIONS: &[Function] =
+            &[$((stringify!($name), &[$(stringify!($kind)),*], stringify!($result))),*];
+    };
+}
+
+functions! {
+    fn tg_abi() -> i32;
+    fn tg_version() -> *const c_char;
+    fn tg_strerror(code: i32) -> *const c_char;
+    fn tg_is_retriable(code: i32) -> i32;
+    fn tg_is_fatal(code: i32) -> i32;
+    fn tg_options_new() -> *mut tg_options;
+    fn tg_options_set(
+        options: *mut tg_options,
+        name: *const c_char,
+        value: *const c_char,
+        error: *mut tg_error,
+    ) -> i32;
+    fn tg_options_describe(buffer: *mut c_char, size: usize) -> i64;
+    fn tg_options_free(options: *mut tg_options) -> ();
+    fn tg_client_open(
+        url: *const c_char,
+        url_len: usize,
+        options: *const tg_options,
+        client: *mut *mut tg_client,
+        error: *mut tg_error,
+    ) -> i32;
+    fn tg_client_url(client: *const tg_client, buffer: *mut c_char, size: usize) -> i64;
+    fn tg_client_close(client: *mut tg_client) -> i32;
+    fn tg_client_free(client: *mut tg_client) -> ();
+    fn tg_client_set_time(client: *mut tg_client, now_us: i64) -> i32;
+    fn tg_client_stats_sized(client: *mut tg_client, stats: *mut tg_stats, size: usize) -> i32;
+    fn tg_client_on_event(client: *mut tg_client, hook: tg_event_fn, context: *mut c_void) -> i32;
+    fn tg_client_next_event(client: *mut tg_client, event: *mut tg_event) -> i32;
+    fn tg_limiter_open_sized(
+        client: *mut tg_client,
+        spec: *const tg_limiter_spec,
+        size: usize,
+        handle: *mut u64,
+        error: *mut tg_error,
+    ) -> i32;
+    fn tg_limiter_change_sized(
+        client: *mut tg_client,
+        handle: u64,
+        spec: *const tg_limiter_spec,
+        size: usize,
+        error: *mut tg_error,
+    ) -> i32;
+    fn tg_limiter_close(client: *mut tg_client, handle: u64) -> i32;
+    fn tg_limiter_rates_sized(
+        client: *mut tg_client,
+        handle: u64,
+        rates: *mut tg_rate,
+        size: usize,
+        max: i32,
+    ) -> i32;
+    fn tg_limiter_name(
+        client: *mut tg_client,
+        handle: u64,
+        rate: i32,
+        buffer: *mut c_char,
+        size: usize,
+    ) -> i64;
+    fn tg_call_sized(
+        client: *mut tg_client,
+        entries: *const tg_entry,
+        n: i32,
+        result: *mut tg_result,
+        max: i32,
+        layout: u64,
+    ) -> i32;
+    fn tg_ring_open_sized(
+        client: *mut tg_client,
+        capacity: i32,
+        flags: u32,
+        ring: *mut *mut tg_ring,
+        error: *mut tg_error,
+        layout: u64,
+    ) -> i32;
+    fn tg_ring_fd(ring: *mut tg_ring) -> isize;
+    fn tg_submit(ring: *mut tg_ring, entries: *const tg_entry, n: i32) -> i32;
+    fn tg_ring_flush(ring: *mut tg_ring) -> i32;
+    fn tg_reap(ring: *mut tg_ring, result: *mut tg_result, max: i32) -> i32;
+    fn tg_ring_wait(ring: *mut tg_ring, result: *mut tg_result, max: i32, timeout_us: i64) -> i32;
+    fn tg_cancel(ring: *mut tg_ring, user_data: u64) -> i32;
+    fn tg_ring_free(ring: *mut tg_ring) -> ();
+    fn tg_decision_status(result: *const tg_result) -> i32;
+    fn tg_decision_headers_sized(
+        client: *mut tg_client,
+        result: *const tg_result,
+        flags: u32,
+        wall_us: i64,
+        buffer: *mut c_char,
+        size: usize,
+        layout: u64,
+    ) -> i32;
+    fn tg_decision_problem_sized(
+        client: *mut tg_client,
+        result: *const tg_result,
+        buffer: *mut c_char,
+        size: usize,
+        layout: u64,
+    ) -> i32;
+    fn tg_caller_key(
+        options: *const tg_options,
+        peer: *const c_char,
+        peer_len: usize,
+        forwarded_for: *const c_char,
+        forwarded_for_len: usize,
+        identity: *const c_char,
+        identity_len: usize,
+        buffer: *mut c_char,
+        size: usize,
+    ) -> i64;
+}

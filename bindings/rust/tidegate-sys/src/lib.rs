@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+//! The declarations of `tidegate.h`, one to one: names, records, constants and functions are the
+//! header's, and the header is their manual. Use the `tidegate` crate unless you write a binding.
+//!
+//! The macros keep each record's fields and each function's types as text too, in [`records`] and
+//! [`functions`], so that a test can hold all of it against the header with a C compiler.
+#![no_std]
+#![allow(non_camel_case_types)]
+#![deny(missing_docs)]
+
+mod constants;
+mod functions;
+mod records;
+
+pub use constants::*;
+pub use functions::*;
+pub use records::*;

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT
+use std::ptr::{self, NonNull};
+
+use tidegate_sys as sys;
+
+use super::answer::{with_entries, Answer, Ask};
+use super::events::{of_record, on_event, Hook, Listener};
+use super::options::Options;
+use super::text;
+use super::turnstile::{Inside, Turnstile};
+use crate::error::Error;
+use crate::events::Event;
+
+/// What a limiter is to be; an empty text is the default, or in a change what it was.
+#[derive(Default)]
+pub(crate) struct Spec<'a> {
+    pub(crate) rates: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) algorithm: &'a str,
+    pub(crate) mode: &'a str,
+    pub(crate) on_failure: &'a str,
+}
+
+impl Spec<'_> {
+    fn record(&self) -> sys::tg_limiter_spec {
+        sys::tg_limiter_spec {
+            rates: text::borrow(self.rates),
+            name: text::borrow(self.name),
+            algorithm: text::borrow(self.algorithm),
+            mode: text::borrow(self.mode),
+            on_failure: text::borrow(self.on_failure),
+        }
+    }
+}
+
+/// A client of the library, closed and freed by its last owner.
+pub(crate) struct Client {
+    raw: NonNull<sys::tg_client>,
+    turnstile: Turnstile,
+    hook: Box<Hook>,
+}
+
+// SAFETY: a client may be used from any thread; closing, which may not run beside other calls,
+// goes through the turnstile, and freeing is Drop's.
+unsafe impl Send for Client {}
+// SAFETY: as above.
+unsafe impl Sync for Client {}
+
+impl Client {
+    pub(crate) fn open(url: Option<&str>, options: &Options) -> Result<Self, Error> {
+        let (data, size) = url.map_or((ptr::null(), 0), |url| (url.as_ptr().cast(), url.len()));
+        let (mut raw, mut error) = (ptr::null_mut(), sys::tg_error::default());
+        // SAFETY: url and options live until the call returns, which keeps neither.
+        let code = unsafe { sys::tg_client_open(data, size, options.raw(), &mut raw, &mut error) };
+        match NonNull::new(raw) {
+            Some(raw) if code >= 0 => {
+                Ok(Self { raw, turnstile: Turnstile::new(), hook: Box::default() })
+            }
+            _ => Err(text::of_error(code, &error)),
+        }
+    }
+
+    /// Keeps `close` away while a call runs.
+    pub(super) fn enter(&self) -> (Inside<'_>, *mut sys::tg_client) {
+        (self.turnstile.enter(), self.raw.as_ptr())
+    }
+
+    pub(crate) fn url(&self) -> String {
+        let (_inside, raw) = self.enter();
+        // SAFETY: writes at most `size` bytes into the buffer.
+        text::read(|buffer, size| unsafe { sys::tg_client_url(raw, buffer, size) })
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        let raw = self.raw.as_ptr();
+        // SAFETY: nobody is inside.
+        let closed = self.turnstile.close(|| unsafe { sys::tg_client_close(raw) });
+        check(closed.unwrap_or(sys::TG_ECLOSED))
+    }
+
+    pub(crate) fn set_time(&self, now_us: i64) -> Result<(), Error> {
+        let (_inside, raw) = self.enter();
+        // SAFETY: takes a number.
+        check(unsafe { sys::tg_client_set_time(raw, now_us) })
+    }
+
+    pub(crate) fn stats(&self) -> Result<sys::tg_stats, Error> {
+        let (_inside, raw) = self.enter();
+        let mut stats = sys::tg_stats::default();
+        // SAFETY: writes one record of the size given.
+        check(unsafe { sys::tg_client_stats_sized(raw, &mut stats, size_of::<sys::tg_stats>()) })?;
+        Ok(stats)
+    }
+
+    pub(crate) fn on_event(&self, listener: Option<Listener>) -> Result<(), Error> {
+        let (_inside, raw) = self.enter();
+        self.hook.replace(listener);
+        let context = ptr::from_ref::<Hook>(&self.hook).cast_mut().cast();
+        // SAFETY: the hook lives as long as the client, and no event comes after tg_client_free.
+        check(unsafe { sys::tg_client_on_event(raw, Some(on_event), context) })
+    }
+
+    pub(crate) fn next_event(&self) -> Result<Option<Event>, Error> {
+        let (_inside, raw) = self.enter();
+        let mut event = sys::tg_event::default();
+        // SAFETY: writes one record.
+        let taken = check_count(unsafe { sys::tg_client_next_event(raw, &mut event) })?;
+        Ok((taken == 1).then(|| of_record(&event)))
+    }
+
+    pub(crate) fn open_limiter(&self, spec: &Spec<'_>) -> Result<u64, Error> {
+        let (_inside, raw) = self.enter();
+        let (mut handle, mut error) = (0, sys::tg_error::default());
+        // SAFETY: the spec's texts live until the call returns, which keeps none of them.
+        let code = unsafe {
+            sys::tg_limiter_open_sized(
+                raw,
+                &spec.record(),
+                size_of::<sys::tg_limiter_spec>(),
+                &mut handle,
+                &mut error,
+            )
+        };
+        if code < 0 {
+            return Err(text::of_error(code, &error));
+        }
+        Ok(handle)
+    }
+
+    pub(crate) fn change_limiter(&self, handle: u64, spec: &Spec<'_>) -> Result<(), Error> {
+        let (_inside, raw) = self.enter();
+        let mut error = sys::tg_error::default();
+        // SAFETY: as in open_limiter.
+        let code = unsafe {
+            sys::tg_limiter_change_sized(
+                raw,
+                handle,
+                &spec.record(),
+                size_of::<sys::tg_limiter_spec>(),
+                &mut error,
+            )
+        };
+        if code < 0 {
+            return Err(text::of_error(code, &error));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn close_limiter(&self, handle: u64) -> Result<(), Error> {
+        let (_inside, raw) = self.enter();
+        // SAFETY: takes a number; the library checks it.
+        check(unsafe { sys::tg_limiter_close(raw, handle) })
+    }
+
+    pub(crate) fn rates(&self, handle: u64) -> Result<Vec<sys::tg_rate>, Error> {
+        let (_inside, raw) = self.enter();
+        let mut rates = [sys::tg_rate::default(); sys::TG_MAX_RATES];
+        let size = size_of::<sys::tg_rate>();
+        // SAFETY: writes at most TG_MAX_RATES records of the size given.
+        let count = check_count(unsafe {
+            let max = sys::TG_MAX_RATES as i32;
+            sys::tg_limiter_rates_sized(raw, handle, rates.as_mut_ptr(), size, max)
+        })?;
+        Ok(rates[..count.min(rates.len())].to_vec())
+    }
+
+    /// The limiter's name, or the policy name of one of its rates.
+    pub(crate) fn limiter_name(&self, handle: u64, rate: Option<u32>) -> Result<String, Error> {
+        let (_inside, raw) = self.enter();
+        let rate = rate.map_or(-1, |rate| rate as i32);
+        // SAFETY: writes at most `size` bytes into the buffer.
+        text::read(|buffer, size| unsafe { sys::tg_limiter_name(raw, handle, rate, buffer, size) })
+    }
+
+    /// Runs one request and waits for it.
+    pub(crate) fn call(&self, ask: &Ask<'_>) -> Result<Answer, Error> {
+        let (_inside, raw) = self.enter();
+        let mut result = sys::tg_result::default();
+        let count = with_entries(ask, 0, |entries| {
+            // SAFETY: the entries and their keys live until the call returns; one result is room
+            // for one request.
+            unsafe {
+                let n = entries.len() as i32;
+                sys::tg_call_sized(raw, entries.as_ptr(), n, &mut result, 1, sys::TG_LAYOUT)
+            }
+        })?;
+        check(count)?;
+        // SAFETY: written just now, and no other tg_call has run on this thread since.
+        unsafe { Answer::of(&result) }
+    }
+
+    /// The header fields of an answer, `Name: value` a line.
+    pub(crate) fn headers(&self, answer: &Answer, styles: u32) -> Result<String, Error> {
+        let (_inside, raw) = self.enter();
+        let record = answer.record();
+        text::read(|buffer, size| {
+            // SAFETY: the record's parts live as long as the answer.
+            unsafe {
+                let layout = sys::TG_LAYOUT;
+                sys::tg_decision_headers_sized(raw, &record, styles, 0, buffer, size, layout).into()
+            }
+        })
+    }
+
+    /// The problem body of a refusal; empty for an answer that is none.
+    pub(crate) fn problem(&self, answer: &Answer) -> Result<String, Error> {
+        let (_inside, raw) = self.enter();
+        let record = answer.record();
+        text::read(|buffer, size| {
+            // SAFETY: the record's parts live as long as the answer.
+            unsafe {
+                let layout = sys::TG_LAYOUT;
+                sys::tg_decision_problem_sized(raw, &record, buffer, size, layout).into()
+            }
+        })
+    }
+}
+
+impl Answer {
+    /// 200, 429 or 503.
+    pub(crate) fn status(&self) -> u16 {
+        // SAFETY: reads one record.
+        let status = unsafe { sys::tg_decision_status(&self.record()) };
+        u16::try_from(status).unwrap_or(500)
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // SAFETY: its last owner is here, so no call runs and no ring is left; freed once.
+        unsafe { sys::tg_client_free(self.raw.as_ptr()) }
+    }
+}
+
+pub(super) fn check(code: i32) -> Result<(), Error> {
+    check_count(code).map(drop)
+}
+
+pub(super) fn check_count(code: i32) -> Result<usize, Error> {
+    usize::try_from(code).map_err(|_| Error::of_code(code))
+}

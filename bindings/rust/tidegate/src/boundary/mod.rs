@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+//! The only place that speaks to the C ABI, and the only one with `unsafe`: safe, owned types over
+//! `tidegate-sys`. What is kept by the library is kept alive here; nothing of Rust's is kept there.
+#![allow(unsafe_code)]
+
+mod answer;
+mod client;
+mod events;
+mod options;
+#[cfg(feature = "tokio")]
+mod ring;
+#[cfg(test)]
+mod tests;
+mod text;
+mod turnstile;
+
+pub(crate) use answer::{Answer, Ask, Few, PartAsk};
+pub(crate) use client::{Client, Spec};
+pub(crate) use options::Options;
+#[cfg(feature = "tokio")]
+pub(crate) use ring::{open as open_ring, watch, Reaper, Submitter, Taken};
+pub(crate) use text::{describe, is_fatal, is_retriable, options_table};

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+use std::ffi::{c_char, CStr};
+
+use tidegate_sys as sys;
+
+use crate::error::Error;
+
+/// A text that the library only borrows while it is called.
+pub(super) fn borrow(text: &str) -> sys::tg_text {
+    if text.is_empty() {
+        return sys::tg_text::default();
+    }
+    sys::tg_text { data: text.as_ptr().cast(), size: text.len() as u64 }
+}
+
+/// Calls `write(buffer, size)`, which returns the length needed, until the text fits.
+pub(super) fn read(mut write: impl FnMut(*mut c_char, usize) -> i64) -> Result<String, Error> {
+    let mut buffer = vec![0_u8; 256];
+    loop {
+        let needed = write(buffer.as_mut_ptr().cast(), buffer.len());
+        let length = usize::try_from(needed).map_err(|_| Error::of_code(needed as i32))?;
+        if length < buffer.len() {
+            buffer.truncate(length);
+            return Ok(into_string(buffer));
+        }
+        buffer.resize(length + 1, 0);
+    }
+}
+
+/// A fixed field that is closed with NUL.
+pub(super) fn of_field(field: &[c_char]) -> String {
+    let bytes: Vec<u8> = field.iter().take_while(|c| **c != 0).map(|c| *c as u8).collect();
+    into_string(bytes)
+}
+
+/// Text of the library is UTF-8 but for what a caller gave it, cut anywhere.
+pub(super) fn into_string(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|why| String::from_utf8_lossy(why.as_bytes()).into_owned())
+}
+
+/// The library's line of text for a code.
+pub(crate) fn describe(code: i32) -> String {
+    // SAFETY: tg_strerror never returns NULL; its texts are static and closed with NUL.
+    unsafe { CStr::from_ptr(sys::tg_strerror(code)) }.to_string_lossy().into_owned()
+}
+
+/// One option a line: name, type, range, default, meaning, separated by tabs.
+pub(crate) fn options_table() -> String {
+    // SAFETY: writes at most `size` bytes into the buffer.
+    read(|buffer, size| unsafe { sys::tg_options_describe(buffer, size) }).unwrap_or_default()
+}
+
+/// The error that a failed call has filled in.
+pub(super) fn of_error(code: i32, error: &sys::tg_error) -> Error {
+    let message = of_field(&error.message);
+    if message.is_empty() {
+        return Error::of_code(code);
+    }
+    Error::new(code, message, usize::try_from(error.position).ok())
+}
+
+pub(crate) fn is_retriable(code: i32) -> bool {
+    // SAFETY: takes a number.
+    unsafe { sys::tg_is_retriable(code) == 1 }
+}
+
+pub(crate) fn is_fatal(code: i32) -> bool {
+    // SAFETY: takes a number.
+    unsafe { sys::tg_is_fatal(code) == 1 }
+}

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_sys as sys;
+
+use crate::boundary::{Answer, Client};
+use crate::http::HeaderStyles;
+
+/// No wait is long enough: the cost is more than the limiter can ever allow at once.
+pub const NEVER: Duration = Duration::MAX;
+
+/// Who decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Source {
+    /// Nobody was asked: all limiters of the request are off.
+    None,
+    /// The embedded store.
+    Memory,
+    /// The server.
+    Store,
+    /// This process, because the server did not answer (`OnFailure::Local`).
+    Fallback,
+    /// The failure policy let it through.
+    FailOpen,
+    /// The failure policy refused it.
+    FailClosed,
+}
+
+impl Source {
+    pub(crate) fn of(flags: u32) -> Self {
+        match sys::tg_source(flags) {
+            sys::TG_SOURCE_MEMORY => Source::Memory,
+            sys::TG_SOURCE_STORE => Source::Store,
+            sys::TG_SOURCE_FALLBACK => Source::Fallback,
+            sys::TG_SOURCE_FAIL_OPEN => Source::FailOpen,
+            sys::TG_SOURCE_FAIL_CLOSED => Source::FailClosed,
+            _ => Source::None,
+        }
+    }
+
+    pub(crate) fn flags(self) -> u32 {
+        sys::tg_source_flags(match self {
+            Source::None => sys::TG_SOURCE_NONE,
+            Source::Memory => sys::TG_SOURCE_MEMORY,
+            Source::Store => sys::TG_SOURCE_STORE,
+            Source::Fallback => sys::TG_SOURCE_FALLBACK,
+            Source::FailOpen => sys::TG_SOURCE_FAIL_OPEN,
+            Source::FailClosed => sys::TG_SOURCE_FAIL_CLOSED,
+        })
+    }
+
+    /// As it is written in every language: `memory`, `store`, `fallback`, `fail_open`, ...
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Source::None => "none",
+            Source::Memory => "memory",
+            Source::Store => "store",
+            Source::Fallback => "fallback",
+            Source::FailOpen => "fail_open",
+            Source::FailClosed => "fail_closed",
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The answer to a request. Its figures are those of the part that speaks for it.
+#[derive(Clone)]
+#[must_use = "a denied request must not be served"]
+pub struct Decision {
+    client: Arc<Client>,
+    answer: Answer,
+}
+
+impl Decision {
+    pub(crate) fn new(client: Arc<Client>, answer: Answer) -> Self {
+        Self { client, answer }
+    }
+
+    /// Whether the request may pass.
+    pub fn allowed(&self) -> bool {
+        self.answer.flags & sys::TG_ALLOWED != 0
+    }
+
+    /// Whether a limiter in shadow mode would have denied it.
+    pub fn would_deny(&self) -> bool {
+        self.answer.flags & sys::TG_WOULD_DENY != 0
+    }
+
+    /// Who decided.
+    pub fn source(&self) -> Source {
+        Source::of(self.answer.flags)
+    }
+
+    /// One for each rate of each part, in the order of the request.
+    pub fn parts(&self) -> impl ExactSizeIterator<Item = PartDecision<'_>> + '_ {
+        self.answer.parts.as_slice().iter().map(|record| PartDecision { decision: self, record })
+    }
+
+    /// The part that speaks for the request: the one that denies it longest, or the one with least left.
+    pub fn binding(&self) -> Option<PartDecision<'_>> {
+        let record = self.answer.parts.as_slice().get(self.answer.binding as usize)?;
+        Some(PartDecision { decision: self, record })
+    }
+
+    /// The name of the limit that speaks for the request; empty when there is none.
+    pub fn name(&self) -> String {
+        self.binding().map(|part| part.name()).unwrap_or_default()
+    }
+
+    /// Tokens per window.
+    pub fn limit(&self) -> Option<u64> {
+        self.binding()?.limit()
+    }
+
+    /// Tokens that could be spent now. None: unknown.
+    pub fn remaining(&self) -> Option<u64> {
+        self.binding()?.remaining()
+    }
+
+    /// The least wait after which this cost would fit if nobody else came: zero when it was
+    /// allowed, [`NEVER`] when no wait is long enough. None: unknown, because nobody was asked.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.binding()?.retry_after()
+    }
+
+    /// The wait after which nothing of the past is left. None: unknown.
+    pub fn reset_after(&self) -> Option<Duration> {
+        self.binding()?.reset_after()
+    }
+
+    /// What an HTTP response says of this decision: 200, 429, or 503 where the policy closed.
+    pub fn status(&self) -> u16 {
+        self.answer.status()
+    }
+
+    /// The header fields of a response, in the default styles.
+    pub fn headers(&self) -> Vec<(String, String)> {
+        self.headers_in(HeaderStyles::default())
+    }
+
+    /// The header fields of a response, in these styles.
+    pub fn headers_in(&self, styles: HeaderStyles) -> Vec<(String, String)> {
+        let text = self.client.headers(&self.answer, styles.bits()).unwrap_or_default();
+        let fields = text.lines().filter_map(|line| line.split_once(": "));
+        fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    /// The body of a refusal, `application/problem+json`. None when allowed.
+    pub fn problem(&self) -> Option<String> {
+        self.client.problem(&self.answer).ok().filter(|body| !body.is_empty())
+    }
+}
+
+impl fmt::Debug for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decision")
+            .field("allowed", &self.allowed())
+            .field("name", &self.name())
+            .field("limit", &self.limit())
+            .field("remaining", &self.remaining())
+            .field("retry_after", &self.retry_after())
+            .field("reset_after", &self.reset_after())
+            .field("source", &self.source().as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+/// One rate of one part of a request.
+#[derive(Clone, Copy)]
+pub struct PartDecision<'a> {
+    decision: &'a Decision,
+    record: &'a sys::tg_part,
+}
+
+impl PartDecision<'_> {
+    /// Whether this part fits.
+    pub fn allowed(&self) -> bool {
+        self.record.flags & sys::TG_ALLOWED != 0
+    }
+
+    /// Its limiter is in shadow mode: it does not block, and callers do not see it.
+    pub fn is_shadow(&self) -> bool {
+        self.record.flags & sys::TG_SHADOW != 0
+    }
+
+    /// The name of the limit, with its window where the limiter has several (`api-60s`).
+    pub fn name(&self) -> String {
+        let rate = Some(self.record.rate);
+        self.decision.client.limiter_name(self.record.handle, rate).unwrap_or_default()
+    }
+
+    /// Tokens per window.
+    pub fn limit(&self) -> Option<u64> {
+        u64::try_from(self.record.limit).ok()
+    }
+
+    /// Tokens that could be spent now. None: unknown.
+    pub fn remaining(&self) -> Option<u64> {
+        u64::try_from(self.record.remaining).ok()
+    }
+
+    /// As [`Decision::retry_after`].
+    pub fn retry_after(&self) -> Option<Duration> {
+        match micros(self.record.retry_after_us) {
+            None if !self.allowed() => Some(NEVER),
+            known => known,
+        }
+    }
+
+    /// The least wait after which `remaining` grows; zero when it is full. None: unknown.
+    pub fn next_after(&self) -> Option<Duration> {
+        micros(self.record.next_us)
+    }
+
+    /// The wait after which nothing of the past is left. None: unknown.
+    pub fn reset_after(&self) -> Option<Duration> {
+        micros(self.record.reset_after_us)
+    }
+}
+
+impl fmt::Debug for PartDecision<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PartDecision")
+            .field("allowed", &self.allowed())
+            .field("name", &self.name())
+            .field("remaining", &self.remaining())
+            .field("retry_after", &self.retry_after())
+            .field("reset_after", &self.reset_after())
+            .finish_non_exhaustive()
+    }
+}
+
+fn micros(figure: i64) -> Option<Duration> {
+    u64::try_from(figure).ok().map(Duration::from_micros)
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use tidegate_sys as sys;
+
+use crate::boundary::{Client, Options};
+#[cfg(feature = "tokio")]
+use crate::driver::Driver;
+use crate::error::Error;
+use crate::events::Event;
+use crate::limiter::LimiterBuilder;
+use crate::request::{Check, Command, Part};
+use crate::stats::Stats;
+use crate::testing::FakeClock;
+
+/// A store of limits: a server that every process shares, or this process's own.
+///
+/// Cheap to clone; the last clone closes it. Any thread may use it.
+///
+/// ```
+/// use tidegate::Gate;
+///
+/// let gate = Gate::connect("memory://")?;
+/// let api = gate.limiter("100/minute burst 20").name("api").open()?;
+/// let decision = api.consume("user:42").call()?; // or, on tokio, .await?
+/// assert!(decision.allowed());
+/// # Ok::<(), tidegate::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Gate {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    #[cfg(feature = "tokio")]
+    pub(crate) driver: Driver, // stopped before the client goes
+    pub(crate) client: Arc<Client>,
+    pub(crate) is_embedded: bool,
+    pub(crate) clock: Option<FakeClock>,
+}
+
+impl Gate {
+    /// Opens a gate on the store of a URL: `redis://`, `rediss://`, `valkey://`, `valkeys://`,
+    /// `unix://`, or `memory://` for this process's own. No I/O is done; options may stand in the
+    /// URL's query.
+    pub fn connect(url: &str) -> Result<Self, Error> {
+        Self::builder().url(url).open()
+    }
+
+    /// Opens a gate on `$TIDEGATE_URL`, or on the embedded store where that is not set.
+    pub fn new() -> Result<Self, Error> {
+        Self::builder().open()
+    }
+
+    /// A gate with options.
+    pub fn builder() -> GateBuilder {
+        GateBuilder::default()
+    }
+
+    /// The gate that everybody in this process shares who asks for the same URL (None:
+    /// `$TIDEGATE_URL`, else the embedded store); closed by its last user.
+    pub fn shared(url: Option<&str>) -> Result<Self, Error> {
+        static SHARED: Mutex<Option<HashMap<String, Weak<Inner>>>> = Mutex::new(None);
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        let gates = shared.get_or_insert_with(HashMap::new);
+        let name = url.unwrap_or_default();
+        if let Some(inner) = gates.get(name).and_then(Weak::upgrade) {
+            return Ok(Self { inner });
+        }
+        let gate = url.map_or_else(Self::new, Self::connect)?;
+        gates.retain(|_, inner| inner.strong_count() > 0);
+        gates.insert(name.to_owned(), Arc::downgrade(&gate.inner));
+        Ok(gate)
+    }
+
+    /// A limiter with these rates: `"100/minute burst 20"`, `"10/second; 1000/hour"`.
+    pub fn limiter<'a>(&'a self, rates: &'a str) -> LimiterBuilder<'a> {
+        LimiterBuilder::new(self, rates)
+    }
+
+    /// One request of several parts, all or nothing, in one round trip.
+    ///
+    /// ```
+    /// # let gate = tidegate::Gate::connect("memory://")?;
+    /// # let per_ip = gate.limiter("10/second").open()?;
+    /// # let per_key = gate.limiter("1000/hour").open()?;
+    /// let decision = gate.consume([per_ip.part("203.0.113.7"), per_key.part("k_1").cost(3)]).call()?;
+    /// assert_eq!(decision.parts().len(), 2);
+    /// # Ok::<(), tidegate::Error>(())
+    /// ```
+    pub fn consume<'a>(&'a self, parts: impl IntoIterator<Item = Part<'a>>) -> Check<'a> {
+        Check::new(self, sys::TG_OP_CONSUME, parts.into_iter().collect())
+    }
+
+    /// What `consume` would answer; writes nothing.
+    pub fn peek<'a>(&'a self, parts: impl IntoIterator<Item = Part<'a>>) -> Check<'a> {
+        Check::new(self, sys::TG_OP_PEEK, parts.into_iter().collect())
+    }
+
+    /// Asks the store whether it is there; the error says what is wrong: connection, password, TLS.
+    pub fn ping(&self) -> Command<'_> {
+        Command::new(self, sys::TG_OP_PING, None)
+    }
+
+    /// Counters since the gate was opened.
+    pub fn stats(&self) -> Result<Stats, Error> {
+        self.inner.client.stats().map(Stats::from)
+    }
+
+    /// Calls `listener` for every event, in place of the last listener, on whichever thread does
+    /// the I/O. It may not call back into the gate. An event that a listener got is still there for
+    /// `next_event`.
+    pub fn on_event(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Result<(), Error> {
+        self.inner.client.on_event(Some(Arc::new(listener)))
+    }
+
+    /// The oldest of the last 64 events, taken.
+    pub fn next_event(&self) -> Result<Option<Event>, Error> {
+        self.inner.client.next_event()
+    }
+
+    /// The URL, its password replaced.
+    pub fn url(&self) -> String {
+        self.inner.client.url()
+    }
+
+    /// Whether limits are this process's own.
+    pub fn is_embedded(&self) -> bool {
+        self.inner.is_embedded
+    }
+
+    /// Closes it for every clone. Awaited requests that are in flight complete with
+    /// [`Error::Closed`]; blocking ones are waited for (each has its deadline). Dropping the last
+    /// clone closes too.
+    pub fn close(&self) -> Result<(), Error> {
+        self.inner.client.close()
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").field("url", &self.url()).finish_non_exhaustive()
+    }
+}
+
+/// Options of a [`Gate`]. They win over those in the URL's query.
+#[derive(Default)]
+pub struct GateBuilder {
+    url: Option<String>,
+    settings: Vec<(String, String)>,
+    clock: Option<FakeClock>,
+    in_flight: Option<i32>,
+}
+
+impl GateBuilder {
+    /// The store. Not given: `$TIDEGATE_URL`, else the embedded store.
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(url.into());
+        self
+    }
+
+    /// An option by its name, as in a URL's query: `("timeout_ms", 100)`, `("on_failure",
+    /// "closed")`. [`options`](crate::options) lists them.
+    pub fn option(mut self, name: impl Into<String>, value: impl ToString) -> Self {
+        self.settings.push((name.into(), value.to_string()));
+        self
+    }
+
+    /// Time is what this clock says: for tests.
+    pub fn clock(mut self, clock: &FakeClock) -> Self {
+        self.clock = Some(clock.clone());
+        self
+    }
+
+    /// Awaited requests that may be out at once, 1 to 65536 (8192 unless given); more wait.
+    pub fn in_flight(mut self, requests: u16) -> Self {
+        self.in_flight = Some(i32::from(requests));
+        self
+    }
+
+    /// Opens the gate; no I/O is done.
+    pub fn open(self) -> Result<Gate, Error> {
+        let mut options = Options::new()?;
+        if self.clock.is_some() {
+            options.set("clock", "manual")?;
+            options.set("testing", "true")?;
+        }
+        for (name, value) in &self.settings {
+            options.set(name, value)?;
+        }
+        let client = Arc::new(Client::open(self.url.as_deref(), &options)?);
+        if let Some(clock) = &self.clock {
+            clock.drive(&client)?;
+        }
+        let is_embedded = client.url().starts_with("memory:");
+        let inner = Inner {
+            #[cfg(feature = "tokio")]
+            driver: Driver::new(client.clone(), self.in_flight.unwrap_or(8192)),
+            client,
+            is_embedded,
+            clock: self.clock,
+        };
+        Ok(Gate { inner: Arc::new(inner) })
+    }
+}

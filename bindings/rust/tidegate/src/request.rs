@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+use std::time::Duration;
+
+use tidegate_sys as sys;
+
+use crate::boundary::{Answer, Ask, PartAsk};
+use crate::decision::{Decision, Source};
+use crate::error::Error;
+use crate::gate::Gate;
+use crate::limiter::Limiter;
+
+/// One (limiter, key, cost) of a request; made by [`Limiter::part`].
+#[derive(Clone, Copy, Debug)]
+#[must_use = "a part asks nothing by itself: give it to Gate::consume"]
+pub struct Part<'a> {
+    pub(crate) limiter: &'a Limiter,
+    pub(crate) key: &'a [u8],
+    pub(crate) cost: u64,
+}
+
+impl Part<'_> {
+    /// Tokens to take: 0 (always allowed) to 2^52 - 1.
+    pub fn cost(mut self, cost: u64) -> Self {
+        self.cost = cost;
+        self
+    }
+
+    fn ask(&self) -> PartAsk<'_> {
+        PartAsk { handle: self.limiter.handle, key: self.key, cost: self.cost }
+    }
+}
+
+/// The parts of a request; one needs no allocation.
+pub(crate) enum Parts<'a> {
+    One(Part<'a>),
+    Many(Vec<Part<'a>>),
+}
+
+impl<'a> From<Part<'a>> for Parts<'a> {
+    fn from(part: Part<'a>) -> Self {
+        Parts::One(part)
+    }
+}
+
+impl<'a> FromIterator<Part<'a>> for Parts<'a> {
+    fn from_iter<I: IntoIterator<Item = Part<'a>>>(parts: I) -> Self {
+        Parts::Many(parts.into_iter().collect())
+    }
+}
+
+/// What is asked, before anybody is.
+pub(crate) struct Request<'a> {
+    pub(crate) gate: &'a Gate,
+    op: u32,
+    flags: u32,
+    timeout_us: i64,
+    parts: Parts<'a>,
+}
+
+impl<'a> Request<'a> {
+    fn new(gate: &'a Gate, op: u32, parts: Parts<'a>) -> Self {
+        Self { gate, op, flags: 0, timeout_us: 0, parts }
+    }
+
+    fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout_us = i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX).max(1);
+    }
+
+    /// Lends the request to `run`, as the boundary wants it.
+    pub(crate) fn with_ask<T>(&self, run: impl FnOnce(&Ask<'_>) -> T) -> T {
+        let lend = |parts: &[PartAsk<'_>]| {
+            let (op, flags, timeout_us) = (self.op, self.flags, self.timeout_us);
+            run(&Ask { op, flags, timeout_us, parts })
+        };
+        match &self.parts {
+            Parts::One(part) => lend(&[part.ask()]),
+            Parts::Many(parts) => lend(&parts.iter().map(Part::ask).collect::<Vec<_>>()),
+        }
+    }
+
+    /// A request of no parts is a ping and nothing else.
+    pub(crate) fn check_shape(&self) -> Result<(), Error> {
+        match &self.parts {
+            Parts::Many(parts) if parts.is_empty() && self.op != sys::TG_OP_PING => {
+                let message = format!("0 parts: expected 1 to {}", sys::TG_MAX_PARTS);
+                Err(Error::new(sys::TG_EINVAL, message, None))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn call(&self) -> Result<Answer, Error> {
+        self.check_shape()?;
+        self.with_ask(|ask| self.gate.inner.client.call(ask))
+    }
+
+    pub(crate) fn decision(&self, answer: Answer) -> Decision {
+        Decision::new(self.gate.inner.client.clone(), answer)
+    }
+}
+
+/// A request whose answer is a [`Decision`]: `.call()` it, or `.await` it on a tokio runtime.
+///
+/// An awaited check that is dropped is taken back; one that was sent may have been charged, and is
+/// never refunded behind anybody's back.
+#[must_use = "nobody is asked until this is `.call()`ed or `.await`ed"]
+pub struct Check<'a> {
+    pub(crate) request: Request<'a>,
+}
+
+impl<'a> Check<'a> {
+    pub(crate) fn new(gate: &'a Gate, op: u32, parts: Parts<'a>) -> Self {
+        Self { request: Request::new(gate, op, parts) }
+    }
+
+    /// Tokens to take, of each part: 0 (always allowed) to 2^52 - 1. 1 unless given.
+    pub fn cost(mut self, cost: u64) -> Self {
+        match &mut self.request.parts {
+            Parts::One(part) => part.cost = cost,
+            Parts::Many(parts) => parts.iter_mut().for_each(|part| part.cost = cost),
+        }
+        self
+    }
+
+    /// The deadline, instead of the gate's `timeout_ms`; after it the failure policy answers.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.request.set_timeout(timeout);
+        self
+    }
+
+    /// Asks and waits for the answer on this thread. The embedded store answers inline. On a server
+    /// this blocks: within a runtime, `.await` instead.
+    pub fn call(self) -> Result<Decision, Error> {
+        self.request.call().map(|answer| self.request.decision(answer))
+    }
+}
+
+/// A request without figures: refund, reset, ping. `.call()` it, or `.await` it.
+#[must_use = "nobody is asked until this is `.call()`ed or `.await`ed"]
+pub struct Command<'a> {
+    pub(crate) request: Request<'a>,
+}
+
+impl<'a> Command<'a> {
+    pub(crate) fn new(gate: &'a Gate, op: u32, part: Option<Part<'a>>) -> Self {
+        let parts = part.map_or_else(|| Parts::Many(Vec::new()), Parts::One);
+        Self { request: Request::new(gate, op, parts) }
+    }
+
+    /// The deadline, instead of the gate's `timeout_ms`.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.request.set_timeout(timeout);
+        self
+    }
+
+    /// Of a refund: back to whom; [`Decision::source`] says who took the tokens. Not given: to
+    /// whoever decides now.
+    pub fn source(mut self, source: Source) -> Self {
+        self.request.flags = source.flags();
+        self
+    }
+
+    /// Asks and waits on this thread; within a runtime, `.await` instead.
+    pub fn call(self) -> Result<(), Error> {
+        self.request.call().map(drop)
+    }
+}
