@@ -174,7 +174,7 @@ impl GateBuilder {
         self
     }
 
-    /// Awaited requests that may be out at once, 1 to 65536 (8192 unless given); more wait.
+    /// Awaited requests that may be out at once, 1 to 65535 (8192 unless given); more wait.
     pub fn in_flight(mut self, requests: u16) -> Self {
         self.in_flight = Some(i32::from(requests));
         self

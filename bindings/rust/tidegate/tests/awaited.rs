@@ -24,7 +24,7 @@ fn runtime() -> Runtime {
 }
 
 async fn admitted(gate: &Gate, tasks: usize, each: usize) -> usize {
-    let api = gate.limiter("1000/hour").name("api").open().unwrap();
+    let api = gate.limiter("1000/week").name("api").open().unwrap();
     let admitted = Arc::new(AtomicUsize::new(0));
     let mut set = JoinSet::new();
     for _ in 0..tasks {
