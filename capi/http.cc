@@ -38,7 +38,8 @@ PolicyView view_of(const tg_part& part) {
   return view;
 }
 
-// A limiter with several rates names each by its window; which it has is seen from the parts themselves.
+// A limiter with several rates names each by its window; which it has is seen from the parts
+// themselves.
 bool has_several(const std::vector<tg_part>& parts, uint64_t handle) {
   return std::any_of(parts.begin(), parts.end(),
                      [&](const tg_part& part) { return part.handle == handle && part.rate > 0; });

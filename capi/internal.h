@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the seam's files share: the handles' insides, the guard, texts and layouts. tidegate.h is the manual.
+// What the seam's files share: the handles' insides, the guard, texts and layouts. tidegate.h is
+// the manual.
 #pragma once
 
 #include <algorithm>
@@ -46,8 +47,8 @@ int32_t usable(const tg_client* client);
 // Copies text into a caller's buffer, cut to fit and closed with NUL; returns the length needed.
 int64_t put_text(std::string_view text, char* buffer, size_t size);
 
-// Writes `count` results of ours into the caller's, parts in the caller's layout (copied into `scratch` where it
-// differs from ours).
+// Writes `count` results of ours into the caller's, parts in the caller's layout (copied into
+// `scratch` where it differs from ours).
 void put_result(const Call& call, const Layout& layout, std::vector<char>& scratch, char* out);
 // How much scratch put_result needs for the call.
 size_t scratch_needed(const Call& call, const Layout& layout);

@@ -10,7 +10,8 @@ constexpr size_t kMostSpecBytes = 4'096;
 
 std::string_view view(const tg_text& text) { return {text.data, text.size}; }
 
-// The caller's specification in our layout. TG_ESIZE; TG_EINVAL where it asks for what we do not know.
+// The caller's specification in our layout. TG_ESIZE; TG_EINVAL where it asks for what we do not
+// know.
 int32_t read_spec(const tg_limiter_spec* spec, size_t size, LimiterSpec& out, tg_error* error) {
   if (!spec) return fail(error, Code::kInvalid, "spec: expected no NULL");
   if (size < sizeof(tg_text) || size > kMostSpecBytes)
@@ -18,9 +19,11 @@ int32_t read_spec(const tg_limiter_spec* spec, size_t size, LimiterSpec& out, tg
   tg_limiter_spec ours{};
   std::memcpy(&ours, spec, std::min(size, sizeof ours));
   const char* bytes = reinterpret_cast<const char*>(spec);
-  if (size > sizeof ours && std::any_of(bytes + sizeof ours, bytes + size, [](char c) { return c; }))
+  if (size > sizeof ours &&
+      std::any_of(bytes + sizeof ours, bytes + size, [](char c) { return c; }))
     return fail(error, Code::kInvalid, "tg_limiter_spec has fields this version does not know");
-  for (const tg_text* text : {&ours.rates, &ours.name, &ours.algorithm, &ours.mode, &ours.on_failure})
+  for (const tg_text* text :
+       {&ours.rates, &ours.name, &ours.algorithm, &ours.mode, &ours.on_failure})
     if (!text->data && text->size)
       return fail(error, Code::kInvalid, "a text of tg_limiter_spec is NULL and has a size");
   out = {view(ours.rates), view(ours.name), view(ours.algorithm), view(ours.mode),

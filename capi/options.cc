@@ -27,8 +27,7 @@ int64_t tg_caller_key(const tg_options* options, const char* peer, size_t peer_l
                       const char* forwarded_for, size_t forwarded_for_len, const char* identity,
                       size_t identity_len, char* buffer, size_t size) {
   return guard([&]() -> int64_t {
-    if ((!peer && peer_len) || (!forwarded_for && forwarded_for_len) ||
-        (!identity && identity_len))
+    if ((!peer && peer_len) || (!forwarded_for && forwarded_for_len) || (!identity && identity_len))
       return TG_EINVAL;
     static const Options kDefaults;
     const Options& use = options ? options->core : kDefaults;

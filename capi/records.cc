@@ -35,7 +35,8 @@ bool well_formed(const tg_entry& entry, bool first) {
   if (entry.op < TG_OP_CONSUME || entry.op > TG_OP_PING) return false;
   const uint32_t known = TG_LINK | (entry.op == TG_OP_REFUND ? kSourceBits : 0);
   if (entry.flags & ~known || TG_SOURCE(entry.flags) > TG_SOURCE_FAIL_CLOSED) return false;
-  if (entry.value || entry.value_len || entry.arg2 || entry.arg3 || entry.timeout_us < 0) return false;
+  if (entry.value || entry.value_len || entry.arg2 || entry.arg3 || entry.timeout_us < 0)
+    return false;
   if (std::memcmp(entry.id, kNoId, sizeof kNoId) != 0) return false;
   if (!entry.key && entry.key_len) return false;
   if (entry.op == TG_OP_PING)
@@ -90,8 +91,7 @@ void put_result(const Call& call, const Layout& layout, std::vector<char>& scrat
   result.status = static_cast<int32_t>(call.status);
   if (call.status == Code::kOk) {
     const Decision& decision = call.decision;
-    result.flags = (decision.allowed ? TG_ALLOWED : 0) |
-                   (decision.would_deny ? TG_WOULD_DENY : 0) |
+    result.flags = (decision.allowed ? TG_ALLOWED : 0) | (decision.would_deny ? TG_WOULD_DENY : 0) |
                    static_cast<uint32_t>(decision.source) << 8;
     result.part_count = decision.part_count;
     result.binding = decision.binding;
@@ -109,7 +109,8 @@ void put_result(const Call& call, const Layout& layout, std::vector<char>& scrat
     result.data = call.text.data();
     result.data_len = call.text.size();
   }
-  if (layout.result > sizeof result) std::memset(out + sizeof result, 0, layout.result - sizeof result);
+  if (layout.result > sizeof result)
+    std::memset(out + sizeof result, 0, layout.result - sizeof result);
   std::memcpy(out, &result, std::min(layout.result, sizeof result));
 }
 

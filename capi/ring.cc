@@ -40,7 +40,8 @@ int32_t tg_ring_open_sized(tg_client* client, int32_t capacity, uint32_t flags, 
     if (const int32_t status = capi::usable(client); status < 0)
       return fail(error, static_cast<Code>(status), tg_strerror(status));
     if (!ring || flags & ~TG_RING_LOCAL)
-      return fail(error, Code::kInvalid, "ring: expected no NULL; flags: expected TG_RING_LOCAL or 0");
+      return fail(error, Code::kInvalid,
+                  "ring: expected no NULL; flags: expected TG_RING_LOCAL or 0");
     *ring = nullptr;
     const Layout layout(packed);
     if (!layout.valid()) return fail(error, Code::kSize, tg_strerror(TG_ESIZE));

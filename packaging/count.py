@@ -50,26 +50,27 @@ def read_junit(path, tally):
 
 
 def read_go(path, tally):
-    """A test that holds subtests is not one of its own, unless it failed by itself."""
-    ends, output, parents = {}, {}, set()
+    """A test that holds subtests is not one of its own, unless it failed though none of them did."""
+    ends, output, parents = {}, {}, {}
     for line in open(path, encoding="utf-8", errors="replace"):
         if not line.startswith("{"):
             continue
         event = json.loads(line)
         key = (event.get("Package", ""), event.get("Test", ""))
         if "/" in key[1]:
-            parents.add((key[0], key[1].rsplit("/", 1)[0]))
+            parents.setdefault((key[0], key[1].rsplit("/", 1)[0]), []).append(key)
         if event["Action"] == "output":
             output.setdefault(key, []).append(event["Output"])
         elif event["Action"] in ("pass", "fail", "skip"):
             ends[key] = event["Action"]
-        elif event["Action"] == "build-fail":
-            tally.add("failed", event.get("ImportPath", "a package"), "does not build")
     words = {"pass": "passed", "fail": "failed", "skip": "skipped"}
     failed_within = {key[0] for key, end in ends.items() if key[1] and end == "fail"}
     for (package, test), end in ends.items():
         why = "".join(output.get((package, test), []))
-        if test and not ((package, test) in parents and end != "fail"):
+        subtests = [ends.get(key) for key in parents.get((package, test), [])]
+        if subtests and (end != "fail" or "fail" in subtests):
+            continue
+        if test:
             tally.add(words[end], f"{package}.{test}", why)
         elif not test and end == "fail" and package not in failed_within:
             tally.add("failed", package, why)  # a panic, a build that failed

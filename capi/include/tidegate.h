@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* clang-format off: laid out by hand */
+/* clang-format off */
 #ifndef TIDEGATE_H_
 #define TIDEGATE_H_
 /*

@@ -41,8 +41,17 @@ Client::Client(StoreUrl url, Options options)
       engine_({options_.max_keys, options_.max_bytes}, fingerprint_, clock_) {
   if (embedded()) return;
   const int64_t probe_us = (options_.timeout_ms + options_.connect_timeout_ms) * 1'000;
-  shared_.reset(new Shared{url_, options_, fingerprint_, clock_, engine_, counters_, events_,
-                           Breaker(options_.breaker_failures, probe_us), TlsContext(), {}, {}});
+  shared_.reset(new Shared{url_,
+                           options_,
+                           fingerprint_,
+                           clock_,
+                           engine_,
+                           counters_,
+                           events_,
+                           Breaker(options_.breaker_failures, probe_us),
+                           TlsContext(),
+                           {},
+                           {}});
 }
 
 Client::~Client() {
@@ -76,7 +85,8 @@ Status Client::resolve(std::span<Part> parts) const {
   for (Part& part : parts) {
     part.limiter = limiters_.find(part.handle);
     if (!part.limiter) [[unlikely]]
-      return Error{Code::kHandle, "no such limiter in this client: it was closed, or opened by another"};
+      return Error{Code::kHandle,
+                   "no such limiter in this client: it was closed, or opened by another"};
     if (part.key.empty()) [[unlikely]]
       return Error{Code::kKey, "an empty key for limiter '" + part.limiter->name +
                                    "': expected 1 byte or more"};
@@ -89,8 +99,7 @@ Status Client::resolve(std::span<Part> parts) const {
 }
 
 Decision Client::decide_here(Op op, std::span<const Part> parts, PartResult* results) {
-  const Decision decision =
-      engine_.decide(op, parts, Engine::kOwn, Source::kMemory, results);
+  const Decision decision = engine_.decide(op, parts, Engine::kOwn, Source::kMemory, results);
   if (op == Op::kConsume) {
     counters_.add(decision.allowed ? Counter::kAllowed : Counter::kDenied);
     counters_.add(Counter::kByMemory);
@@ -101,8 +110,8 @@ Decision Client::decide_here(Op op, std::span<const Part> parts, PartResult* res
 
 bool Client::prepare(Call* call) {
   if (call->op == Op::kPing) return true;
-  const bool elsewhere =
-      call->op == Op::kRefund && call->refund_to != Source::kNone && call->refund_to != Source::kStore;
+  const bool elsewhere = call->op == Op::kRefund && call->refund_to != Source::kNone &&
+                         call->refund_to != Source::kStore;
   if (elsewhere) {  // what the policy allowed without asking took nothing that could be given back
     if (call->refund_to == Source::kFallback)
       engine_.decide(call->op, call->parts, Engine::kShare, Source::kFallback, nullptr);

@@ -8,7 +8,8 @@
 //   PartResult results[kMaxRates];
 //   Decision decision = (*client)->decide_here(Op::kConsume, {&part, 1}, results);
 //
-// Thread safety: any thread. In a forked child every function answers kFork (forked()); destroying is fine there.
+// Thread safety: any thread. In a forked child every function answers kFork (forked()); destroying
+// is fine there.
 #pragma once
 
 #include <atomic>
@@ -32,7 +33,8 @@ namespace tidegate {
 
 class Client {
  public:
-  // No I/O. No url: $TIDEGATE_URL, else memory://. What `options` was given wins over the URL's query.
+  // No I/O. No url: $TIDEGATE_URL, else memory://. What `options` was given wins over the URL's
+  // query.
   static Result<std::unique_ptr<Client>> open(std::optional<std::string_view> url,
                                               const Options& options);
   ~Client();
@@ -56,8 +58,8 @@ class Client {
 
   // Blocks until all calls are answered by the store, or by the failure policy.
   void run(std::span<Call* const> calls);
-  // What a call needs before it goes to the store. False: it is answered already (its limiters are off, or it goes back
-  // to the embedded engine).
+  // What a call needs before it goes to the store. False: it is answered already (its limiters are
+  // off, or it goes back to the embedded engine).
   bool prepare(Call* call);
   bool breaker_open() const { return shared_ && shared_->breaker.open(); }
   Shared* shared() { return shared_.get(); }  // null: the embedded store

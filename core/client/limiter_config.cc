@@ -27,8 +27,8 @@ Status check_name(std::string_view name) {
                                  : static_cast<int32_t>(bad - name.begin())};
 }
 
-// `limit` per n windows with capacity max(1, floor(capacity / n)): n processes together keep the rate.
-// Where n windows are longer than can be counted, fewer tokens for one window.
+// `limit` per n windows with capacity max(1, floor(capacity / n)): n processes together keep the
+// rate. Where n windows are longer than can be counted, fewer tokens for one window.
 Result<Limit> share_of(const Limit& limit, int64_t n) {
   if (n == 1) return limit;
   const int64_t capacity = std::max<int64_t>(1, limit.capacity / n);

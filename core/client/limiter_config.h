@@ -13,7 +13,8 @@ struct LimiterDefaults {
   int64_t fallback_share = 1;
 };
 
-// kRate, kName, kInvalid (algorithm, mode), kOption (on_failure). `before`: what a change starts from, or null.
+// kRate, kName, kInvalid (algorithm, mode), kOption (on_failure). `before`: what a change starts
+// from, or null.
 Result<std::unique_ptr<const LimiterConfig>> make_limiter(const LimiterSpec& spec,
                                                           const LimiterConfig* before,
                                                           const LimiterDefaults& defaults,

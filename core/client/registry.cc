@@ -78,8 +78,8 @@ Status Registry::change(uint64_t handle, const LimiterSpec& spec) {
   const LimiterConfig* before = find(handle);
   if (!before) return no_such_limiter();
   if (!spec.name.empty() && spec.name != before->name)
-    return Error{Code::kName, "limiter '" + before->name +
-                                  "' keeps its name: a change may not give it another"};
+    return Error{Code::kName,
+                 "limiter '" + before->name + "' keeps its name: a change may not give it another"};
   auto made = make_limiter(spec, before, defaults_, fingerprint_);
   if (!made) return made.error();
   auto config = intern(std::move(*made));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The limiters of a client, interned by name. A handle is a slot's index and its generation: a stale one finds
-// nothing, never another limiter.
+// The limiters of a client, interned by name. A handle is a slot's index and its generation: a
+// stale one finds nothing, never another limiter.
 //
-// Thread safety: any thread; find() takes no lock. What find() returns lives as long as the registry: every
-// specification that was ever asked for is kept, once, up to kMaxConfigs of them.
+// Thread safety: any thread; find() takes no lock. What find() returns lives as long as the
+// registry: every specification that was ever asked for is kept, once, up to kMaxConfigs of them.
 #pragma once
 
 #include <array>
@@ -25,7 +25,8 @@ class Registry {
 
   Registry(LimiterDefaults defaults, const Fingerprinter& fingerprint);
 
-  // The same name and specification again: the same handle. kConflict, kFull, or what make_limiter says.
+  // The same name and specification again: the same handle. kConflict, kFull, or what make_limiter
+  // says.
   Result<uint64_t> open(const LimiterSpec& spec);
   Status change(uint64_t handle, const LimiterSpec& spec);  // kHandle
   Status close(uint64_t handle);                            // kHandle
@@ -45,7 +46,8 @@ class Registry {
   static constexpr size_t kChunk = 256;
   struct Slot {
     std::atomic<const LimiterConfig*> config{nullptr};
-    std::atomic<uint32_t> generation{0};  // 0: never used; raised when it is opened and when it is closed
+    std::atomic<uint32_t> generation{
+        0};  // 0: never used; raised when it is opened and when it is closed
   };
   using Chunk = std::array<Slot, kChunk>;
 

@@ -5,8 +5,8 @@ namespace tidegate {
 
 Result<std::unique_ptr<Ring>> Ring::open(Client& client, int32_t capacity, bool local) {
   if (capacity < 1 || capacity > kMaxCapacity)
-    return Error{Code::kInvalid, "ring capacity " + std::to_string(capacity) +
-                                     ": expected 1 to " + std::to_string(kMaxCapacity)};
+    return Error{Code::kInvalid, "ring capacity " + std::to_string(capacity) + ": expected 1 to " +
+                                     std::to_string(kMaxCapacity)};
   if (client.closed()) return Error{Code::kClosed, "the client is closed"};
   auto reactor = Reactor::make();
   if (!reactor) return reactor.error();
@@ -20,7 +20,7 @@ Ring::Ring(Client& client, std::unique_ptr<Reactor> reactor, int32_t capacity, b
       local_(local) {
   if (!client.shared()) return;
   channel_ = std::make_unique<Channel>(*client.shared(), *reactor_);
-  channel_->arm(!local);  // its host may sleep before it ever reaps
+  channel_->arm(!local_);  // its host may sleep before it ever reaps
   client.enroll(channel_.get());
 }
 

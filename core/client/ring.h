@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A ring: one event loop's window onto a client. Submit on it, poll its descriptor, reap what is done.
-// Every call that submit takes comes out of reap exactly once.
+// A ring: one event loop's window onto a client. Submit on it, poll its descriptor, reap what is
+// done. Every call that submit takes comes out of reap exactly once.
 //
 // Thread safety: submit and cancel from any thread; reap, wait and flush from one at a time.
 #pragma once
@@ -38,7 +38,8 @@ class Ring final : private CallSink {
   // False: the ring is full. Otherwise the request will come out of reap, whatever becomes of it.
   bool submit(const Request& request);
   void flush();
-  // Does the I/O that is ready and returns what is done, at most `most`; the calls stay valid until the next reap.
+  // Does the I/O that is ready and returns what is done, at most `most`; the calls stay valid until
+  // the next reap.
   std::span<Call* const> reap(size_t most);
   // As reap, and sleeps until something is done or the time is over (-1: no end).
   std::span<Call* const> wait(size_t most, int64_t timeout_us);

@@ -8,9 +8,9 @@
 namespace tidegate {
 namespace {
 
-constexpr int64_t kNearUs = 60;    // only so short a round trip is worth looking for
-constexpr int kMostMisses = 4;     // in a row, and then
-constexpr int kRestCalls = 64;     // so many calls sleep at once
+constexpr int64_t kNearUs = 60;  // only so short a round trip is worth looking for
+constexpr int kMostMisses = 4;   // in a row, and then
+constexpr int kRestCalls = 64;   // so many calls sleep at once
 
 }  // namespace
 
@@ -78,9 +78,9 @@ void SyncDriver::pump_for(Waiter& waiter) {
   }
 }
 
-// Most of a loopback round trip is the sleep and the wake-up, so who would block anyway looks for a moment first:
-// only while round trips are short, for at most one and a half of them, and not after some misses in a row. True: there is
-// something to do.
+// Most of a loopback round trip is the sleep and the wake-up, so who would block anyway looks for a
+// moment first: only while round trips are short, for at most one and a half of them, and not after
+// some misses in a row. True: there is something to do.
 bool SyncDriver::look_first(const Waiter& waiter) {
   const int64_t usual_us = channel_.round_trip_us();
   if (!channel_.in_flight() || usual_us == 0 || usual_us > kNearUs || rest_ > 0) {

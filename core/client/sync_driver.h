@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Blocking callers of a server: whoever calls pumps, and carries the others' requests along (group commit). One whose
-// answer has come hands the pump over before it returns, so no waiter is ever left without a pumper.
+// Blocking callers of a server: whoever calls pumps, and carries the others' requests along (group
+// commit). One whose answer has come hands the pump over before it returns, so no waiter is ever
+// left without a pumper.
 #pragma once
 
 #include <condition_variable>

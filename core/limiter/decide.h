@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The one function of every engine: given each rate's state as of now, what is the answer, and what is charged.
-// tests/conformance/model.py (class Store) is its specification.
+// The one function of every engine: given each rate's state as of now, what is the answer, and what
+// is charged. tests/conformance/model.py (class Store) is its specification.
 //
-// A Leg is one rate of one part of a request. Its maker fills id, limit, cost and shadow, and calls prepare();
-// an engine loads the view of each leg that is its own slot, calls consume, peek or refund, and keeps the views
-// that changed.
-// Pure, allocation-free, any thread.
+// A Leg is one rate of one part of a request. Its maker fills id, limit, cost and shadow, and calls
+// prepare(); an engine loads the view of each leg that is its own slot, calls consume, peek or
+// refund, and keeps the views that changed. Pure, allocation-free, any thread.
 #pragma once
 
 #include <cstdint>
@@ -37,11 +36,12 @@ union View {
 };
 
 struct Leg {
-  Fingerprint id{};               // whose state: (limiter's name, algorithm, window, key)
-  const Limit* limit = nullptr;   // outlives every engine that is asked about it
+  Fingerprint id{};              // whose state: (limiter's name, algorithm, window, key)
+  const Limit* limit = nullptr;  // outlives every engine that is asked about it
   int64_t cost = 0;
-  int64_t total = 0;   // with the costs of all legs of the same state; prepare() fills it
-  uint32_t slot = 0;   // the leg that holds the state: this one's index, or an earlier one's; prepare() too
+  int64_t total = 0;  // with the costs of all legs of the same state; prepare() fills it
+  uint32_t slot =
+      0;  // the leg that holds the state: this one's index, or an earlier one's; prepare() too
   bool shadow = false;
   bool changed = false;  // out: charged or refunded (said of the leg that is the slot)
   Answer answer{};
@@ -58,27 +58,37 @@ struct Verdict {
 template <class V, class F>
 decltype(auto) visit(Algorithm algorithm, V& view, F&& f) {
   switch (algorithm) {
-    case Algorithm::kTokenBucket: return f(view.bucket);
-    case Algorithm::kFixedWindow: return f(view.fixed);
-    case Algorithm::kSlidingWindow: return f(view.sliding);
-    default: return f(view.log);
+    case Algorithm::kTokenBucket:
+      return f(view.bucket);
+    case Algorithm::kFixedWindow:
+      return f(view.fixed);
+    case Algorithm::kSlidingWindow:
+      return f(view.sliding);
+    default:
+      return f(view.log);
   }
 }
 
 // The view of a state that is no log.
 inline View view_at(const Limit& limit, const State& state, int64_t now_us) {
   switch (limit.algorithm) {
-    case Algorithm::kTokenBucket: return {.bucket = TokenBucket::at(limit, state, now_us)};
-    case Algorithm::kFixedWindow: return {.fixed = FixedWindow::at(limit, state, now_us)};
-    default: return {.sliding = SlidingWindow::at(limit, state, now_us)};
+    case Algorithm::kTokenBucket:
+      return {.bucket = TokenBucket::at(limit, state, now_us)};
+    case Algorithm::kFixedWindow:
+      return {.fixed = FixedWindow::at(limit, state, now_us)};
+    default:
+      return {.sliding = SlidingWindow::at(limit, state, now_us)};
   }
 }
 
 inline bool far_ahead(const Limit& limit, const State& state, int64_t now_us) {
   switch (limit.algorithm) {
-    case Algorithm::kTokenBucket: return TokenBucket::far_ahead(limit, state, now_us);
-    case Algorithm::kFixedWindow: return FixedWindow::far_ahead(limit, state, now_us);
-    default: return SlidingWindow::far_ahead(limit, state, now_us);
+    case Algorithm::kTokenBucket:
+      return TokenBucket::far_ahead(limit, state, now_us);
+    case Algorithm::kFixedWindow:
+      return FixedWindow::far_ahead(limit, state, now_us);
+    default:
+      return SlidingWindow::far_ahead(limit, state, now_us);
   }
 }
 
@@ -105,7 +115,8 @@ bool consume_one(const Limit& limit, Algo& state, int64_t cost, Answer& answer) 
   return fit;
 }
 
-// Fills slot and total: the costs of equal states add up, and each leg sees the sum. O(legs^2), legs <= 128.
+// Fills slot and total: the costs of equal states add up, and each leg sees the sum. O(legs^2),
+// legs <= 128.
 void prepare(std::span<Leg> legs);
 // All or nothing. A denied request changes no view; a shadow leg that does not fit is not charged.
 Verdict consume(std::span<Leg> legs);
@@ -113,8 +124,8 @@ Verdict consume(std::span<Leg> legs);
 Verdict peek(std::span<Leg> legs);
 // Gives the costs back, never beyond untouched.
 void refund(std::span<Leg> legs);
-// Among the legs that can block (all, if every leg is a shadow): the denying one with the longest wait, else
-// the one with the fewest tokens remaining; the first on a tie.
+// Among the legs that can block (all, if every leg is a shadow): the denying one with the longest
+// wait, else the one with the fewest tokens remaining; the first on a tie.
 uint32_t binding(std::span<const Leg> legs);
 
 }  // namespace tidegate

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Whose state it is, in 128 bits: XXH3 under a secret of the process. A caller's key is never kept, and who does
-// not know the secret cannot make two keys meet.
+// Whose state it is, in 128 bits: XXH3 under a secret of the process. A caller's key is never kept,
+// and who does not know the secret cannot make two keys meet.
 #pragma once
 
 #include <string_view>

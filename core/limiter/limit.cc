@@ -48,7 +48,8 @@ Result<Limit> Limit::make(Algorithm algorithm, int64_t limit, int64_t window_us,
   if (window_us < 1 || window_us > kMaxWindowUs)
     return refuse(range("window in us", window_us, kMaxWindowUs));
   if (burst && algorithm != Algorithm::kTokenBucket)
-    return refuse("burst belongs to token_bucket, not to " + std::string(algorithm_name(algorithm)));
+    return refuse("burst belongs to token_bucket, not to " +
+                  std::string(algorithm_name(algorithm)));
   if (burst && (*burst < 1 || *burst > kMaxTokens))
     return refuse(range("burst", *burst, kMaxTokens));
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A request on its way in (parts to legs) and out (legs to what the caller sees). Every engine uses these two.
+// A request on its way in (parts to legs) and out (legs to what the caller sees). Every engine uses
+// these two.
 #pragma once
 
 #include <cstdint>
@@ -51,12 +52,13 @@ enum class Engine : uint8_t { kOwn, kShare };
 size_t make_legs(std::span<const Part> parts, Engine engine, const Fingerprinter& fingerprint,
                  Leg* legs);
 
-// What the caller sees of a verdict: a PartResult for each rate of each part, those of parts that are off with
-// nothing known. `results` has room for kMaxLegs.
+// What the caller sees of a verdict: a PartResult for each rate of each part, those of parts that
+// are off with nothing known. `results` has room for kMaxLegs.
 Decision report(std::span<const Part> parts, std::span<const Leg> legs, const Verdict& verdict,
                 Source source, PartResult* results);
 
-// The answer where no engine was asked: allowed (off, fail_open) or denied (fail_closed, with its retry_after).
+// The answer where no engine was asked: allowed (off, fail_open) or denied (fail_closed, with its
+// retry_after).
 Decision report_unasked(std::span<const Part> parts, bool allowed, int64_t retry_after_us,
                         Source source, PartResult* results);
 

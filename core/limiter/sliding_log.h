@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Every charge is remembered until it is window_us old. Exact, and it costs memory per charge.
-// A view of a log at rest: the live entries, cut at `top`, with what was charged since at `clock_us` behind
-// them. It never writes into the entries; whoever keeps the log stores the view back.
+// A view of a log at rest: the live entries, cut at `top`, with what was charged since at
+// `clock_us` behind them. It never writes into the entries; whoever keeps the log stores the view
+// back.
 #pragma once
 
 #include <algorithm>
@@ -34,8 +35,10 @@ struct SlidingLog {
         std::upper_bound(log.entries, log.entries + log.count, clock_us - limit.window_us,
                          [](int64_t time, const LogEntry& entry) { return time < entry.time_us; });
     const auto expired = static_cast<size_t>(first - log.entries);
-    return {first,      log.count - expired, expired, expired ? first[-1].total : log.base,
-            last.total, 0,                   now_us,  clock_us};
+    return {first,      log.count - expired,
+            expired,    expired ? first[-1].total : log.base,
+            last.total, 0,
+            now_us,     clock_us};
   }
 
   int64_t used() const { return top - base + charged; }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Two clock-aligned windows; the previous one counts by the share of it still inside the sliding window.
-// estimate * ticks = previous * (ticks - elapsed) + current * ticks, kept as that product: exact.
-// (The counter that Cloudflare described in 2017, without its rounding.)
+// Two clock-aligned windows; the previous one counts by the share of it still inside the sliding
+// window. estimate * ticks = previous * (ticks - elapsed) + current * ticks, kept as that product:
+// exact. (The counter that Cloudflare described in 2017, without its rounding.)
 #pragma once
 
 #include <algorithm>
@@ -27,8 +27,7 @@ struct SlidingWindow {
     const int64_t index = tick_now / limit.ticks, elapsed = tick_now % limit.ticks;
     if (index == state.a || far_ahead(limit, state, now_us))
       return {index, state.b, state.c, elapsed, 0};
-    if (index < state.a)
-      return {state.a, state.b, state.c, 0, state.a * limit.ticks - tick_now};
+    if (index < state.a) return {state.a, state.b, state.c, 0, state.a * limit.ticks - tick_now};
     if (index == state.a + 1) return {index, state.c, 0, elapsed, 0};
     return {index, 0, 0, elapsed, 0};
   }
@@ -36,8 +35,7 @@ struct SlidingWindow {
   State state() const { return {index, previous, current}; }
 
   int64_t remaining(const Limit& limit) const {
-    const int64_t left =
-        (limit.limit - current) * limit.ticks - previous * (limit.ticks - elapsed);
+    const int64_t left = (limit.limit - current) * limit.ticks - previous * (limit.ticks - elapsed);
     return left > 0 ? left / limit.ticks : 0;
   }
 

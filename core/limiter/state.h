@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What is remembered of one key under one rate: three integers whose meaning the algorithm gives. They never
-// hold anything that depends on the limit's numbers except its window, so limit and burst may change under them.
+// What is remembered of one key under one rate: three integers whose meaning the algorithm gives.
+// They never hold anything that depends on the limit's numbers except its window, so limit and
+// burst may change under them.
 #pragma once
 
 #include <cstddef>

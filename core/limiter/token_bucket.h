@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A bucket that owes `debt`, counted in 1/ticks of a token; each tick pays `limit` of them back. A cost fits
-// if what is owed and the cost together do not exceed the capacity. limit/window stays a ratio of integers:
-// no rounding, ever. GCRA is the same meter: its theoretical arrival time is stamp + debt/limit.
+// A bucket that owes `debt`, counted in 1/ticks of a token; each tick pays `limit` of them back. A
+// cost fits if what is owed and the cost together do not exceed the capacity. limit/window stays a
+// ratio of integers: no rounding, ever. GCRA is the same meter: its theoretical arrival time is
+// stamp + debt/limit.
 #pragma once
 
 #include <algorithm>
@@ -23,7 +24,8 @@ struct TokenBucket {
 
   static TokenBucket at(const Limit& limit, const State& state, int64_t now_us) {
     const int64_t tick_now = limit.tick_of(now_us);
-    const int64_t debt = std::min(state.a, limit.capacity * limit.ticks);  // capacity may have shrunk
+    const int64_t debt =
+        std::min(state.a, limit.capacity * limit.ticks);  // capacity may have shrunk
     if (state.b > tick_now) [[unlikely]] {
       if (far_ahead(limit, state, now_us)) return {debt, tick_now, 0};
       return {debt, state.b, state.b - tick_now};

@@ -2,10 +2,12 @@
 -- The atomic program of tidegate: a batch of requests, decided and charged as if one after another.
 --
 -- KEYS     the states, each once. ARGV[1]: the batch, as core/store/valkey/program.h lays it out.
--- Answers  with what it saw: the time, and for each request how often it passed and the states before it.
---          Remaining tokens and waits are the core's to work out from that; here is only what fits, and the charge.
+-- Answers  with what it saw: the time, and for each request how often it passed and the states
+--          before it. Remaining tokens and waits are the core's to work out from that; here is only
+--          what fits, and the charge.
 --
--- Numbers are doubles: every product of limits stays below 2^52 (model.py), and floor(a / b) of such is exact.
+-- Numbers are doubles: every product of limits stays below 2^52 (model.py), and floor(a / b) of
+-- such is exact.
 local read, write, floor, max, min = struct.unpack, struct.pack, math.floor, math.max, math.min
 local MAX_SKEW = 1000000
 local EXACT = 4503599627370496
@@ -35,11 +37,12 @@ do
   end
 end
 
--- For each algorithm, a state as of now in three values a, b, c (nil: no state of ours):
--- load()  makes them of the bytes, and says whether the state's stamp is from before the clock stepped back.
--- room()  is what could be spent. put() the bytes with so many tokens more, and the wait after which nothing of it is
--- left. give() the values with so many tokens less. seen() what the core is told of the state.
--- Made only where a limit of the batch has that algorithm: making functions is a good part of a small batch's cost.
+-- For each algorithm, a state as of now in three values a, b, c (nil: no state of ours): load()
+-- makes them of the bytes, and says whether the state's stamp is from before the clock stepped
+-- back. room()  is what could be spent. put() the bytes with so many tokens more, and the wait
+-- after which nothing of it is left. give() the values with so many tokens less. seen() what the
+-- core is told of the state. Made only where a limit of the batch has that algorithm: making
+-- functions is a good part of a small batch's cost.
 local ZERO14, ZERO21 = string.rep('\0', 14), string.rep('\0', 21)
 local function seen14(_, value) return value == '' and ZERO14 or value end
 local algorithms = {}
@@ -65,7 +68,9 @@ function algorithms.b()
     return debt, tick, 0, false
   end
   function self.room(limit, debt) return floor((limit.full - debt) / limit.ticks) end
-  function self.give(limit, tokens, debt, stamp) return max(0, debt - tokens * limit.ticks), stamp, 0 end
+  function self.give(limit, tokens, debt, stamp)
+    return max(0, debt - tokens * limit.ticks), stamp, 0
+  end
   function self.put(limit, tokens, debt, stamp)
     debt = debt + tokens * limit.ticks
     return write('>I7I7', debt, stamp),
@@ -96,8 +101,9 @@ function algorithms.f()
   return self
 end
 
--- Sliding window: which clock-aligned window, the count of the one before it and its own. How far into the window
--- the state's clock is follows from the index: a window that has not begun stands at its start.
+-- Sliding window: which clock-aligned window, the count of the one before it and its own. How far
+-- into the window the state's clock is follows from the index: a window that has not begun stands
+-- at its start.
 function algorithms.s()
   local self = {}
   function self.load(limit, value)
@@ -115,7 +121,9 @@ function algorithms.s()
     end
     return here, here == index + 1 and current or 0, 0, false
   end
-  local function left_of(limit, index) return min(limit.ticks, (index + 1) * limit.ticks - limit.now) end
+  local function left_of(limit, index)
+    return min(limit.ticks, (index + 1) * limit.ticks - limit.now)
+  end
   function self.room(limit, index, previous, current)
     local left = (limit.limit - current) * limit.ticks - previous * left_of(limit, index)
     return max(0, floor(left / limit.ticks))
@@ -131,8 +139,9 @@ function algorithms.s()
   return self
 end
 
--- Sliding log: a base, then each charge's time and the sum of all charges up to it, so that finding one is a binary
--- search. The values are one table: first..last are the live entries, base and total the sums before and up to them.
+-- Sliding log: a base, then each charge's time and the sum of all charges up to it, so that finding
+-- one is a binary search. The values are one table: first..last are the live entries, base and
+-- total the sums before and up to them.
 function algorithms.l()
   local self = {}
   local function entry(value, i) return read('>I7I7', value, 14 * i - 6) end
@@ -140,7 +149,8 @@ function algorithms.l()
     local _, total = entry(value, i)
     return total
   end
-  local function search(value, low, high, field, least)  -- the first of low..high whose field reaches least
+  -- The first of low..high whose field reaches least.
+  local function search(value, low, high, field, least)
     while low < high do
       local middle = floor((low + high) / 2)
       local time, total = entry(value, middle)
@@ -180,7 +190,8 @@ function algorithms.l()
     if log.last >= log.first then log.time = entry(log.value, log.last) end
     return log, 0, 0
   end
-  local function rebased(value, base)  -- sums grow for ever; long before they stop being exact they start anew
+  -- Sums grow for ever; long before they stop being exact they start anew.
+  local function rebased(value, base)
     local parts = { write('>I7', 0) }
     for i = 1, (#value - 7) / 14 do
       local time, total = entry(value, i)
@@ -192,7 +203,8 @@ function algorithms.l()
     local total = log.total + tokens
     if log.far then return write('>I7I7I7', 0, now, total - log.base), limit.window end
     local live = log.last >= log.first
-    local keep = live and log.last - 1 or log.last  -- the last live entry is written anew: a refund may have cut it
+    -- The last live entry is written anew: a refund may have cut it.
+    local keep = live and log.last - 1 or log.last
     local value = write('>I7', log.base) .. string.sub(log.value, 14 * log.first - 6, 14 * keep + 7)
     if live and (tokens == 0 or log.time == log.clock) then
       value = value .. write('>I7I7', log.time, total)
@@ -203,8 +215,8 @@ function algorithms.l()
     if log.base > EXACT / 4 then value = rebased(value, log.base) end
     return value, log.clock + limit.window - now
   end
-  -- The entries that the core's questions can meet: with how many tokens the log is over the limit now (and one
-  -- more), and when the request is asked once more than it passed.
+  -- The entries that the core's questions can meet: with how many tokens the log is over the limit
+  -- now (and one more), and when the request is asked once more than it passed.
   function self.seen(limit, value, cost, passed, log)
     local used = log.total - log.base
     if used == 0 then return '\0' end
@@ -231,8 +243,8 @@ for i = 1, limit_count do
   letter, limit, capacity, ticks, tick, at = read('>c1I7I7I7I7', batch, at)
   local self = made[letter] or algorithms[letter]()
   made[letter] = self
-  limits[i] = { load = self.load, room = self.room, give = self.give, put = self.put, seen = self.seen,
-                limit = limit, capacity = capacity, ticks = ticks, tick = tick,
+  limits[i] = { load = self.load, room = self.room, give = self.give, put = self.put,
+                seen = self.seen, limit = limit, capacity = capacity, ticks = ticks, tick = tick,
                 window = ticks * tick, full = capacity * ticks, now = floor(now / tick) }
 end
 
@@ -256,7 +268,8 @@ local function answer(bytes)
   answers[answered] = bytes
 end
 
--- The legs of the request at hand, used again for the next: its keys, limits, shadows, costs, and states.
+-- The legs of the request at hand, used again for the next: its keys, limits, shadows, costs, and
+-- states.
 local K, L, S, C, A, B, D, FAR = {}, {}, {}, {}, {}, {}, {}, {}
 local CONSUME, PEEK, REFUND = 1, 2, 3
 local ONCE, NEVER = '\0\0\0\0\1', '\0\0\0\0\0'
@@ -319,7 +332,8 @@ while at <= #batch do
   end
 end
 
--- Expiry is rounded up by at most an eighth, so that a batch has few different ones: making a number's text is slow.
+-- Expiry is rounded up by at most an eighth, so that a batch has few different ones: making a
+-- number's text is slow.
 local texts = {}
 local function expiry(px)
   if fixed_px > 0 then px = fixed_px end

@@ -52,9 +52,9 @@ void Reactor::wake() {
 void Reactor::set_timer(int64_t at_us) {
   if (at_us == timer_at_us_) return;
   timer_at_us_ = at_us;
-  const itimerspec when{.it_interval = {},
-                        .it_value = {.tv_sec = at_us / 1'000'000,
-                                     .tv_nsec = at_us % 1'000'000 * 1'000}};
+  const itimerspec when{
+      .it_interval = {},
+      .it_value = {.tv_sec = at_us / 1'000'000, .tv_nsec = at_us % 1'000'000 * 1'000}};
   timerfd_settime(timer_, TFD_TIMER_ABSTIME, &when, nullptr);
 }
 

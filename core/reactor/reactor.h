@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// One epoll set holding descriptors, a timer and a wake-up, whose own descriptor any event loop can poll.
-// Knows nothing of Valkey. (The rules it follows: one descriptor that any loop can poll; drain before sleeping.)
+// One epoll set holding descriptors, a timer and a wake-up, whose own descriptor any event loop can
+// poll. Knows nothing of Valkey. (The rules it follows: one descriptor that any loop can poll;
+// drain before sleeping.)
 //
 // Thread safety: wake() from any thread; everything else from one thread at a time.
 #pragma once
@@ -41,7 +42,8 @@ class Reactor {
   // In a forked child, before anything else: the set is the parent's too, and must not be changed.
   void abandon();
 
-  // Waits up to timeout_ms (-1: for ever, 0: looks), runs the handlers; true if anything was reported.
+  // Waits up to timeout_ms (-1: for ever, 0: looks), runs the handlers; true if anything was
+  // reported.
   bool poll(int timeout_ms);
 
  private:

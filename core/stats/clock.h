@@ -28,7 +28,8 @@ class Clock {
 
   bool manual() const { return manual_; }
   void set(int64_t now_us) { now_us_.store(now_us, std::memory_order_relaxed); }
-  // Starts at the epoch's time, so that clock-aligned windows stand where a server's do, and never steps.
+  // Starts at the epoch's time, so that clock-aligned windows stand where a server's do, and never
+  // steps.
   int64_t now_us() const {
     return manual_ ? now_us_.load(std::memory_order_relaxed) : monotonic_us() + offset_us_;
   }

@@ -10,17 +10,41 @@
 namespace tidegate {
 
 enum class Counter : uint8_t {
-  kAllowed, kDenied, kWouldDeny,
-  kByNone, kByMemory, kByStore, kByFallback, kByFailOpen, kByFailClosed,  // in the order of Source
-  kRoundTrips, kBatches, kMerged, kScriptLoads, kConnects, kBreakerOpened, kLateReplies,
-  kTimeouts, kConnectErrors, kAuthErrors, kTlsErrors, kProtocolErrors, kClusterErrors,
-  kOomErrors, kReadOnlyErrors, kLoadingErrors, kBusyErrors, kNoPermErrors, kWrongTypeErrors,
-  kOtherErrors, kNameConflicts,
+  kAllowed,
+  kDenied,
+  kWouldDeny,
+  kByNone,
+  kByMemory,
+  kByStore,
+  kByFallback,
+  kByFailOpen,
+  kByFailClosed,  // in the order of Source
+  kRoundTrips,
+  kBatches,
+  kMerged,
+  kScriptLoads,
+  kConnects,
+  kBreakerOpened,
+  kLateReplies,
+  kTimeouts,
+  kConnectErrors,
+  kAuthErrors,
+  kTlsErrors,
+  kProtocolErrors,
+  kClusterErrors,
+  kOomErrors,
+  kReadOnlyErrors,
+  kLoadingErrors,
+  kBusyErrors,
+  kNoPermErrors,
+  kWrongTypeErrors,
+  kOtherErrors,
+  kNameConflicts,
   kCount,
 };
 
-// Any thread. A stripe belongs to one living thread at a time, which alone writes it; threads beyond the stripes
-// share the last one and pay for an atomic addition.
+// Any thread. A stripe belongs to one living thread at a time, which alone writes it; threads
+// beyond the stripes share the last one and pay for an atomic addition.
 class Counters {
  public:
   void add(Counter counter, int64_t n = 1) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Changes of state that an operator should hear of, once each: to a hook, and kept (the last 64) to be asked for.
+// Changes of state that an operator should hear of, once each: to a hook, and kept (the last 64) to
+// be asked for.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +29,8 @@ class EventLog {
 
   void set_hook(Hook hook, void* context);
   void report(Level level, Code code, std::string text);
-  bool next(Event& event);   // the oldest kept, taken; false: none
-  int64_t dropped() const;   // pushed out before anybody asked for them
+  bool next(Event& event);  // the oldest kept, taken; false: none
+  int64_t dropped() const;  // pushed out before anybody asked for them
 
  private:
   mutable std::mutex mutex_;

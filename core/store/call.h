@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A request that is under way, with room for its answer. Calls are pooled: their buffers keep their size, so that in
-// steady state nothing is allocated for a decision.
+// A request that is under way, with room for its answer. Calls are pooled: their buffers keep their
+// size, so that in steady state nothing is allocated for a decision.
 #pragma once
 
 #include <cstdint>

@@ -30,11 +30,20 @@ Decision LocalEngine::decide(Op op, std::span<const Part> parts, Engine engine, 
   Verdict verdict;
   const int64_t now_us = clock_.now_us();
   switch (op) {
-    case Op::kConsume: verdict = store_.consume(legs, now_us); break;
-    case Op::kPeek: verdict = store_.peek(legs, now_us); break;
-    case Op::kRefund: store_.refund(legs, now_us); return {.source = source};
-    case Op::kReset: store_.reset(legs); return {.source = source};
-    case Op::kPing: return {.source = source};
+    case Op::kConsume:
+      verdict = store_.consume(legs, now_us);
+      break;
+    case Op::kPeek:
+      verdict = store_.peek(legs, now_us);
+      break;
+    case Op::kRefund:
+      store_.refund(legs, now_us);
+      return {.source = source};
+    case Op::kReset:
+      store_.reset(legs);
+      return {.source = source};
+    case Op::kPing:
+      return {.source = source};
   }
   return report(parts, legs, verdict, source, results);
 }

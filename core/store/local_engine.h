@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The embedded engine as a client asks it: parts in, what the caller sees out. It decides for memory:// clients,
-// and for others while their store is away (Engine::kShare).
+// The embedded engine as a client asks it: parts in, what the caller sees out. It decides for
+// memory:// clients, and for others while their store is away (Engine::kShare).
 #pragma once
 
 #include <span>
@@ -12,13 +12,15 @@
 
 namespace tidegate {
 
-// Any thread; allocates nothing per decision but a log's growth. Manual clocks are the caller's to set.
+// Any thread; allocates nothing per decision but a log's growth. Manual clocks are the caller's to
+// set.
 class LocalEngine {
  public:
   LocalEngine(const MemoryOptions& options, const Fingerprinter& fingerprint, const Clock& clock)
       : store_(options), fingerprint_(fingerprint), clock_(clock) {}
 
-  // kConsume and kPeek answer in `results` (room for kMaxLegs); kRefund and kReset do as they are told.
+  // kConsume and kPeek answer in `results` (room for kMaxLegs); kRefund and kReset do as they are
+  // told.
   Decision decide(Op op, std::span<const Part> parts, Engine engine, Source source,
                   PartResult* results);
 

@@ -2,7 +2,8 @@
 # What every target of ours is compiled with, and how a room of the core is declared.
 add_library(tidegate_flags INTERFACE)
 target_compile_options(tidegate_flags INTERFACE -Wall -Wextra -Wshadow
-                       -Wno-missing-field-initializers)
+                       -Wno-missing-field-initializers
+                       $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fno-gnu-unique>)
 if(TIDEGATE_WERROR)
   target_compile_options(tidegate_flags INTERFACE -Werror)
 endif()

@@ -56,7 +56,10 @@ struct Gate {
 };
 
 uint32_t op_of(const std::string& op) {
-  return op == "consume" ? TG_OP_CONSUME : op == "peek" ? TG_OP_PEEK : op == "refund" ? TG_OP_REFUND : TG_OP_RESET;
+  return op == "consume"  ? TG_OP_CONSUME
+         : op == "peek"   ? TG_OP_PEEK
+         : op == "refund" ? TG_OP_REFUND
+                          : TG_OP_RESET;
 }
 
 Json answer_of(const tg_result& result) {
@@ -69,13 +72,15 @@ Json answer_of(const tg_result& result) {
                      {"next_us", part.next_us},
                      {"reset_after_us", part.reset_after_us}});
   }
-  return {{"allowed", (result.flags & TG_ALLOWED) != 0}, {"binding", result.binding}, {"parts", parts}};
+  return {
+      {"allowed", (result.flags & TG_ALLOWED) != 0}, {"binding", result.binding}, {"parts", parts}};
 }
 
 // Why the store was not asked, as the client tells it.
 std::string events_of(tg_client* client) {
   std::string all;
-  for (tg_event event; tg_client_next_event(client, &event) == 1;) all += std::string("; ") + event.text;
+  for (tg_event event; tg_client_next_event(client, &event) == 1;)
+    all += std::string("; ") + event.text;
   tg_stats stats;
   tg_client_stats(client, &stats);
   return all + "; protocol " + std::to_string(stats.protocol_errors) + ", other " +
@@ -102,7 +107,8 @@ std::string run_step(Gate& gate, const Json& step) {
     entries.push_back(entry);
   }
   tg_result result{};
-  const int32_t n = tg_call(gate.client, entries.data(), static_cast<int32_t>(entries.size()), &result, 1);
+  const int32_t n =
+      tg_call(gate.client, entries.data(), static_cast<int32_t>(entries.size()), &result, 1);
   if (n != 1) return "tg_call: " + std::to_string(n);
   if (result.status != TG_OK)
     return "status " + std::to_string(result.status) + ": " +
@@ -112,7 +118,8 @@ std::string run_step(Gate& gate, const Json& step) {
   if (source != TG_SOURCE_MEMORY && source != TG_SOURCE_STORE)
     return "source " + std::to_string(source) + events_of(gate.client);
   const Json got = answer_of(result);
-  return got == step["expect"] ? "" : "expected " + step["expect"].dump() + "\n     got " + got.dump();
+  return got == step["expect"] ? ""
+                               : "expected " + step["expect"].dump() + "\n     got " + got.dump();
 }
 
 }  // namespace
@@ -127,12 +134,14 @@ std::vector<Json> fresh_scenarios(int count) {
   const auto clock = std::chrono::system_clock::now().time_since_epoch().count() / 1000 % 1000000;
   const std::string seed = given ? given : std::to_string(clock);
   std::cout << "fresh scenarios: TIDEGATE_SEED=" << seed << std::endl;
-  const std::string command = "cd " TIDEGATE_SOURCE_DIR "/tests/conformance && python3 generate.py --count " +
+  const std::string command = "cd " TIDEGATE_SOURCE_DIR
+                              "/tests/conformance && python3 generate.py --count " +
                               std::to_string(count) + " --seed " + seed;
   FILE* pipe = popen(command.c_str(), "r");
   std::stringstream text;
   char block[65536];
-  while (const size_t got = fread(block, 1, sizeof block, pipe)) text.write(block, static_cast<std::streamsize>(got));
+  while (const size_t got = fread(block, 1, sizeof block, pipe))
+    text.write(block, static_cast<std::streamsize>(got));
   if (pclose(pipe) != 0) std::abort();
   return lines_of(text);
 }
@@ -143,13 +152,14 @@ std::string run_scenario(const Json& scenario, const std::string& url) {
     return gate.error.message;
   for (size_t i = 0; i < scenario["limits"].size(); ++i) {
     gate.handles.push_back(0);
-    if (gate.open_limit(scenario["limits"][i], i, &gate.handles.back()) != TG_OK) return gate.error.message;
+    if (gate.open_limit(scenario["limits"][i], i, &gate.handles.back()) != TG_OK)
+      return gate.error.message;
   }
   int at = 0;
   for (const Json& step : scenario["steps"]) {
     if (const std::string wrong = run_step(gate, step); !wrong.empty())
-      return "scenario " + scenario["id"].get<std::string>() + " step " + std::to_string(at) + " " + step.dump() +
-             "\n" + wrong;
+      return "scenario " + scenario["id"].get<std::string>() + " step " + std::to_string(at) + " " +
+             step.dump() + "\n" + wrong;
     ++at;
   }
   return "";

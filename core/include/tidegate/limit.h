@@ -19,8 +19,8 @@ namespace tidegate {
 
 inline constexpr int64_t kNever = -1;
 inline constexpr int64_t kExact = int64_t{1} << 52;  // a double holds every integer below it
-inline constexpr int64_t kMaxSkewUs = 1'000'000;     // a stamp further ahead: the clock stepped back
-inline constexpr int64_t kMaxTicks = 10'000'000;     // ticks in a window
+inline constexpr int64_t kMaxSkewUs = 1'000'000;  // a stamp further ahead: the clock stepped back
+inline constexpr int64_t kMaxTicks = 10'000'000;  // ticks in a window
 inline constexpr int64_t kMaxTokens = 1'000'000'000'000;
 inline constexpr int64_t kMaxWindowUs = int64_t{366} * 86'400 * 1'000'000;
 inline constexpr int64_t kMaxLog = 10'000;  // charges a sliding log remembers at most
@@ -49,12 +49,18 @@ struct Limit {
   // now_us / tick_us (now_us >= 0), by a constant of the compiler's instead of a division.
   int64_t tick_of(int64_t now_us) const {
     switch (tick_exponent) {
-      case 0: return now_us;
-      case 1: return now_us / 10;
-      case 2: return now_us / 100;
-      case 3: return now_us / 1'000;
-      case 4: return now_us / 10'000;
-      default: return now_us / tick_us;
+      case 0:
+        return now_us;
+      case 1:
+        return now_us / 10;
+      case 2:
+        return now_us / 100;
+      case 3:
+        return now_us / 1'000;
+      case 4:
+        return now_us / 10'000;
+      default:
+        return now_us / tick_us;
     }
   }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A limiter: a name with one or more rates (all or nothing), a mode and a failure policy. Its numbers at one
-// time are a LimiterConfig, which never changes and lives as long as its client.
+// A limiter: a name with one or more rates (all or nothing), a mode and a failure policy. Its
+// numbers at one time are a LimiterConfig, which never changes and lives as long as its client.
 #pragma once
 
 #include <atomic>
@@ -33,8 +33,8 @@ struct Fingerprint {
 
 struct Rate {
   Limit limit;
-  Limit share;             // what the embedded engine enforces while the store is away (fallback_share)
-  Fingerprint id;          // of (limiter's name, algorithm, window)
+  Limit share;     // what the embedded engine enforces while the store is away (fallback_share)
+  Fingerprint id;  // of (limiter's name, algorithm, window)
   Fingerprint share_id;    // the same of share
   std::string policy;      // "api", or "api-60s" where the limiter has several rates
   std::string state_head;  // "tg:1:api:b60s:": the state's name up to the key

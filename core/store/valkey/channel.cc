@@ -38,7 +38,17 @@ bool Channel::refused_at_once(Call* call, int64_t now_us) {
     down_until_us_.store(0, std::memory_order_release);
     return false;
   }
-  fail(call, Code::kConnect, "the store at " + shared_.where() + " is away");
+  // A wrong password stays the reason while nobody tries it again.
+  std::string why = "the store at " + shared_.where() + " is away";
+  Code code = Code::kConnect;
+  {
+    std::scoped_lock lock(shared_.away_mutex);
+    const Code last = shared_.away_code;
+    if (last == Code::kAuth || last == Code::kTls || last == Code::kProtocol || last == Code::kCluster)
+      code = last;
+    if (!shared_.away_why.empty()) why.append(": ").append(shared_.away_why);
+  }
+  fail(call, code, why);
   return true;
 }
 
@@ -57,7 +67,7 @@ void Channel::submit(Call* call, bool from_the_pump) {
     call->under_way = true;
     ++call->sequence;
     queue_.push_back(call);
-    queued_.store(queue_.size(), std::memory_order_release);
+    queued_.store(queue_.size(), std::memory_order_seq_cst);
   }
   if (from_the_pump) {
     // Early, when about half of what is in flight is queued: the end of the tick would be too late.

@@ -34,7 +34,7 @@ class Channel final : private Connection::Owner {
   void pump();            // handles what is ready, judges deadlines, sends what is queued; does not block
   void send_queued();     // the end of a loop's tick: sends what is queued, as far as there is room
   void arm(bool sleeps);  // sleeps: the next submitter shall wake the reactor
-  bool idle_queue() const { return queued_.load(std::memory_order_acquire) == 0; }
+  bool idle_queue() const { return queued_.load(std::memory_order_seq_cst) == 0; }
   bool in_flight() const { return in_flight_ > 0; }
   int64_t round_trip_us() const { return round_trip_us_; }  // smoothed; 0: none yet
   // Answers everything that is out with this code.

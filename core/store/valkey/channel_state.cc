@@ -81,6 +81,11 @@ void Channel::note_refusal(Code code, std::string_view why) {
 }
 
 void Channel::note_failure(int64_t now_us, Code code, std::string_view why) {
+  {
+    std::scoped_lock lock(shared_.away_mutex);
+    shared_.away_code = code;
+    shared_.away_why.assign(why);
+  }
   if (last_failure_us_ &&
       now_us - last_failure_us_ < std::min(kFailureSpacingUs, shared_.options.timeout_ms * 1'000))
     return;

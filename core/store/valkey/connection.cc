@@ -5,8 +5,13 @@
 #include <hiredis/hiredis.h>
 #include <hiredis/hiredis_ssl.h>
 #include <openssl/ssl.h>
+#include <signal.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 
 #include "store/valkey/errors.h"
 
@@ -16,6 +21,32 @@ namespace {
 Connection* owner_of(const redisAsyncContext* context) {
   return static_cast<Connection*>(context->data);
 }
+
+// OpenSSL writes with write(), which has no flag to keep SIGPIPE from a host that does not ignore it: the signal is
+// blocked in this thread meanwhile, and taken back if it came.
+class NoSigpipe {
+ public:
+  explicit NoSigpipe(bool needed) {
+    sigset_t pending;
+    if (!needed || sigpending(&pending) != 0 || sigismember(&pending, SIGPIPE)) return;
+    sigemptyset(&pipe_);
+    sigaddset(&pipe_, SIGPIPE);
+    blocked_ = pthread_sigmask(SIG_BLOCK, &pipe_, &before_) == 0;
+  }
+  ~NoSigpipe() {
+    if (!blocked_) return;
+    const timespec now{};
+    while (sigtimedwait(&pipe_, nullptr, &now) < 0 && errno == EINTR) {
+    }
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  NoSigpipe(const NoSigpipe&) = delete;
+  NoSigpipe& operator=(const NoSigpipe&) = delete;
+
+ private:
+  bool blocked_ = false;
+  sigset_t pipe_, before_;
+};
 
 }  // namespace
 
@@ -74,6 +105,7 @@ void Connection::open(const std::string& address) {
   if (!ours.read) {
     ours = *context->c.funcs;
     ours.read = read_some;
+    if (!shared_.url.tls) ours.write = write_some;
   }
   context->c.funcs = &ours;
   say_hello();
@@ -108,6 +140,7 @@ bool Connection::start_tls() {
     return false;
   }
   ssl_ = *ssl;
+  const NoSigpipe quiet(true);
   if (redisInitiateSSL(&context_->c, ssl_) == REDIS_OK) return true;
   drop(Code::kTls, TlsContext::why(ssl_, shared_.url.host));
   return false;
@@ -116,8 +149,9 @@ bool Connection::start_tls() {
 void Connection::want(bool read, bool write) {
   reading_ = read;
   // Once ready, what is queued waits for flush(): write first, ask for writability after a partial write.
-  const bool ask = write && (state_ != State::kReady || flushing_);
+  if (flushing_) partial_ = write;
   writing_ = write;
+  const bool ask = state_ == State::kReady ? partial_ : write;
   if (!context_ || context_->c.fd < 0) return;
   if (!read && !ask) return reactor_.unwatch(context_->c.fd);
   if (auto status = reactor_.watch(context_->c.fd, read, ask, this); !status)
@@ -133,7 +167,18 @@ long Connection::read_some(redisContext* context, char* buffer, size_t size) {
   return got;
 }
 
+// As hiredis does it, but without a signal where the server has gone.
+long Connection::write_some(redisContext* context) {
+  const long sent = ::send(context->fd, context->obuf, sdslen(context->obuf), MSG_NOSIGNAL);
+  if (sent >= 0) return sent;
+  if (errno == EAGAIN || errno == EINTR) return 0;
+  context->err = REDIS_ERR_IO;
+  snprintf(context->errstr, sizeof context->errstr, "%s", std::strerror(errno));
+  return -1;
+}
+
 void Connection::ready(bool readable, bool writable) {
+  const NoSigpipe quiet(ssl_ != nullptr);
   if (writable && context_) {
     flushing_ = true;
     redisAsyncHandleWrite(context_);
@@ -157,6 +202,7 @@ bool Connection::send(std::string_view command, ReplyTaker* taker) {
 
 void Connection::flush() {
   if (state_ != State::kReady || !writing_) return;
+  const NoSigpipe quiet(ssl_ != nullptr);
   flushing_ = true;
   redisAsyncHandleWrite(context_);
   flushing_ = false;
@@ -194,7 +240,7 @@ void Connection::gone() {
   context_->ev.data = nullptr;
   context_ = nullptr;
   ssl_ = nullptr;
-  reading_ = writing_ = more_to_read_ = false;
+  reading_ = writing_ = partial_ = more_to_read_ = false;
   lose(lost_code_, lost_why_);
 }
 

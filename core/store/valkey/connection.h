@@ -72,6 +72,7 @@ class Connection final : private Reactor::Handler {
   void refuse(const redisReply* reply);
   void gone();
   void lose(Code code, std::string why);
+  static long write_some(redisContext* context);
   static long read_some(redisContext* context, char* buffer, size_t size);
 
   Shared& shared_;
@@ -81,7 +82,8 @@ class Connection final : private Reactor::Handler {
   redisAsyncContext* context_ = nullptr;
   ssl_st* ssl_ = nullptr;  // hiredis owns it
   long (*raw_read_)(redisContext*, char*, size_t) = nullptr;
-  bool reading_ = false, writing_ = false, flushing_ = false, more_to_read_ = false;
+  bool reading_ = false, writing_ = false, flushing_ = false, partial_ = false;
+  bool more_to_read_ = false;
 
   Resolver resolver_;
   std::vector<std::string> addresses_;  // of the host; each attempt takes the next

@@ -2,6 +2,7 @@
 // What all connections of one client share.
 #pragma once
 
+#include <mutex>
 #include <string>
 
 #include "stats/clock.h"
@@ -27,6 +28,10 @@ struct Shared {
   std::atomic<bool> lost{false};  // the store was reported lost, and not yet back
   std::atomic<int32_t> refusing{0};  // the code of the errors it answers with, as reported; 0: it answers
   std::atomic<int64_t> refused_us{0};  // when it last did; monotonic
+
+  std::mutex away_mutex;  // guards what follows
+  Code away_code = Code::kConnect;  // of the last failure
+  std::string away_why;
 
   std::string where() const;  // "valkey at db.example:6379"; no secret
 };

@@ -74,7 +74,14 @@ std::string TlsContext::why(ssl_st* ssl, const std::string& host) {
   const long verified = SSL_get_verify_result(ssl);
   if (verified == X509_V_OK) return openssl_reason();
   ERR_clear_error();
-  return "the certificate of " + host + " is refused: " + X509_verify_cert_error_string(verified);
+  std::string what = "the certificate of " + host + " is refused: ";
+  what.append(X509_verify_cert_error_string(verified));
+  const bool stranger = verified == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ||
+                        verified == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT ||
+                        verified == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT ||
+                        verified == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
+  if (stranger) what.append("; no authority that is trusted here (tls_ca) has signed it");
+  return what;
 }
 
 }  // namespace tidegate

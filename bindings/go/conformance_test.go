@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+
+package tidegate_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	tidegate "github.com/tidegate/tidegate/bindings/go"
+	"github.com/tidegate/tidegate/bindings/go/internal/servertest"
+	"github.com/tidegate/tidegate/bindings/go/tidegatetest"
+)
+
+type vectorLimit struct {
+	Algorithm string
+	Limit     int64
+	WindowUS  int64 `json:"window_us"`
+	Burst     *int64
+	Shadow    bool
+}
+
+type vectorAnswer struct {
+	Allowed      bool
+	Remaining    int64
+	RetryAfterUS int64 `json:"retry_after_us"`
+	NextUS       int64 `json:"next_us"`
+	ResetAfterUS int64 `json:"reset_after_us"`
+}
+
+type vector struct {
+	ID     string
+	Limits []vectorLimit
+	Steps  []struct {
+		At    int64
+		Op    string
+		Limit int
+		To    vectorLimit
+		Parts []struct {
+			Limit int
+			Key   string
+			Cost  int64
+		}
+		Expect struct {
+			Allowed bool
+			Binding int
+			Parts   []vectorAnswer
+		}
+	}
+}
+
+func (l vectorLimit) rates() string {
+	text := fmt.Sprintf("%d/%dus", l.Limit, l.WindowUS)
+	if l.Burst != nil {
+		text += fmt.Sprintf(" burst %d", *l.Burst)
+	}
+	return text
+}
+
+func (l vectorLimit) options() []tidegate.LimiterOption {
+	mode := "enforce"
+	if l.Shadow {
+		mode = "shadow"
+	}
+	return []tidegate.LimiterOption{tidegate.Algorithm(l.Algorithm), tidegate.Mode(mode)}
+}
+
+func us(d time.Duration) int64 {
+	if d == tidegate.Never {
+		return -1
+	}
+	return d.Microseconds()
+}
+
+// eachLine calls f with every line of a file of tests/conformance and says how many there were.
+func eachLine(t *testing.T, name string, f func(line []byte)) int {
+	t.Helper()
+	file, err := os.Open(filepath.Join("..", "..", "tests", "conformance", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	scanner := bufio.NewScanner(file)
+	scanner.Buffer(nil, 1<<24)
+	count := 0
+	for ; scanner.Scan(); count++ {
+		f(scanner.Bytes())
+	}
+	return count
+}
+
+func play(t *testing.T, v *vector, url string, options ...tidegate.ConnectOption) {
+	t.Helper()
+	ctx := context.Background()
+	clock := tidegatetest.NewClock(time.UnixMicro(0))
+	gate, err := tidegate.Connect(url, append(options, tidegate.UseClock(clock))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gate.Close()
+	var limiters []*tidegate.Limiter
+	for i, l := range v.Limits {
+		limiter, err := gate.Limiter(l.rates(), append(l.options(), tidegate.Name(fmt.Sprint("l", i)))...)
+		if err != nil {
+			t.Fatalf("%s: %v", v.ID, err)
+		}
+		limiters = append(limiters, limiter)
+	}
+	for at, step := range v.Steps {
+		clock.SetUS(step.At)
+		if step.Op == "change" {
+			if err := limiters[step.Limit].Change(step.To.rates(), step.To.options()...); err != nil {
+				t.Fatalf("%s, step %d: %v", v.ID, at, err)
+			}
+			continue
+		}
+		var charges []tidegate.Charge
+		for _, p := range step.Parts {
+			charges = append(charges, limiters[p.Limit].For(p.Key, tidegate.Cost(p.Cost)))
+		}
+		var d tidegate.Decision
+		var err error
+		switch step.Op {
+		case "consume":
+			d, err = gate.Consume(ctx, charges...)
+		case "peek":
+			d, err = gate.Peek(ctx, charges...)
+		case "refund":
+			for _, p := range step.Parts {
+				if e := limiters[p.Limit].Refund(ctx, p.Key, p.Cost); e != nil {
+					err = e
+				}
+			}
+		case "reset":
+			for _, p := range step.Parts {
+				if e := limiters[p.Limit].Reset(ctx, p.Key); e != nil {
+					err = e
+				}
+			}
+		default:
+			t.Fatalf("%s: unknown operation %q", v.ID, step.Op)
+		}
+		if err != nil {
+			t.Fatalf("%s, step %d: %v", v.ID, at, err)
+		}
+		if step.Op != "consume" && step.Op != "peek" {
+			continue
+		}
+		var got []vectorAnswer
+		for _, p := range d.Parts {
+			got = append(got, vectorAnswer{p.Allowed, p.Remaining, us(p.RetryAfter), us(p.NextAfter), us(p.ResetAfter)})
+		}
+		binding := step.Expect.Parts[step.Expect.Binding]
+		if d.Allowed != step.Expect.Allowed || fmt.Sprint(got) != fmt.Sprint(step.Expect.Parts) ||
+			d.Remaining != binding.Remaining || us(d.RetryAfter) != binding.RetryAfterUS {
+			t.Fatalf("%s, step %d: got %v %+v, expected %+v", v.ID, at, d, got, step.Expect)
+		}
+	}
+}
+
+func playAll(t *testing.T, url string, options func(id string) []tidegate.ConnectOption) {
+	n := eachLine(t, "vectors.jsonl", func(line []byte) {
+		var v vector
+		if err := json.Unmarshal(line, &v); err != nil {
+			t.Fatal(err)
+		}
+		play(t, &v, url, options(v.ID)...)
+	})
+	if n != 300 {
+		t.Fatalf("%d scenarios, expected 300", n)
+	}
+}
+
+func TestEveryScenarioOfTheModelOnTheEmbeddedStore(t *testing.T) {
+	playAll(t, "memory://", func(string) []tidegate.ConnectOption { return nil })
+}
+
+func TestEveryScenarioOfTheModelOnServers(t *testing.T) {
+	servertest.EachServer(t, func(t *testing.T, s *servertest.Server) {
+		playAll(t, s.URL("testing=1", "timeout_ms=10000"), func(id string) []tidegate.ConnectOption {
+			return []tidegate.ConnectOption{tidegate.Namespace("go-" + id), tidegate.OnEvent(func(tidegate.Event) {})}
+		})
+	})
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+
+//go:build cgo
+
+package tidegate
+
+/*
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"context"
+	"errors"
+)
+
+// What errors.Is finds in an [*Error]. Being denied is not an error.
+var (
+	// ErrConfig: a rate, option, URL, name, key or cost that cannot be. Nothing was charged.
+	ErrConfig = errors.New("tidegate: configuration error")
+	// ErrStore: the store could not do it. Checks never return it: the failure policy answers them.
+	ErrStore = errors.New("tidegate: store error")
+	// ErrClosed: the gate is closed.
+	ErrClosed = errors.New("tidegate: the gate is closed")
+)
+
+// Code is the reason of an [Error], the same number as in tidegate.h.
+type Code int32
+
+// The codes that a program may want to tell apart.
+const (
+	CodeInvalid   Code = C.TG_EINVAL
+	CodeRate      Code = C.TG_ERATE
+	CodeOption    Code = C.TG_EOPTION
+	CodeURL       Code = C.TG_EURL
+	CodeKey       Code = C.TG_EKEY
+	CodeCost      Code = C.TG_ECOST
+	CodeHandle    Code = C.TG_EHANDLE
+	CodeName      Code = C.TG_ENAME
+	CodeConflict  Code = C.TG_ECONFLICT
+	CodeClosed    Code = C.TG_ECLOSED
+	CodeCanceled  Code = C.TG_ECANCELED
+	CodeFull      Code = C.TG_EFULL
+	CodeStore     Code = C.TG_ESTORE
+	CodeTimedOut  Code = C.TG_ETIMEDOUT
+	CodeConnect   Code = C.TG_ECONNECT
+	CodeAuth      Code = C.TG_EAUTH
+	CodeTLS       Code = C.TG_ETLS
+	CodeProtocol  Code = C.TG_EPROTOCOL
+	CodeCluster   Code = C.TG_ECLUSTER
+	CodeOOM       Code = C.TG_EOOM
+	CodeReadOnly  Code = C.TG_EREADONLY
+	CodeLoading   Code = C.TG_ELOADING
+	CodeBusy      Code = C.TG_EBUSY
+	CodeNoPerm    Code = C.TG_ENOPERM
+	CodeWrongType Code = C.TG_EWRONGTYPE
+)
+
+// String is the code's text, one line.
+func (c Code) String() string { return C.GoString(C.tg_strerror(C.int32_t(c))) }
+
+// Error says what was wrong. No message holds a password.
+type Error struct {
+	Code     Code
+	Message  string // what was given, and what was expected
+	Position int    // byte offset in the text that was parsed, or -1
+}
+
+func (e *Error) Error() string { return "tidegate: " + e.Message }
+
+// Retriable says whether the same call may succeed later.
+func (e *Error) Retriable() bool { return C.tg_is_retriable(C.int32_t(e.Code)) != 0 }
+
+// Is makes errors.Is work for [ErrConfig], [ErrStore], [ErrClosed], context.DeadlineExceeded and context.Canceled.
+func (e *Error) Is(target error) bool {
+	switch target {
+	case ErrConfig:
+		return e.Code <= C.TG_EINVAL && e.Code >= C.TG_ECONFLICT
+	case ErrStore:
+		return e.Code <= C.TG_ESTORE && e.Code >= C.TG_ESTORE-31
+	case ErrClosed:
+		return e.Code == C.TG_ECLOSED || e.Code == C.TG_EFORK
+	case context.DeadlineExceeded:
+		return e.Code == C.TG_ETIMEDOUT
+	case context.Canceled:
+		return e.Code == C.TG_ECANCELED
+	}
+	return false
+}
+
+// failed makes the error of a code that came without text, or of the text that came with it.
+func failed(code int32, message string) error {
+	if message == "" {
+		message = Code(code).String()
+	}
+	return &Error{Code: Code(code), Message: message, Position: -1}
+}
+
+func fromC(e *C.tg_error) error {
+	return &Error{Code: Code(e.code), Message: C.GoString(&e.message[0]), Position: int(e.position)}
+}
+
+var errClosed = failed(C.TG_ECLOSED, "")

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: MIT
+
+//go:build cgo
+
+package tidegate
+
+/*
+#include <stdlib.h>
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+const (
+	maxInFlight = 16_384
+	reapBatch   = 256
+	wakeUp      = ^uint64(0) // user_data of the request that ends a blocking wait
+)
+
+// ring is a gate's window onto its server: goroutines submit, one of them reaps and resolves the others.
+type ring struct {
+	core    *core
+	c       *C.tg_ring
+	results []C.tg_result // in C's memory
+	file    *os.File      // the ring's descriptor in the network poller; nil: a thread waits in C
+
+	reaping sync.Mutex // tg_reap is for one at a time
+	ended   bool
+	done    chan struct{} // closed when the reaper is gone
+
+	out   atomic.Int64 // requests without a result
+	slots [maxInFlight]atomic.Pointer[slot]
+
+	mu      sync.Mutex
+	free    []*slot
+	made    uint64
+	waiting []chan *slot // callers without a slot, in order
+}
+
+// slot is one request in flight; its number is the request's user_data.
+type slot struct {
+	number  uint64
+	armed   atomic.Bool
+	done    chan struct{} // one token a request
+	request C.tgo_request
+	status  int32
+	text    string
+	flags   C.uint32_t
+	binding C.uint32_t
+	parts   []C.tg_part
+}
+
+func newRing(c *core, cgoWait bool) (*ring, error) {
+	r := &ring{core: c, done: make(chan struct{})}
+	var e C.tg_error
+	// A slot is free as soon as its result is read, C's record only with the next reap: hence a batch more.
+	if C.tgo_ring_open(c.client, maxInFlight+reapBatch, &r.c, &e) < 0 {
+		return nil, fromC(&e)
+	}
+	memory := C.calloc(reapBatch, C.sizeof_tg_result)
+	r.results = unsafe.Slice((*C.tg_result)(memory), reapBatch)
+	if cgoWait {
+		go r.waitInC()
+		return r, nil
+	}
+	if err := r.poll(); err != nil {
+		r.release()
+		return nil, err
+	}
+	go r.waitInPoller()
+	return r, nil
+}
+
+// poll puts a duplicate of the ring's descriptor into Go's network poller.
+func (r *ring) poll() error {
+	fd, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(C.tg_ring_fd(r.c)), syscall.F_DUPFD_CLOEXEC, 0)
+	if errno != 0 {
+		return fmt.Errorf("tidegate: no descriptor for the ring: %w", errno)
+	}
+	if err := syscall.SetNonblock(int(fd), true); err != nil { // before NewFile, which looks at it
+		syscall.Close(int(fd))
+		return fmt.Errorf("tidegate: the ring's descriptor: %w", err)
+	}
+	r.file = os.NewFile(fd, "tidegate-ring")
+	if err := r.file.SetReadDeadline(time.Time{}); err != nil { // proves that the poller has it
+		r.file.Close()
+		return fmt.Errorf("tidegate: the network poller refuses the ring (CgoWait does without): %w", err)
+	}
+	return nil
+}
+
+func (r *ring) waitInPoller() {
+	defer close(r.done)
+	conn, err := r.file.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = conn.Read(func(uintptr) bool { // until the file is closed
+		r.reap()
+		return false
+	})
+}
+
+// reap delivers what is done until nothing is left: the poller is edge-triggered.
+func (r *ring) reap() {
+	r.reaping.Lock()
+	defer r.reaping.Unlock()
+	for !r.ended {
+		n := int32(C.tgo_reap(r.c, &r.results[0], reapBatch))
+		r.deliver(n)
+		if n < reapBatch {
+			break
+		}
+	}
+	r.core.lookForEvents()
+}
+
+func (r *ring) waitInC() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer close(r.done)
+	for {
+		r.reaping.Lock()
+		if r.ended {
+			r.reaping.Unlock()
+			return
+		}
+		n := int32(C.tgo_wait(r.c, &r.results[0], reapBatch, -1))
+		stop := r.deliver(n) || n < 0
+		r.reaping.Unlock()
+		r.core.lookForEvents()
+		if stop {
+			return
+		}
+	}
+}
+
+// deliver resolves the goroutines of n results; true: the wake-up call was among them.
+func (r *ring) deliver(n int32) (woken bool) {
+	for i := range max(n, 0) {
+		result := &r.results[i]
+		number := uint64(result.user_data)
+		if number == wakeUp {
+			woken = true
+			continue
+		}
+		s := r.slots[number].Load()
+		if !s.armed.CompareAndSwap(true, false) {
+			continue
+		}
+		s.status, s.flags, s.binding = int32(result.status), result.flags, result.binding
+		s.parts, s.text = s.parts[:0], ""
+		if result.part_count > 0 {
+			s.parts = append(s.parts, unsafe.Slice(result.parts, result.part_count)...)
+		}
+		if s.status < 0 {
+			s.text = textOf(result)
+		}
+		r.out.Add(-1)
+		s.done <- struct{}{}
+	}
+	return woken
+}
+
+func (r *ring) execute(ctx context.Context, g *Gate, op, flags C.uint32_t, left C.int64_t, charges []Charge,
+	d *Decision) error {
+	s, err := r.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.give(s)
+	keys, err := fill(&s.request, op, flags, charges)
+	if err != nil {
+		return err
+	}
+	s.request.timeout_us, s.request.user_data = left, C.uint64_t(s.number)
+	if err := r.submit(g, s, keys); err != nil {
+		return err
+	}
+	if err := r.wait(ctx, s); err != nil {
+		return err
+	}
+	if d != nil {
+		*d = g.decide(s.flags, s.binding, s.parts, charges)
+	}
+	return nil
+}
+
+func (r *ring) submit(g *Gate, s *slot, keys string) error {
+	if !r.core.enter() {
+		return errClosed
+	}
+	defer r.core.leave()
+	if err := g.setTime(); err != nil {
+		return err
+	}
+	s.armed.Store(true)
+	r.out.Add(1)
+	n := C.tgo_submit(r.c, &s.request, bytesOf(keys))
+	if n == s.request.count {
+		return nil
+	}
+	s.armed.Store(false)
+	r.out.Add(-1)
+	if n >= 0 {
+		n = C.TG_EFULL
+	}
+	return failed(int32(n), "")
+}
+
+// wait returns when the request has its result. Every request gets one, also after its cancellation.
+func (r *ring) wait(ctx context.Context, s *slot) error {
+	cancelled := false
+	if done := ctx.Done(); done == nil {
+		<-s.done
+	} else {
+		select {
+		case <-s.done:
+		case <-done:
+			// A deadline is the request's own too, so its result is on its way; a cancellation is not.
+			_, timed := ctx.Deadline()
+			cancelled = !timed || !errors.Is(ctx.Err(), context.DeadlineExceeded)
+			if cancelled && r.core.enter() {
+				C.tg_cancel(r.c, C.uint64_t(s.number))
+				r.core.leave()
+			}
+			<-s.done
+		}
+	}
+	if s.status >= 0 {
+		return nil
+	}
+	if cancelled && s.status == C.TG_ECANCELED {
+		return ctx.Err()
+	}
+	return failed(s.status, s.text)
+}
+
+// take gets a slot; when all are in flight, the next that becomes free.
+func (r *ring) take(ctx context.Context) (*slot, error) {
+	r.mu.Lock()
+	if n := len(r.free); n > 0 {
+		s := r.free[n-1]
+		r.free = r.free[:n-1]
+		r.mu.Unlock()
+		return s, nil
+	}
+	if r.made < maxInFlight {
+		s := &slot{number: r.made, done: make(chan struct{}, 1)}
+		r.slots[r.made].Store(s)
+		r.made++
+		r.mu.Unlock()
+		return s, nil
+	}
+	next := make(chan *slot, 1)
+	r.waiting = append(r.waiting, next)
+	r.mu.Unlock()
+	select {
+	case s := <-next:
+		return s, nil
+	case <-ctx.Done():
+		go func() { r.give(<-next) }() // its turn comes all the same
+		return nil, ctx.Err()
+	}
+}
+
+func (r *ring) give(s *slot) {
+	r.mu.Lock()
+	if len(r.waiting) > 0 {
+		next := r.waiting[0]
+		r.waiting = r.waiting[1:]
+		r.mu.Unlock()
+		next <- s
+		return
+	}
+	r.free = append(r.free, s)
+	r.mu.Unlock()
+}
+
+// close ends what is in flight with TG_ECLOSED and delivers it. No submitter is in C any more.
+func (r *ring) close() {
+	if r.file == nil {
+		var nobody C.tgo_request // a limiter that is none is answered at once, whatever the store does
+		nobody.op, nobody.count, nobody.user_data = C.TG_OP_RESET, 1, C.uint64_t(wakeUp)
+		for C.tgo_submit(r.c, &nobody, bytesOf("")) == 0 { // full: what is reaped makes room
+			time.Sleep(time.Millisecond)
+		}
+		<-r.done
+	}
+	r.reaping.Lock()
+	C.tg_client_close(r.core.client)
+	for r.out.Load() > 0 {
+		r.deliver(int32(C.tgo_wait(r.c, &r.results[0], reapBatch, 100_000)))
+	}
+	r.ended = true
+	r.reaping.Unlock()
+	if r.file != nil {
+		r.file.Close()
+		<-r.done
+	}
+	r.release()
+}
+
+func (r *ring) release() {
+	C.tg_ring_free(r.c)
+	C.free(unsafe.Pointer(&r.results[0]))
+}

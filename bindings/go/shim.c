@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+#include "shim.h"
+
+#include <string.h>
+
+static int32_t entries_of(const tgo_request *request, const char *keys, tg_entry *entries) {
+  if (request->count < 1 || request->count > TG_MAX_PARTS) return TG_EINVAL;
+  memset(entries, 0, (size_t)request->count * sizeof *entries);
+  for (int32_t i = 0; i < request->count; ++i) {
+    tg_entry *entry = &entries[i];
+    entry->op = request->op;
+    entry->flags = request->flags | (i + 1 < request->count ? TG_LINK : 0);
+    entry->handle = request->part[i].handle;
+    entry->key = keys;
+    entry->key_len = request->part[i].key_len;
+    entry->arg = request->part[i].cost;
+    keys += entry->key_len;
+  }
+  entries[0].user_data = request->user_data;
+  entries[0].timeout_us = request->timeout_us;
+  return request->count;
+}
+
+int32_t tgo_call(tg_client *client, const tgo_request *request, const char *keys, tgo_answer *answer) {
+  tg_entry entries[TG_MAX_PARTS];
+  tg_result result;
+  const int32_t n = entries_of(request, keys, entries);
+  if (n < 0) return n;
+  const int32_t done = tg_call(client, entries, n, &result, 1);
+  if (done < 0) return done;
+  if (done != 1 || result.part_count > TG_MAX_PARTS * TG_MAX_RATES) return TG_EINTERNAL;
+  answer->status = result.status;
+  answer->flags = result.flags;
+  answer->part_count = result.part_count;
+  answer->binding = result.binding;
+  answer->text_len = 0;
+  if (result.part_count) memcpy(answer->parts, result.parts, result.part_count * sizeof(tg_part));
+  if (result.data) {
+    const size_t fits = sizeof answer->text;
+    answer->text_len = (uint32_t)(result.data_len < fits ? result.data_len : fits);
+    memcpy(answer->text, result.data, answer->text_len);
+  }
+  return TG_OK;
+}
+
+int32_t tgo_submit(tg_ring *ring, const tgo_request *request, const char *keys) {
+  tg_entry entries[TG_MAX_PARTS];
+  const int32_t n = entries_of(request, keys, entries);
+  return n < 0 ? n : tg_submit(ring, entries, n);
+}
+
+int32_t tgo_reap(tg_ring *ring, tg_result *results, int32_t max) { return tg_reap(ring, results, max); }
+
+int32_t tgo_wait(tg_ring *ring, tg_result *results, int32_t max, int64_t timeout_us) {
+  return tg_ring_wait(ring, results, max, timeout_us);
+}
+
+static tg_limiter_spec spec_of(const tgo_spec *from, const char *text) {
+  tg_limiter_spec spec = {{0}};
+  tg_text *fields[5] = {&spec.rates, &spec.name, &spec.algorithm, &spec.mode, &spec.on_failure};
+  for (int i = 0; i < 5; ++i) {
+    fields[i]->data = text;
+    fields[i]->size = from->size[i];
+    text += from->size[i];
+  }
+  return spec;
+}
+
+int32_t tgo_limiter_open(tg_client *client, const tgo_spec *from, const char *text, uint64_t *handle,
+                         tg_error *error) {
+  const tg_limiter_spec spec = spec_of(from, text);
+  return tg_limiter_open(client, &spec, handle, error);
+}
+
+int32_t tgo_limiter_change(tg_client *client, uint64_t handle, const tgo_spec *from, const char *text,
+                           tg_error *error) {
+  const tg_limiter_spec spec = spec_of(from, text);
+  return tg_limiter_change(client, handle, &spec, error);
+}
+
+int32_t tgo_ring_open(tg_client *client, int32_t capacity, tg_ring **ring, tg_error *error) {
+  return tg_ring_open(client, capacity, 0, ring, error);
+}
+
+int32_t tgo_stats(tg_client *client, tg_stats *stats) { return tg_client_stats(client, stats); }
+
+static void raise_flag(void *flag, const tg_event *event) {
+  (void)event;
+  __atomic_store_n((int32_t *)flag, 1, __ATOMIC_SEQ_CST);
+}
+
+int32_t tgo_watch_events(tg_client *client, int32_t *flag) {
+  return tg_client_on_event(client, raise_flag, flag);
+}
+
+static tg_result result_of(uint32_t flags, uint32_t binding, const tg_part *parts, uint32_t count) {
+  tg_result result = {0};
+  result.flags = flags;
+  result.part_count = count;
+  result.binding = binding;
+  result.parts = parts;
+  return result;
+}
+
+int32_t tgo_status(uint32_t flags) {
+  const tg_result result = result_of(flags, 0, NULL, 0);
+  return tg_decision_status(&result);
+}
+
+int32_t tgo_headers(tg_client *client, uint32_t flags, uint32_t binding, const tg_part *parts, uint32_t count,
+                    uint32_t styles, int64_t wall_us, char *buffer, size_t size) {
+  const tg_result result = result_of(flags, binding, parts, count);
+  return tg_decision_headers(client, &result, styles, wall_us, buffer, size);
+}
+
+int32_t tgo_problem(tg_client *client, uint32_t flags, uint32_t binding, const tg_part *parts, uint32_t count,
+                    char *buffer, size_t size) {
+  const tg_result result = result_of(flags, binding, parts, count);
+  return tg_decision_problem(client, &result, buffer, size);
+}

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+export * from './express.js'
+export { rateLimit as default } from './express.js'

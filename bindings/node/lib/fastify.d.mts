@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+export * from './fastify.js'
+export { rateLimit as default } from './fastify.js'

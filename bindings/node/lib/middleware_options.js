@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+'use strict'
+
+// What the options of a middleware say, under whichever of their names; all of it is checked when
+// the app starts.
+const { Gate } = require('./gate.js')
+const { Limiter } = require('./limiter.js')
+const { styleFlags } = require('./decision.js')
+const { ConfigError, typeError, show } = require('./errors.js')
+
+const OWN = [
+  'limit',
+  'name',
+  'algorithm',
+  'mode',
+  'onFailure',
+  'key',
+  'cost',
+  'skip',
+  'max',
+  'windowMs',
+  'points',
+  'duration',
+  'requestsPerMinute',
+  'capacity',
+  'identifier',
+  'keyGenerator',
+]
+const SHARED = [
+  'store',
+  'exempt',
+  'message',
+  'headers',
+  'standardHeaders',
+  'legacyHeaders',
+  'onDenied',
+  'handler',
+  'trustedProxies',
+  'ipv6Prefix',
+]
+
+function count(name, value, least = 1) {
+  if (typeof value !== 'number') throw typeError(name, 'a number', value)
+  if (!Number.isSafeInteger(value) || value < least)
+    throw new ConfigError(`${name} ${value}: expected an integer of ${least} or more`, 'TG_ERATE')
+  return value
+}
+
+function callable(name, value) {
+  if (value === undefined || typeof value === 'function') return value
+  throw typeError(name, 'a function', value)
+}
+
+// The first of several names of one option that is given.
+function pick(options, ...names) {
+  const given = names.filter((name) => options[name] !== undefined)
+  if (given.length > 1)
+    throw new ConfigError(`${given.join(' and ')}: expected one of them, they mean the same`)
+  return given.length ? options[given[0]] : undefined
+}
+
+function windowOf(options) {
+  return options.windowMs === undefined ? '60000ms' : `${count('windowMs', options.windowMs)}ms`
+}
+
+// A rate as text: from a text, or from a number and the window beside it.
+function rateText(limit, options) {
+  return typeof limit === 'number' ? `${count('limit', limit)}/${windowOf(options)}` : limit
+}
+
+function limitOf(options) {
+  const burst =
+    options.capacity === undefined ? '' : ` burst ${count('capacity', options.capacity)}`
+  const { limit, max, points, requestsPerMinute } = options
+  const given = Object.entries({ limit, max, points, requestsPerMinute }).filter(
+    ([, value]) => value !== undefined,
+  )
+  if (given.length !== 1)
+    throw new ConfigError(
+      'limit: expected one of limit, max, points and requestsPerMinute' +
+        (given.length ? `, not ${given.map(([name]) => name).join(' and ')}` : ''),
+      'TG_ERATE',
+    )
+  const [name, value] = given[0]
+  if (name === 'points')
+    return `${count('points', value)}/${count('duration', options.duration ?? 1)}s${burst}`
+  if (name === 'requestsPerMinute') return `${count('requestsPerMinute', value)}/minute${burst}`
+  if (typeof value === 'number' && !(name === 'limit' && options.windowMs === undefined))
+    return `${count(name, value)}/${windowOf(options)}${burst}`
+  if (burst)
+    throw new ConfigError(
+      `capacity ${options.capacity}: expected beside requestsPerMinute, points or windowMs; ` +
+        'in a rate write "5/minute burst 10"',
+    )
+  if (typeof value === 'string' || typeof value === 'function' || value instanceof Limiter)
+    return value
+  throw typeError(
+    name,
+    'a rate such as "5/minute", a limiter, or a function that returns one (a number: windowMs)',
+    value,
+  )
+}
+
+function costOption(cost) {
+  if (cost === undefined || typeof cost === 'function') return cost
+  if (typeof cost !== 'number')
+    throw typeError('cost', 'an integer of 0 or more, or a function', cost)
+  return count('cost', cost, 0)
+}
+
+function readItem(options) {
+  const settings = {}
+  for (const name of ['name', 'algorithm', 'mode', 'onFailure'])
+    if (options[name] !== undefined) settings[name] = options[name]
+  const limit = limitOf(options)
+  if (limit instanceof Limiter && Object.keys(settings).length)
+    throw new ConfigError(
+      `${Object.keys(settings).join(', ')}: expected where limit is a rate; ` +
+        `the limiter ${limit.name} has its own`,
+    )
+  return {
+    limit,
+    settings,
+    options,
+    key: callable('key', pick(options, 'key', 'identifier', 'keyGenerator')),
+    cost: costOption(options.cost),
+    skip: callable('skip', options.skip),
+  }
+}
+
+function readStyles(options) {
+  const { headers, standardHeaders, legacyHeaders } = options
+  if (headers !== undefined) {
+    if (standardHeaders !== undefined || legacyHeaders !== undefined)
+      throw new ConfigError('headers: expected alone, without standardHeaders and legacyHeaders')
+    return styleFlags(headers === false ? [] : headers)
+  }
+  return styleFlags(
+    [standardHeaders !== false && 'standard', legacyHeaders !== false && 'legacy'].filter(Boolean),
+  )
+}
+
+function readExempt(exempt) {
+  if (exempt === undefined || typeof exempt === 'function') return exempt
+  if (!Array.isArray(exempt)) throw typeError('exempt', 'a list of paths or a function', exempt)
+  const paths = new Set(exempt)
+  return (req) => paths.has(pathOf(req))
+}
+
+function pathOf(req) {
+  const url = req.originalUrl ?? req.url
+  const end = url.indexOf('?')
+  return end < 0 ? url : url.slice(0, end)
+}
+
+function readMessage(message) {
+  if (message === undefined || ['string', 'object', 'function'].includes(typeof message))
+    return message
+  throw typeError('message', 'a text, an object, or a function that returns one', message)
+}
+
+function readStore(store) {
+  if (store === undefined || typeof store === 'string' || store instanceof Gate) return store
+  // A gate of another copy of this package works as well.
+  if (store?.constructor?.name === 'Gate' && typeof store.limiter === 'function') return store
+  throw typeError('store', 'a gate from connect(), or a URL', store)
+}
+
+/** { items, shared }: the limits to check together, and how to answer. */
+function readOptions(given) {
+  const list = given.length === 1 && Array.isArray(given[0]) ? given[0] : given
+  if (list.length === 0) throw typeError('rateLimit', 'an object of options', undefined)
+  const merged = {}
+  for (const options of list) {
+    if (typeof options !== 'object' || options === null)
+      throw typeError('rateLimit', 'an object of options', options)
+    for (const name of Object.keys(options)) {
+      if (SHARED.includes(name)) merged[name] ??= options[name]
+      else if (!OWN.includes(name))
+        throw new ConfigError(
+          `rateLimit: unknown option ${show(name)}: ` +
+            `expected any of ${[...OWN, ...SHARED].join(', ')}`,
+          'TG_EOPTION',
+        )
+    }
+  }
+  const handler = callable('handler', merged.handler),
+    onDenied = callable('onDenied', merged.onDenied)
+  pick({ handler, onDenied }, 'handler', 'onDenied')
+  return {
+    items: list.map(readItem),
+    shared: {
+      store: readStore(merged.store),
+      flags: readStyles(merged),
+      exempt: readExempt(merged.exempt),
+      message: readMessage(merged.message),
+      onDenied: onDenied ?? handler,
+      trustedProxies: merged.trustedProxies,
+      ipv6Prefix: merged.ipv6Prefix,
+    },
+  }
+}
+
+module.exports = { readOptions, rateText, pathOf }

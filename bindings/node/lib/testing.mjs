@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: MIT
+import testing from './testing.js'
+
+export const { FakeClock } = testing

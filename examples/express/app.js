@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// An API behind two limits: 60 requests a minute for everything, 5 a minute for what is expensive,
+// counted by API key or by address. Start it twice on two ports with one store, and the limits are
+// shared:
+//
+//   node app.js --port 3000 --store redis://localhost
+//   node app.js --port 3001 --store redis://localhost
+import { parseArgs } from 'node:util'
+import express from 'express'
+import { callerKey, connect } from 'tidegate'
+import { rateLimit } from 'tidegate/express'
+
+const { values: options } = parseArgs({
+  options: {
+    port: { type: 'string', default: process.env.PORT ?? '3000' },
+    store: { type: 'string', default: process.env.TIDEGATE_URL ?? 'memory://' },
+    'admin-key': { type: 'string', default: process.env.ADMIN_KEY ?? 'letmein' },
+  },
+})
+
+const gate = connect(options.store)
+const overall = gate.limiter('60/minute', { name: 'global' })
+const expensive = gate.limiter('5/minute', { name: 'expensive' })
+const limiters = { global: overall, expensive }
+const byApiKey = (req) => req.get('x-api-key')
+
+gate.on('event', ({ level, text }) => console.error(`${level}: ${text}`))
+
+const app = express()
+app.set('trust proxy', false) // behind a proxy: the number of proxies
+app.disable('x-powered-by')
+
+// The admin side is not limited, so that an operator gets in while a caller is denied.
+const admin = express.Router()
+admin.use((req, res, next) => {
+  if (req.get('x-admin-key') === options['admin-key']) return next()
+  res.status(401).json({ error: 'x-admin-key: missing or wrong' })
+})
+admin.get('/stats', (req, res) => res.json({ store: gate.url, ...gate.stats() }))
+admin.get('/bucket/:caller', async (req, res) => {
+  const buckets = await Promise.all(
+    Object.entries(limiters).map(async ([name, limiter]) => [
+      name,
+      await limiter.peek(keyOf(req.params.caller)),
+    ]),
+  )
+  res.json(Object.fromEntries(buckets))
+})
+admin.post('/reset/:caller', async (req, res) => {
+  await Promise.all(
+    Object.values(limiters).map((limiter) => limiter.reset(keyOf(req.params.caller))),
+  )
+  res.json({ reset: req.params.caller })
+})
+app.use('/admin', admin)
+
+app.get('/health', (req, res) => res.json({ ok: true }))
+
+app.use(rateLimit({ limit: overall, key: byApiKey }))
+app.get('/api/data', (req, res) =>
+  res.json({ data: [1, 2, 3], remaining: req.rateLimit.remaining }),
+)
+app.get('/api/expensive', rateLimit({ limit: expensive, key: byApiKey }), (req, res) =>
+  res.json({ answer: 42, remaining: req.rateLimit.remaining }),
+)
+
+// Callers are asked for by API key, or as @address.
+function keyOf(caller) {
+  return caller.startsWith('@') ? callerKey(null, caller.slice(1)) : callerKey(caller)
+}
+
+const server = app.listen(Number(options.port), '127.0.0.1', (error) => {
+  if (error) throw error
+  console.log(`http://127.0.0.1:${server.address().port} on ${gate.url}`)
+})
+
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => {
+    server.close(() => gate.close())
+    server.closeIdleConnections()
+  })
+}

@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: MIT
+// What an Express app does with the middleware, on Express 4 and 5, over HTTP.
+'use strict'
+
+const assert = require('node:assert/strict')
+const http = require('node:http')
+const { describe, test } = require('node:test')
+const { connect } = require('tidegate')
+const { rateLimit } = require('tidegate/express')
+const { FakeClock } = require('tidegate/testing')
+const { delay, freePort, listen, request, run, startServer, until } = require('./support.js')
+
+const memory = (options = {}) => connect('memory://', { clock: new FakeClock(), ...options })
+const statuses = async (port, count, options) => {
+  const list = []
+  for (let i = 0; i < count; ++i) list.push((await request(port, options)).status)
+  return list
+}
+
+async function serve(app, work) {
+  const served = await listen(app)
+  try {
+    await work(served.port)
+  } finally {
+    await served.close()
+  }
+}
+
+for (const version of ['express4', 'express']) {
+  const express = require(version)
+  describe(version, () => {
+    test('the names that users of other packages bring', async () => {
+      const names = {
+        'windowMs + limit': { windowMs: 60_000, limit: 2 },
+        'windowMs + max': { windowMs: 60_000, max: 2 },
+        max: { max: 2 },
+        'points + duration': { points: 2, duration: 60 },
+        requestsPerMinute: { requestsPerMinute: 2 },
+        'requestsPerMinute + capacity': { requestsPerMinute: 1, capacity: 2 },
+        limit: { limit: '2/minute' },
+        'limit as a function': { limit: () => '2/minute' },
+        'limit as a function of a number': { limit: () => 2, windowMs: 60_000 },
+      }
+      for (const [name, options] of Object.entries(names)) {
+        const app = express()
+        app.use(rateLimit({ store: memory(), ...options }), (req, res) => res.send('ok'))
+        await serve(app, async (port) =>
+          assert.deepEqual(await statuses(port, 3), [200, 200, 429], name),
+        )
+      }
+      for (const name of ['key', 'identifier', 'keyGenerator']) {
+        const app = express()
+        app.use(
+          rateLimit({ store: memory(), limit: '1/minute', [name]: (req) => req.get('x-api-key') }),
+          (req, res) => res.send('ok'),
+        )
+        await serve(app, async (port) => {
+          const as = (key) => ({ headers: [['x-api-key', key]] })
+          assert.deepEqual(
+            [...(await statuses(port, 2, as('a'))), ...(await statuses(port, 1, as('b')))],
+            [200, 429, 200],
+            name,
+          )
+        })
+      }
+    })
+
+    test('standardHeaders, legacyHeaders, message, handler, skip', async () => {
+      const app = express()
+      const store = memory()
+      const limited = (name, options) =>
+        app.get(`/${name}`, rateLimit({ store, limit: '1/minute', name, ...options }), (req, res) =>
+          res.send('ok'),
+        )
+      limited('standard', { standardHeaders: 'draft-8', legacyHeaders: false })
+      limited('legacy', { standardHeaders: false })
+      limited('none', { headers: false })
+      limited('message', { message: (req) => ({ sorry: req.path }) })
+      limited('skip', { skip: async (req) => req.query.skip === '1' })
+      limited('handler', {
+        handler: (req, res, next, decision) => res.status(418).send(`${decision.retryAfterMs}`),
+      })
+      limited('next', { onDenied: (req, res, next) => next() })
+      limited('fails', {
+        onDenied: async () => {
+          throw new Error('in onDenied')
+        },
+      })
+      app.use((error, req, res, next) => res.status(500).send(error.message)) // eslint-disable-line no-unused-vars
+      await serve(app, async (port) => {
+        const get = (path) => request(port, { path })
+        const standard = (await get('/standard')).headers
+        assert.ok(standard.ratelimit && !standard['x-ratelimit-limit'])
+        const legacy = (await get('/legacy')).headers
+        assert.ok(!legacy.ratelimit && legacy['x-ratelimit-limit'] === '1')
+        const none = (await get('/none')).headers
+        assert.ok(!none.ratelimit && !none['x-ratelimit-limit'])
+        await get('/message')
+        assert.equal((await get('/message')).body, '{"sorry":"/message"}')
+        assert.deepEqual(
+          [
+            (await get('/skip?skip=1')).status,
+            (await get('/skip')).status,
+            (await get('/skip?skip=1')).status,
+            (await get('/skip')).status,
+          ],
+          [200, 200, 200, 429],
+        )
+        await get('/handler')
+        const handled = await get('/handler')
+        assert.deepEqual([handled.status, handled.body], [418, '60000'])
+        assert.deepEqual([(await get('/next')).status, (await get('/next')).status], [200, 200])
+        await get('/fails')
+        assert.equal((await get('/fails')).body, 'in onDenied')
+      })
+    })
+
+    test('routers, mounts and templates: a route is one limit, whatever its parameters', async () => {
+      const app = express()
+      const router = express.Router()
+      const gate = memory()
+      const route = rateLimit({ store: gate, limit: '2/minute' })
+      router.get('/items/:id', route, (req, res) => res.json(req.rateLimit))
+      router.post('/items/:id', route, (req, res) => res.json(req.rateLimit))
+      app.use('/api', router)
+      await serve(app, async (port) => {
+        const first = JSON.parse((await request(port, { path: '/api/items/1' })).body)
+        assert.equal(first.name, 'GET-api-items-_id_')
+        assert.equal(first.remaining, 1)
+        assert.deepEqual(await statuses(port, 2, { path: '/api/items/2' }), [200, 429])
+        assert.equal(
+          (await request(port, { path: '/api/items/1', method: 'POST' })).status,
+          200,
+          'another method, another limit',
+        )
+      })
+    })
+
+    test('app and route limits: lists in the standard fields, the tightest in the legacy ones', async () => {
+      const app = express()
+      const gate = memory()
+      app.use(rateLimit({ store: gate, limit: '10/minute', name: 'app' }))
+      app.get('/', rateLimit({ store: gate, limit: '2/minute', name: 'route' }), (req, res) =>
+        res.send('ok'),
+      )
+      await serve(app, async (port) => {
+        const { headers } = await request(port)
+        assert.equal(headers['ratelimit-policy'], '"app";q=10;w=60, "route";q=2;w=60')
+        assert.equal(headers.ratelimit, '"app";r=9;t=6, "route";r=1;t=30')
+        assert.equal(headers['x-ratelimit-remaining'], '1')
+      })
+    })
+
+    test('declared together they are one atomic request; met twice they are charged once', async () => {
+      const app = express()
+      const gate = memory()
+      const wide = gate.limiter('10/minute', { name: 'wide' })
+      app.get(
+        '/both',
+        rateLimit({ limit: wide, store: gate }, { limit: '1/minute', name: 'narrow' }),
+        (req, res) => res.send('ok'),
+      )
+      app.get(
+        '/twice',
+        rateLimit({ limit: wide, store: gate }),
+        rateLimit([{ limit: wide }]),
+        (req, res) => res.send('ok'),
+      )
+      await serve(app, async (port) => {
+        assert.deepEqual(await statuses(port, 3, { path: '/both' }), [200, 429, 429])
+        assert.equal(wide.peekSync('@127.0.0.1').remaining, 9, 'the denied cost nothing')
+        await request(port, { path: '/twice' })
+        assert.equal(wide.peekSync('@127.0.0.1').remaining, 8)
+      })
+    })
+
+    test('tiers: a function says which rate or limiter', async () => {
+      const app = express()
+      const gate = memory()
+      const gold = gate.limiter('3/minute', { name: 'gold' })
+      app.use(
+        rateLimit({
+          store: gate,
+          name: 'tier',
+          key: (req) => req.get('x-user'),
+          limit: async (req) =>
+            req.get('x-tier') === 'gold'
+              ? gold
+              : req.get('x-tier') === 'silver'
+                ? '2/minute'
+                : '1/minute',
+        }),
+        (req, res) => res.send('ok'),
+      )
+      await serve(app, async (port) => {
+        for (const [tier, expected] of [
+          ['gold', [200, 200, 200, 429]],
+          ['silver', [200, 200, 429]],
+          ['none', [200, 429]],
+        ])
+          assert.deepEqual(
+            await statuses(port, expected.length, {
+              headers: [
+                ['x-tier', tier],
+                ['x-user', tier],
+              ],
+            }),
+            expected,
+          )
+      })
+    })
+
+    test("app.set('trust proxy') is respected", async () => {
+      const app = express()
+      app.set('trust proxy', 1)
+      app.use(rateLimit({ store: memory(), limit: '1/minute' }), (req, res) => res.send('ok'))
+      await serve(app, async (port) => {
+        const via = (hops) => ({ headers: [['x-forwarded-for', hops]] })
+        assert.deepEqual(await statuses(port, 1, via('203.0.113.7')), [200])
+        assert.deepEqual(
+          await statuses(port, 1, via('198.51.100.1, 203.0.113.7')),
+          [429],
+          'what the caller wrote is not believed',
+        )
+        assert.deepEqual(await statuses(port, 1, via('203.0.113.8')), [200])
+      })
+    })
+
+    test('streaming, HEAD, OPTIONS, and an error in the handler stay what they were', async () => {
+      const app = express()
+      app.use(rateLimit({ store: memory(), limit: '100/minute' }))
+      app.get('/stream', (req, res) => {
+        res.write('a')
+        setTimeout(() => {
+          res.write('b')
+          res.end('c')
+        }, 20)
+      })
+      app.get('/throws', () => {
+        throw new Error('thrown')
+      })
+      app.get('/plain', (req, res) => res.send('plain'))
+      app.use((error, req, res, next) => res.status(501).send(error.message)) // eslint-disable-line no-unused-vars
+      await serve(app, async (port) => {
+        const stream = await request(port, { path: '/stream' })
+        assert.deepEqual([stream.status, stream.body], [200, 'abc'])
+        assert.ok(stream.headers.ratelimit)
+        const thrown = await request(port, { path: '/throws' })
+        assert.deepEqual([thrown.status, thrown.body], [501, 'thrown'])
+        const head = await request(port, { path: '/plain', method: 'HEAD' })
+        assert.deepEqual([head.status, head.body, head.headers['content-length']], [200, '', '5'])
+        assert.equal((await request(port, { path: '/plain', method: 'OPTIONS' })).status, 200)
+      })
+    })
+
+    test('a caller that goes away while the check runs is no error', async () => {
+      const server = await startServer()
+      const gate = connect(server.url, { timeoutMs: 300 })
+      const errors = []
+      let handled = 0
+      const app = express()
+      app.use(rateLimit({ store: gate, limit: '100/minute' }), (req, res) => {
+        ++handled
+        res.send('ok')
+      })
+      app.use((error, req, res, next) => {
+        errors.push(error)
+        next(error)
+      })
+      await serve(app, async (port) => {
+        assert.equal((await request(port)).status, 200)
+        server.pause()
+        const req = http.get({ port, host: '127.0.0.1' })
+        req.on('error', () => {})
+        await delay(50)
+        req.destroy()
+        await until('the check', () => gate.stats().byFallback > 0)
+        await delay(20)
+        server.resume()
+        assert.equal((await request(port)).status, 200)
+        assert.equal(handled, 2, 'nobody handles a request whose caller has gone')
+      })
+      assert.deepEqual(errors, [])
+      await gate.close()
+      await server.stop()
+    })
+
+    test('programming errors reach the error handler, denials never do', async () => {
+      const app = express()
+      app.get(
+        '/key',
+        rateLimit({ store: memory(), limit: '1/minute', key: () => ({}) }),
+        (req, res) => res.send('ok'),
+      )
+      app.get('/limit', rateLimit({ store: memory(), limit: () => '1/parsec' }), (req, res) =>
+        res.send('ok'),
+      )
+      app.get(
+        '/throws',
+        rateLimit({
+          store: memory(),
+          limit: '1/minute',
+          cost: () => {
+            throw new Error('in cost')
+          },
+        }),
+        (req, res) => res.send('ok'),
+      )
+      app.use((error, req, res, next) =>
+        res.status(500).json({ code: error.code, message: error.message }),
+      ) // eslint-disable-line no-unused-vars
+      await serve(app, async (port) => {
+        const code = async (path) => JSON.parse((await request(port, { path })).body)
+        assert.equal((await code('/key')).code, 'ERR_INVALID_ARG_TYPE')
+        assert.equal((await code('/limit')).code, 'TG_ERATE')
+        assert.equal((await code('/throws')).message, 'in cost')
+      })
+    })
+
+    test('a store that is down: fail_closed answers 503 and claims no quota', async () => {
+      const gate = connect(`redis://127.0.0.1:${await freePort()}`, { onFailure: 'closed' })
+      const app = express()
+      app.use(rateLimit({ store: gate, limit: '5/minute' }), (req, res) => res.send('ok'))
+      await serve(app, async (port) => {
+        const { status, headers, body } = await request(port)
+        assert.equal(status, 503)
+        assert.equal(headers.ratelimit, undefined)
+        assert.equal(JSON.parse(body).status, 503)
+      })
+      await gate.close()
+    })
+
+    test('two apps, one store', async () => {
+      const server = await startServer()
+      const gates = [
+        connect(server.url, { timeoutMs: 5000 }),
+        connect(server.url, { timeoutMs: 5000 }),
+      ]
+      const apps = await Promise.all(
+        gates.map((gate) => {
+          const app = express()
+          app.use(
+            rateLimit({ store: gate, limit: '5/hour', key: (req) => req.get('x-api-key') }),
+            (req, res) => res.send('ok'),
+          )
+          return listen(app)
+        }),
+      )
+      const all = []
+      for (let i = 0; i < 12; ++i)
+        all.push((await request(apps[i % 2].port, { headers: [['x-api-key', 'k']] })).status)
+      assert.equal(all.filter((status) => status === 200).length, 5)
+      await Promise.all([...apps, ...gates].map((one) => one.close()))
+      await server.stop()
+    })
+  })
+}
+
+describe('options', () => {
+  const cases = [
+    ['none', () => rateLimit(), /an object of options/],
+    ['no limit', () => rateLimit({}), /limit: expected one of limit, max, points/],
+    ['two limits', () => rateLimit({ limit: '1/s', max: 5 }), /limit and max/],
+    ['a rate that does not parse', () => rateLimit({ limit: '5/parsec' }), /5\/parsec/],
+    ['a number without a window', () => rateLimit({ limit: 5 }), /windowMs/],
+    [
+      'an unknown option',
+      () => rateLimit({ limit: '1/s', windowMS: 5 }),
+      /unknown option "windowMS"/,
+    ],
+    [
+      'two names of the key',
+      () => rateLimit({ limit: '1/s', key: () => 'a', keyGenerator: () => 'b' }),
+      /key and keyGenerator/,
+    ],
+    [
+      'a key that is no function',
+      () => rateLimit({ limit: '1/s', key: 'x' }),
+      /key: expected a function/,
+    ],
+    ['a style there is not', () => rateLimit({ limit: '1/s', headers: ['new'] }), /"new"/],
+    [
+      'a store that is none',
+      () => rateLimit({ limit: '1/s', store: {} }),
+      /store: expected a gate/,
+    ],
+    [
+      'proxies that are none',
+      () => rateLimit({ limit: '1/s', trustedProxies: 'everybody' }),
+      /trusted_proxies/,
+    ],
+    ['a cost below 0', () => rateLimit({ limit: '1/s', cost: -1 }), /cost -1/],
+    ['a burst of a rate', () => rateLimit({ limit: '1/s', capacity: 5 }), /capacity 5/],
+  ]
+  for (const [title, act, message] of cases) {
+    test(title, () =>
+      assert.throws(act, (error) => {
+        assert.ok(error instanceof TypeError || error instanceof RangeError)
+        assert.match(error.message, message)
+        return typeof error.code === 'string'
+      }),
+    )
+  }
+})
+
+for (const [title, setup, warnings] of [
+  ['X-Forwarded-For and nobody decided: one warning', '', 1],
+  ["app.set('trust proxy', false) decides", "app.set('trust proxy', false)", 0],
+  ['trustedProxies decides', 'options.trustedProxies = 0', 0],
+]) {
+  test(title, async () => {
+    const done = await run(`
+      const { rateLimit } = require('tidegate/express')
+      const { listen, request } = require('./support.js')
+      const app = require('express')()
+      const options = { limit: '100/minute' }
+      ${setup}
+      app.use(rateLimit(options), (req, res) => res.send('ok'))
+      listen(app).then(async ({ port, close }) => {
+        for (let i = 0; i < 3; ++i) await request(port, { headers: [['x-forwarded-for', '203.0.113.7']] })
+        await close()
+      })`)
+    assert.equal(done.out.split('TIDEGATE_FORWARDED').length - 1, warnings, done.out)
+    assert.equal(done.code, 0)
+  })
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// Compiled, not run: what users write, under tsc --strict.
+import http from 'node:http'
+import express from 'express'
+import Fastify from 'fastify'
+import tidegate, {
+  connect,
+  callerKey,
+  ConfigError,
+  type Decision,
+  type Gate,
+  type Limiter,
+  type Stats,
+} from 'tidegate'
+import { rateLimit } from 'tidegate/express'
+import { rateLimit as plugin, routeRateLimit } from 'tidegate/fastify'
+import { rateLimit as check, withRateLimit } from 'tidegate/http'
+import { FakeClock } from 'tidegate/testing'
+
+const gate: Gate = connect('redis://localhost', {
+  timeoutMs: 50,
+  onFailure: 'local',
+  clock: new FakeClock(),
+})
+const api: Limiter = gate.limiter('100/minute burst 20', {
+  name: 'api',
+  algorithm: 'token_bucket',
+  mode: 'shadow',
+})
+const decision: Decision = await api.consume('user:42', { cost: 1, timeoutMs: 20 })
+const wait: number | null = decision.retryAfterMs
+const headers: Record<string, string> = decision.headers(['standard'])
+const both: Decision = await gate.consume([
+  [api, 'a'],
+  [api, Buffer.from('b'), 3],
+])
+const names: string[] = both.parts.map((part) => part.name)
+const sync: boolean = connect().limiter('1/s').consumeSync('k', { cost: 2 }).allowed
+await api.wait('k', { timeoutMs: 10, signal: AbortSignal.timeout(5) })
+await api.refund('k', { cost: 1, source: decision.source })
+api.change('200/minute', { onFailure: 'closed' })
+const stats: Stats = gate.stats()
+gate.on('event', (event) =>
+  console.log(event.level.length, event.code?.length, event.time.getTime(), event.text),
+)
+const key: string = callerKey(null, '203.0.113.7')
+if (!(new Error() instanceof ConfigError))
+  console.log(tidegate.version, wait, headers, names, sync, stats.allowed, key)
+
+const app = express()
+app.use(rateLimit({ limit: '60/minute' }))
+app.post(
+  '/expensive',
+  rateLimit(
+    {
+      limit: (req) => (req.get('x-tier') === 'gold' ? api : '5/minute'),
+      store: gate,
+      key: (req) => req.get('x-api-key'),
+      cost: () => 1,
+      skip: async () => false,
+      headers: ['standard', 'legacy'],
+      onDenied: (req, res, next, denied) =>
+        res.status(429).json({ wait: denied.retryAfterMs, path: req.path }),
+    },
+    { limit: '1/s' },
+  ),
+  (req, res) => {
+    res.json(req.rateLimit?.remaining)
+  },
+)
+app.use(
+  rateLimit({
+    windowMs: 60_000,
+    max: 5,
+    standardHeaders: 'draft-8',
+    legacyHeaders: false,
+    message: { error: 1 },
+  }),
+)
+
+const limited = check({ limit: '5/minute' })
+http.createServer(async (req, res) => {
+  if (await limited(req, res)) res.end('ok')
+})
+http.createServer(
+  withRateLimit({ limit: '5/minute', key: (req) => req.headers.host }, (req, res) => {
+    res.end(String(req.rateLimit?.remaining))
+  }),
+)
+
+const fastify = Fastify()
+await fastify.register(plugin, { limit: '5/minute', key: (request) => request.ip })
+fastify.get(
+  '/',
+  { onRequest: routeRateLimit({ limit: '1/s' }) },
+  async (request) => request.rateLimit?.remaining,
+)
