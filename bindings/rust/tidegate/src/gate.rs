@@ -86,7 +86,8 @@ impl Gate {
     /// # let gate = tidegate::Gate::connect("memory://")?;
     /// # let per_ip = gate.limiter("10/second").open()?;
     /// # let per_key = gate.limiter("1000/hour").open()?;
-    /// let decision = gate.consume([per_ip.part("203.0.113.7"), per_key.part("k_1").cost(3)]).call()?;
+    /// let parts = [per_ip.part("203.0.113.7"), per_key.part("k_1").cost(3)];
+    /// let decision = gate.consume(parts).call()?;
     /// assert_eq!(decision.parts().len(), 2);
     /// # Ok::<(), tidegate::Error>(())
     /// ```
