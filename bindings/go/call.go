@@ -29,8 +29,11 @@ var frames = sync.Pool{New: func() any { return new(frame) }}
 // fill writes the request and returns its keys, one behind the other.
 func fill(r *C.tgo_request, op, flags C.uint32_t, charges []Charge) (keys string, err error) {
 	if len(charges) > C.TG_MAX_PARTS {
-		return "", failed(C.TG_EINVAL, fmt.Sprintf("a request of %d parts: expected at most %d", len(charges),
-			C.TG_MAX_PARTS))
+		return "", failed(
+			C.TG_EINVAL,
+			fmt.Sprintf("a request of %d parts: expected at most %d", len(charges),
+				C.TG_MAX_PARTS),
+		)
 	}
 	r.op, r.flags, r.timeout_us, r.user_data = op, flags, 0, 0
 	r.count = C.int32_t(len(charges))
@@ -45,10 +48,16 @@ func fill(r *C.tgo_request, op, flags C.uint32_t, charges []Charge) (keys string
 	for i := range charges {
 		c := &charges[i]
 		if c.limiter == nil {
-			return "", failed(C.TG_EINVAL, "a charge without a limiter: expected one made by Limiter.For")
+			return "", failed(
+				C.TG_EINVAL,
+				"a charge without a limiter: expected one made by Limiter.For",
+			)
 		}
 		if uint64(len(c.key)) > 1<<31 {
-			return "", failed(C.TG_EKEY, fmt.Sprintf("a key of %d bytes: expected less than 2 GiB", len(c.key)))
+			return "", failed(
+				C.TG_EKEY,
+				fmt.Sprintf("a key of %d bytes: expected less than 2 GiB", len(c.key)),
+			)
 		}
 		p := &r.part[i]
 		p.handle, p.cost, p.key_len = c.limiter.handle, C.int64_t(c.cost), C.uint32_t(len(c.key))
@@ -91,7 +100,12 @@ func (g *Gate) runFlagged(ctx context.Context, op, flags C.uint32_t, charges []C
 	return g.execute(ctx, op, flags, charges, nil)
 }
 
-func (g *Gate) execute(ctx context.Context, op, flags C.uint32_t, charges []Charge, d *Decision) error {
+func (g *Gate) execute(
+	ctx context.Context,
+	op, flags C.uint32_t,
+	charges []Charge,
+	d *Decision,
+) error {
 	defer runtime.KeepAlive(g)
 	left, err := g.core.deadline(ctx)
 	if err != nil {

@@ -37,7 +37,8 @@ func bytesOf(s string) *C.char {
 	return (*C.char)(unsafe.Pointer(unsafe.StringData(s)))
 }
 
-// text reads what write puts into a buffer: it is called again with room enough when the first did not suffice.
+// text reads what write puts into a buffer: it is called again with room enough when the first did
+// not suffice.
 func text(write func(buffer *C.char, size C.size_t) int64) string {
 	var room [512]byte
 	buffer := room[:]
@@ -56,8 +57,8 @@ func text(write func(buffer *C.char, size C.size_t) int64) string {
 // Version is that of the linked library.
 func Version() string { return C.GoString(C.tg_version()) }
 
-// OptionsHelp describes every option of [Set] and of a store URL's query, one a line: name, type, range, default
-// and meaning, separated by tabs.
+// OptionsHelp describes every option of [Set] and of a store URL's query, one a line: name, type,
+// range, default and meaning, separated by tabs.
 func OptionsHelp() string {
 	return strings.TrimSuffix(text(func(buffer *C.char, size C.size_t) int64 {
 		return int64(C.tg_options_describe(buffer, size))

@@ -4,8 +4,8 @@ package tidegate_test
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -94,9 +94,20 @@ func eachLine(t *testing.T, name string, f func(line []byte)) int {
 	return count
 }
 
+func perform(gate *tidegate.Gate, op string, charges []tidegate.Charge) (tidegate.Decision, error) {
+	switch op {
+	case "consume":
+		return gate.Consume(ctx, charges...)
+	case "peek":
+		return gate.Peek(ctx, charges...)
+	case "refund", "reset":
+		return tidegate.Decision{}, nil
+	}
+	return tidegate.Decision{}, fmt.Errorf("unknown operation %q", op)
+}
+
 func play(t *testing.T, v *vector, url string, options ...tidegate.ConnectOption) {
 	t.Helper()
-	ctx := context.Background()
 	clock := tidegatetest.NewClock(time.UnixMicro(0))
 	gate, err := tidegate.Connect(url, append(options, tidegate.UseClock(clock))...)
 	if err != nil {
@@ -105,7 +116,9 @@ func play(t *testing.T, v *vector, url string, options ...tidegate.ConnectOption
 	defer gate.Close()
 	var limiters []*tidegate.Limiter
 	for i, l := range v.Limits {
-		limiter, err := gate.Limiter(l.rates(), append(l.options(), tidegate.Name(fmt.Sprint("l", i)))...)
+		limiter, err := gate.Limiter(
+			l.rates(),
+			append(l.options(), tidegate.Name(fmt.Sprint("l", i)))...)
 		if err != nil {
 			t.Fatalf("%s: %v", v.ID, err)
 		}
@@ -123,27 +136,14 @@ func play(t *testing.T, v *vector, url string, options ...tidegate.ConnectOption
 		for _, p := range step.Parts {
 			charges = append(charges, limiters[p.Limit].For(p.Key, tidegate.Cost(p.Cost)))
 		}
-		var d tidegate.Decision
-		var err error
-		switch step.Op {
-		case "consume":
-			d, err = gate.Consume(ctx, charges...)
-		case "peek":
-			d, err = gate.Peek(ctx, charges...)
-		case "refund":
-			for _, p := range step.Parts {
-				if e := limiters[p.Limit].Refund(ctx, p.Key, p.Cost); e != nil {
-					err = e
-				}
+		d, err := perform(gate, step.Op, charges)
+		for _, p := range step.Parts { // of one part each
+			switch step.Op {
+			case "refund":
+				err = errors.Join(err, limiters[p.Limit].Refund(ctx, p.Key, p.Cost))
+			case "reset":
+				err = errors.Join(err, limiters[p.Limit].Reset(ctx, p.Key))
 			}
-		case "reset":
-			for _, p := range step.Parts {
-				if e := limiters[p.Limit].Reset(ctx, p.Key); e != nil {
-					err = e
-				}
-			}
-		default:
-			t.Fatalf("%s: unknown operation %q", v.ID, step.Op)
 		}
 		if err != nil {
 			t.Fatalf("%s, step %d: %v", v.ID, at, err)
@@ -153,7 +153,16 @@ func play(t *testing.T, v *vector, url string, options ...tidegate.ConnectOption
 		}
 		var got []vectorAnswer
 		for _, p := range d.Parts {
-			got = append(got, vectorAnswer{p.Allowed, p.Remaining, us(p.RetryAfter), us(p.NextAfter), us(p.ResetAfter)})
+			got = append(
+				got,
+				vectorAnswer{
+					p.Allowed,
+					p.Remaining,
+					us(p.RetryAfter),
+					us(p.NextAfter),
+					us(p.ResetAfter),
+				},
+			)
 		}
 		binding := step.Expect.Parts[step.Expect.Binding]
 		if d.Allowed != step.Expect.Allowed || fmt.Sprint(got) != fmt.Sprint(step.Expect.Parts) ||
@@ -182,8 +191,15 @@ func TestEveryScenarioOfTheModelOnTheEmbeddedStore(t *testing.T) {
 
 func TestEveryScenarioOfTheModelOnServers(t *testing.T) {
 	servertest.EachServer(t, func(t *testing.T, s *servertest.Server) {
-		playAll(t, s.URL("testing=1", "timeout_ms=10000"), func(id string) []tidegate.ConnectOption {
-			return []tidegate.ConnectOption{tidegate.Namespace("go-" + id), tidegate.OnEvent(func(tidegate.Event) {})}
-		})
+		playAll(
+			t,
+			s.URL("testing=1", "timeout_ms=10000"),
+			func(id string) []tidegate.ConnectOption {
+				return []tidegate.ConnectOption{
+					tidegate.Namespace("go-" + id),
+					tidegate.OnEvent(func(tidegate.Event) {}),
+				}
+			},
+		)
 	})
 }

@@ -46,7 +46,8 @@ func (s Source) String() string {
 	return fmt.Sprintf("Source(%d)", uint8(s))
 }
 
-// Decision is the answer to one request. Its figures are those of the part that speaks for the request.
+// Decision is the answer to one request. Its figures are those of the part that speaks for the
+// request.
 type Decision struct {
 	Allowed    bool
 	WouldDeny  bool   // a shadow limiter would have refused
@@ -85,8 +86,8 @@ type HeaderStyle uint32
 
 // The styles of headers.
 const (
-	Standard    HeaderStyle = C.TG_HEADERS_STANDARD     // RateLimit-Policy and RateLimit, IETF draft 10
-	Legacy      HeaderStyle = C.TG_HEADERS_LEGACY       // X-RateLimit-Limit, -Remaining, -Reset in epoch seconds
+	Standard    HeaderStyle = C.TG_HEADERS_STANDARD     // RateLimit-Policy, RateLimit: IETF draft 10
+	Legacy      HeaderStyle = C.TG_HEADERS_LEGACY       // X-RateLimit-Limit, -Remaining, -Reset (epoch)
 	LegacyDelta HeaderStyle = C.TG_HEADERS_LEGACY_DELTA // the same, -Reset in seconds from now
 	NoHeaders   HeaderStyle = 1 << 31                   // only Retry-After, on refusals
 )
@@ -118,8 +119,8 @@ func (d Decision) String() string {
 	return b.String()
 }
 
-// Headers are the fields to send with the response: Standard|Legacy unless styles are given; Retry-After on
-// refusals. None after the gate was closed.
+// Headers are the fields to send with the response: Standard|Legacy unless styles are given;
+// Retry-After on refusals. None after the gate was closed.
 func (d Decision) Headers(styles ...HeaderStyle) []Field {
 	style := Standard | Legacy
 	if len(styles) > 0 {
@@ -133,10 +134,23 @@ func (d Decision) Headers(styles ...HeaderStyle) []Field {
 
 func (d Decision) headersAt(style HeaderStyle, wallUS int64) []Field {
 	var fields []Field
-	lines := d.ask(func(client *C.tg_client, parts *C.tg_part, n C.uint32_t, b *C.char, size C.size_t) int64 {
-		return int64(C.tgo_headers(client, d.flags(), C.uint32_t(d.binding), parts, n, C.uint32_t(style),
-			C.int64_t(wallUS), b, size))
-	})
+	lines := d.ask(
+		func(client *C.tg_client, parts *C.tg_part, n C.uint32_t, b *C.char, size C.size_t) int64 {
+			return int64(
+				C.tgo_headers(
+					client,
+					d.flags(),
+					C.uint32_t(d.binding),
+					parts,
+					n,
+					C.uint32_t(style),
+					C.int64_t(wallUS),
+					b,
+					size,
+				),
+			)
+		},
+	)
 	for len(lines) > 0 {
 		line, rest, _ := strings.Cut(lines, "\n")
 		name, value, _ := strings.Cut(line, ": ")
@@ -148,9 +162,13 @@ func (d Decision) headersAt(style HeaderStyle, wallUS int64) []Field {
 
 // Problem is the RFC 9457 body of a refusal (application/problem+json), or "".
 func (d Decision) Problem() string {
-	return d.ask(func(client *C.tg_client, parts *C.tg_part, n C.uint32_t, b *C.char, size C.size_t) int64 {
-		return int64(C.tgo_problem(client, d.flags(), C.uint32_t(d.binding), parts, n, b, size))
-	})
+	return d.ask(
+		func(client *C.tg_client, parts *C.tg_part, n C.uint32_t, b *C.char, size C.size_t) int64 {
+			return int64(
+				C.tgo_problem(client, d.flags(), C.uint32_t(d.binding), parts, n, b, size),
+			)
+		},
+	)
 }
 
 // Status is the HTTP status: 200, 429, or 503 where the failure policy closed.
@@ -168,7 +186,9 @@ func (d Decision) flags() C.uint32_t {
 }
 
 // ask gives the parts back to the library, which works out every text.
-func (d Decision) ask(write func(*C.tg_client, *C.tg_part, C.uint32_t, *C.char, C.size_t) int64) string {
+func (d Decision) ask(
+	write func(*C.tg_client, *C.tg_part, C.uint32_t, *C.char, C.size_t) int64,
+) string {
 	if d.gate == nil || len(d.Parts) == 0 || !d.gate.core.enter() {
 		return ""
 	}
@@ -197,8 +217,12 @@ func (p *Part) raw() C.tg_part {
 	}
 	return C.tg_part{
 		handle: p.Limiter.handle, rate: C.uint32_t(p.rate), flags: flags,
-		limit: C.int64_t(p.Limit), remaining: C.int64_t(p.Remaining), capacity: C.int64_t(p.Capacity),
-		retry_after_us: toUS(p.RetryAfter), next_us: toUS(p.NextAfter), reset_after_us: toUS(p.ResetAfter),
+		limit: C.int64_t(
+			p.Limit,
+		), remaining: C.int64_t(p.Remaining), capacity: C.int64_t(p.Capacity),
+		retry_after_us: toUS(
+			p.RetryAfter,
+		), next_us: toUS(p.NextAfter), reset_after_us: toUS(p.ResetAfter),
 		window_us: toUS(p.Window),
 	}
 }

@@ -71,7 +71,8 @@ func (e *Error) Error() string { return "tidegate: " + e.Message }
 // Retriable says whether the same call may succeed later.
 func (e *Error) Retriable() bool { return C.tg_is_retriable(C.int32_t(e.Code)) != 0 }
 
-// Is makes errors.Is work for [ErrConfig], [ErrStore], [ErrClosed], context.DeadlineExceeded and context.Canceled.
+// Is makes errors.Is work for [ErrConfig], [ErrStore], [ErrClosed], context.DeadlineExceeded and
+// context.Canceled.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case ErrConfig:
@@ -97,7 +98,11 @@ func failed(code int32, message string) error {
 }
 
 func fromC(e *C.tg_error) error {
-	return &Error{Code: Code(e.code), Message: C.GoString(&e.message[0]), Position: int(e.position)}
+	return &Error{
+		Code:     Code(e.code),
+		Message:  C.GoString(&e.message[0]),
+		Position: int(e.position),
+	}
 }
 
 var errClosed = failed(C.TG_ECLOSED, "")

@@ -17,7 +17,8 @@ import (
 	"unsafe"
 )
 
-// Event is a change of state: the store lost or back, the breaker open, services that disagree about a name.
+// Event is a change of state: the store lost or back, the breaker open, services that disagree
+// about a name.
 type Event struct {
 	Level slog.Level
 	Code  Code // behind it, or 0
@@ -46,6 +47,7 @@ func (c *core) lookForEvents() {
 		return
 	}
 	go func() {
+		c.telling.Lock()
 		for c.enter() { // not held while the program's function runs: it may close the gate
 			event, ok := c.nextEvent()
 			c.leave()
@@ -54,6 +56,7 @@ func (c *core) lookForEvents() {
 			}
 			c.events(event)
 		}
+		c.telling.Unlock()
 		c.draining.Store(false)
 		if c.enter() { // one may have come since
 			c.lookForEvents()
@@ -61,6 +64,8 @@ func (c *core) lookForEvents() {
 		}
 	}()
 }
+
+var levels = [...]slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
 
 // nextEvent takes the oldest event; none lowers the flag first, so that no later one is missed.
 func (c *core) nextEvent() (Event, bool) {
@@ -72,9 +77,31 @@ func (c *core) nextEvent() (Event, bool) {
 		}
 	}
 	return Event{
-		Level: [...]slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}[raw.level&3],
+		Level: levels[raw.level&3],
 		Code:  Code(raw.code),
 		Time:  time.UnixMicro(int64(raw.wall_us)),
 		Text:  C.GoString(&raw.text[0]),
 	}, true
+}
+
+// tellRest hands out the last events of a closed gate, after those that are being handed out.
+func (c *core) tellRest() {
+	var rest []Event
+	for event, ok := c.nextEvent(); ok; event, ok = c.nextEvent() {
+		rest = append(rest, event)
+	}
+	tell := func() {
+		defer c.telling.Unlock()
+		for _, event := range rest {
+			c.events(event)
+		}
+	}
+	if c.telling.TryLock() {
+		tell()
+		return
+	}
+	go func() { // who closes may be the program's function itself: nobody waits for it here
+		c.telling.Lock()
+		tell()
+	}()
 }

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: MIT
 
-// Package tidegate limits rates, exactly and at once, in the process or across all services that share a Valkey or
-// Redis.
+// Package tidegate limits rates, exactly and at once, in the process or across all services that
+// share a Valkey or Redis.
 //
-//	gate, err := tidegate.Connect("redis://localhost")         // no I/O yet; "memory://" is the embedded store
+//	gate, err := tidegate.Connect("redis://localhost")   // "memory://" is the embedded store
 //	api, err := gate.Limiter("100/minute burst 20", tidegate.Name("api"))
-//	decision, err := api.Consume(ctx, "user:42")               // tidegate.Cost(3) for more than one token
+//	decision, err := api.Consume(ctx, "user:42")         // tidegate.Cost(3) for more than one
 //	if !decision.Allowed {
 //		fmt.Println(decision.RetryAfter)                   // tidegate.Never: no wait is long enough
 //	}
 //	decision, err = gate.Consume(ctx, perIP.For("203.0.113.7"), perKey.For("k_1", tidegate.Cost(3)))
 //
-// All of it may be used from any goroutine. An error is a misuse, a closed gate or a cancelled context, never a
-// denial; while the store cannot answer, checks follow the failure policy ([OnFailure]) and say so in
-// [Decision.Source].
+// All of it may be used from any goroutine. An error is a misuse, a closed gate or a cancelled
+// context, never a denial; while the store cannot answer, checks follow the failure policy
+// ([OnFailure]) and say so in [Decision.Source].
 //
-// A context's deadline nearer than the gate's [Timeout] shortens the check: then, as for any deadline, the failure
-// policy answers. A cancelled check returns the context's error; it may have been charged, and is never refunded
-// behind anybody's back.
+// A context's deadline nearer than the gate's [Timeout] shortens the check: then, as for any
+// deadline, the failure policy answers. A cancelled check returns the context's error; it may have
+// been charged, and is never refunded behind anybody's back.
 //
-// The package links libtidegate, found by pkg-config; the build tag tidegate_static takes its archive.
+// The package links libtidegate, found by pkg-config; the build tag tidegate_static takes its
+// archive.
 //
 //go:build cgo
 
@@ -63,11 +64,13 @@ type core struct {
 
 	eventFlag *C.int32_t // raised by C
 	draining  atomic.Bool
+	telling   sync.Mutex // one event at a time
 	events    func(Event)
 }
 
-// Connect opens a gate on memory://, redis://, rediss://, valkey://, valkeys:// or unix://; "" is $TIDEGATE_URL, or
-// else the embedded store. No I/O is done: a program may start while its store is down.
+// Connect opens a gate on memory://, redis://, rediss://, valkey://, valkeys:// or unix://; "" is
+// $TIDEGATE_URL, or else the embedded store. No I/O is done: a program may start while its store is
+// down.
 func Connect(url string, options ...ConnectOption) (*Gate, error) {
 	var s settings
 	for _, o := range options {
@@ -154,11 +157,7 @@ func (c *core) close() {
 }
 
 func (c *core) free() {
-	for c.draining.CompareAndSwap(false, true) { // the last words, unless somebody is saying them
-		for event, ok := c.nextEvent(); ok; event, ok = c.nextEvent() {
-			c.events(event)
-		}
-	}
+	c.tellRest()
 	C.tg_client_free(c.client)
 	C.free(unsafe.Pointer(c.eventFlag))
 }
@@ -182,7 +181,8 @@ func (g *Gate) URL() string {
 	})
 }
 
-// Consume takes the cost of every charge, or of none: one atomic request of at most 16 parts in one round trip.
+// Consume takes the cost of every charge, or of none: one atomic request of at most 16 parts in one
+// round trip.
 func (g *Gate) Consume(ctx context.Context, charges ...Charge) (Decision, error) {
 	return g.check(ctx, C.TG_OP_CONSUME, charges)
 }

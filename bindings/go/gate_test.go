@@ -30,7 +30,12 @@ func open(t testing.TB, url string, options ...tidegate.ConnectOption) *tidegate
 	return gate
 }
 
-func limiter(t testing.TB, gate *tidegate.Gate, rates string, options ...tidegate.LimiterOption) *tidegate.Limiter {
+func limiter(
+	t testing.TB,
+	gate *tidegate.Gate,
+	rates string,
+	options ...tidegate.LimiterOption,
+) *tidegate.Limiter {
 	t.Helper()
 	l, err := gate.Limiter(rates, options...)
 	if err != nil {
@@ -39,7 +44,12 @@ func limiter(t testing.TB, gate *tidegate.Gate, rates string, options ...tidegat
 	return l
 }
 
-func consume(t testing.TB, l *tidegate.Limiter, key string, options ...tidegate.CallOption) tidegate.Decision {
+func consume(
+	t testing.TB,
+	l *tidegate.Limiter,
+	key string,
+	options ...tidegate.CallOption,
+) tidegate.Decision {
 	t.Helper()
 	d, err := l.Consume(ctx, key, options...)
 	if err != nil {
@@ -63,7 +73,8 @@ func TestTheFiguresOfADecision(t *testing.T) {
 	}
 	consume(t, api, "a")
 	d = consume(t, api, "a")
-	if d.Allowed || d.RetryAfter != 30*time.Second || d.Remaining != 0 || d.Parts[0].NextAfter != 30*time.Second {
+	if d.Allowed || d.RetryAfter != 30*time.Second || d.Remaining != 0 ||
+		d.Parts[0].NextAfter != 30*time.Second {
 		t.Errorf("%+v", d)
 	}
 	if text := d.String(); text != "denied by api (memory), 0 of 2 left, retry after 30s" {
@@ -100,11 +111,13 @@ func TestSeveralPartsAreAllOrNothing(t *testing.T) {
 	ip := limiter(t, gate, "10/second; 20/hour", tidegate.Name("ip"))
 	key := limiter(t, gate, "1/hour", tidegate.Name("key"))
 	first, err := gate.Consume(ctx, ip.For("1.2.3.4"), key.For("k"))
-	if err != nil || !first.Allowed || len(first.Parts) != 3 || first.Parts[1].Name != "ip-3600s" {
+	if err != nil || !first.Allowed || len(first.Parts) != 3 ||
+		first.Parts[1].Name != "ip-3600s" {
 		t.Fatalf("%+v %v", first, err)
 	}
 	second, err := gate.Consume(ctx, ip.For("1.2.3.4", tidegate.Cost(3)), key.For("k"))
-	if err != nil || second.Allowed || second.Name != "key" || !second.Parts[0].Allowed || second.Parts[2].Allowed {
+	if err != nil || second.Allowed || second.Name != "key" || !second.Parts[0].Allowed ||
+		second.Parts[2].Allowed {
 		t.Fatalf("%+v %v", second, err)
 	}
 	d, err := gate.Peek(ctx, ip.For("1.2.3.4"))
@@ -118,12 +131,14 @@ func TestShadowAndOff(t *testing.T) {
 	shadow := limiter(t, gate, "1/minute", tidegate.Name("shadow"), tidegate.Mode("shadow"))
 	off := limiter(t, gate, "1/minute", tidegate.Name("off"), tidegate.Mode("off"))
 	consume(t, shadow, "a")
-	if d := consume(t, shadow, "a"); !d.Allowed || !d.WouldDeny || !d.Parts[0].Shadow || len(d.Headers()) != 0 {
+	if d := consume(t, shadow, "a"); !d.Allowed || !d.WouldDeny || !d.Parts[0].Shadow ||
+		len(d.Headers()) != 0 {
 		t.Errorf("%+v", d)
 	}
 	for range 3 {
 		d := consume(t, off, "a")
-		if !d.Allowed || d.Remaining != tidegate.Unknown || d.ResetAfter != tidegate.Unknown || !d.Parts[0].Off {
+		if !d.Allowed || d.Remaining != tidegate.Unknown || d.ResetAfter != tidegate.Unknown ||
+			!d.Parts[0].Off {
 			t.Errorf("%+v", d)
 		}
 	}
@@ -142,7 +157,8 @@ func TestRefundResetAndChange(t *testing.T) {
 	if err := api.Change("10/minute"); err != nil {
 		t.Fatal(err)
 	}
-	if d, _ := api.Peek(ctx, "a"); d.Limit != 10 || d.Remaining != 7 || api.Rates()[0].Limit != 10 {
+	if d, _ := api.Peek(ctx, "a"); d.Limit != 10 || d.Remaining != 7 ||
+		api.Rates()[0].Limit != 10 {
 		t.Errorf("after the change: %v", d)
 	}
 	if err := api.Reset(ctx, "a"); err != nil {
@@ -185,10 +201,12 @@ func TestWaitFollowsTheClockAndKnowsWhenItIsUseless(t *testing.T) {
 	short, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	begin := time.Now()
-	if d, err := api.Wait(short, "a"); err != nil || d.Allowed || time.Since(begin) > 500*time.Millisecond {
+	if d, err := api.Wait(short, "a"); err != nil || d.Allowed ||
+		time.Since(begin) > 500*time.Millisecond {
 		t.Errorf("longer than the time left: %v %v after %v", d, err, time.Since(begin))
 	}
-	if d, err := api.Wait(ctx, "a", tidegate.Cost(2)); err != nil || d.RetryAfter != tidegate.Never {
+	if d, err := api.Wait(ctx, "a", tidegate.Cost(2)); err != nil ||
+		d.RetryAfter != tidegate.Never {
 		t.Errorf("never: %v %v", d, err)
 	}
 	stopped, stop := context.WithCancel(ctx)
@@ -237,11 +255,13 @@ func TestMisuseIsAClearError(t *testing.T) {
 		{"a charge of nothing", of(gate.Consume(ctx, tidegate.Charge{})), tidegate.CodeInvalid, -1, "Limiter.For"},
 	} {
 		var e *tidegate.Error
-		if !errors.As(c.err, &e) || !errors.Is(c.err, tidegate.ErrConfig) || errors.Is(c.err, tidegate.ErrStore) {
+		if !errors.As(c.err, &e) || !errors.Is(c.err, tidegate.ErrConfig) ||
+			errors.Is(c.err, tidegate.ErrStore) {
 			t.Errorf("%s: %v", c.title, c.err)
 			continue
 		}
-		if c.code != 0 && e.Code != c.code || c.at >= 0 && e.Position != c.at || !strings.Contains(e.Message, c.expect) {
+		if c.code != 0 && e.Code != c.code || c.at >= 0 && e.Position != c.at ||
+			!strings.Contains(e.Message, c.expect) {
 			t.Errorf("%s: %d at %d: %s", c.title, e.Code, e.Position, e.Message)
 		}
 	}
@@ -288,7 +308,8 @@ func TestGoroutinesShareALimitExactly(t *testing.T) {
 		t.Errorf("%d allowed, expected 1000", allowed.Load())
 	}
 	stats, err := api.Gate().Stats()
-	if err != nil || stats.Allowed != 1000 || stats.Denied != 2200 || stats.ByMemory != 3200 || stats.Keys != 1 {
+	if err != nil || stats.Allowed != 1000 || stats.Denied != 2200 || stats.ByMemory != 3200 ||
+		stats.Keys != 1 {
 		t.Errorf("%+v %v", stats, err)
 	}
 }
@@ -347,7 +368,8 @@ func TestVersionAndOptions(t *testing.T) {
 	if !strings.Contains(string(header), `#define TG_VERSION "`+tidegate.Version()+`"`) {
 		t.Error(tidegate.Version())
 	}
-	if help := tidegate.OptionsHelp(); !strings.Contains(help, "timeout_ms\tinteger\t") || len(strings.Split(help, "\n")) < 15 {
+	if help := tidegate.OptionsHelp(); !strings.Contains(help, "timeout_ms\tinteger\t") ||
+		len(strings.Split(help, "\n")) < 15 {
 		t.Error(help)
 	}
 }
@@ -356,14 +378,16 @@ func TestWithoutCgoTheCompilerSaysWhatToDo(t *testing.T) {
 	command := exec.Command("go", "build", ".")
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := command.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "tidegate_needs_cgo__build_with_CGO_ENABLED_1") {
+	if err == nil ||
+		!strings.Contains(string(out), "tidegate_needs_cgo__build_with_CGO_ENABLED_1") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
 
 func TestTheEmbeddedCallAllocatesLittle(t *testing.T) {
 	api := limiter(t, open(t, "memory://"), "500000000/day")
-	if n := testing.AllocsPerRun(1000, func() { consume(t, api, "user:42") }); n > 1 && !raceEnabled {
+	if n := testing.AllocsPerRun(1000, func() { consume(t, api, "user:42") }); n > 1 &&
+		!raceEnabled {
 		t.Errorf("%v allocations a decision, expected the parts alone", n)
 	}
 }

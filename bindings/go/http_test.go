@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// The cases of tests/conformance/http.jsonl that a binding can get wrong: headers, bodies, and who the caller is.
+// The cases of tests/conformance/http.jsonl that a binding can get wrong: headers, bodies, and who
+// the caller is.
 type httpCase struct {
 	Headers *struct {
 		Policies []struct {
@@ -62,7 +63,12 @@ func checkHeaders(t *testing.T, c *httpCase) {
 	}
 	defer gate.Close()
 	h := c.Headers
-	d := Decision{Allowed: h.Allowed, Source: Source(slices.Index(sourceNames[:], h.Source)), gate: gate, binding: h.Binding}
+	d := Decision{
+		Allowed: h.Allowed,
+		Source:  Source(slices.Index(sourceNames[:], h.Source)),
+		gate:    gate,
+		binding: h.Binding,
+	}
 	for i, p := range h.Policies {
 		rates := fmt.Sprintf("%d/%dus", p.Limit, p.WindowUS)
 		if p.Burst != nil {
@@ -75,13 +81,17 @@ func checkHeaders(t *testing.T, c *httpCase) {
 		a, rate := h.Answers[i], l.Rates()[0]
 		d.Parts = append(d.Parts, Part{
 			Name: rate.Name, Limiter: l, Allowed: a.Allowed, Shadow: p.Shadow, Limit: rate.Limit,
-			Remaining: a.Remaining, Capacity: rate.Capacity, Window: rate.Window, RetryAfter: micro(a.RetryAfterUS),
-			NextAfter: micro(a.NextUS), ResetAfter: micro(a.ResetAfterUS),
+			Remaining: a.Remaining, Capacity: rate.Capacity, Window: rate.Window,
+			RetryAfter: micro(a.RetryAfterUS),
+			NextAfter:  micro(a.NextUS), ResetAfter: micro(a.ResetAfterUS),
 		})
 	}
 	styles := []HeaderStyle{NoHeaders}
 	for _, name := range h.Style {
-		styles = append(styles, map[string]HeaderStyle{"standard": Standard, "legacy": Legacy, "legacy-delta": LegacyDelta}[name])
+		styles = append(
+			styles,
+			map[string]HeaderStyle{"standard": Standard, "legacy": Legacy, "legacy-delta": LegacyDelta}[name],
+		)
 	}
 	var style HeaderStyle
 	for _, s := range styles {

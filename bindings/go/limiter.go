@@ -36,9 +36,9 @@ type Rate struct {
 	OnFailure string
 }
 
-// Limiter opens a limiter: "100/minute", "10 per second", "5/30s", "1_000/day", "100/minute burst 20", or several
-// in one, all or nothing: "10/second; 1000/hour". The same name and numbers again give the same limiter; the same
-// name with others is an error ([CodeConflict]).
+// Limiter opens a limiter: "100/minute", "10 per second", "5/30s", "1_000/day", "100/minute burst
+// 20", or several in one, all or nothing: "10/second; 1000/hour". The same name and numbers again
+// give the same limiter; the same name with others is an error ([CodeConflict]).
 func (g *Gate) Limiter(rates string, options ...LimiterOption) (*Limiter, error) {
 	if !g.core.enter() {
 		return nil, errClosed
@@ -78,8 +78,8 @@ func specText(rates string, options []LimiterOption) (C.tgo_spec, string) {
 	return sizes, words
 }
 
-// Change gives the limiter new numbers at once, for the same states; what is not given stays ("" for rates too).
-// Another algorithm or window starts anew.
+// Change gives the limiter new numbers at once, for the same states; what is not given stays (""
+// for rates too). Another algorithm or window starts anew.
 func (l *Limiter) Change(rates string, options ...LimiterOption) error {
 	c := l.gate.core
 	if !c.enter() {
@@ -115,27 +115,40 @@ func (l *Limiter) Close() error {
 
 func (l *Limiter) nameOf(rate int) string {
 	return text(func(buffer *C.char, size C.size_t) int64 {
-		return int64(C.tg_limiter_name(l.gate.core.client, l.handle, C.int32_t(rate), buffer, size))
+		return int64(
+			C.tg_limiter_name(l.gate.core.client, l.handle, C.int32_t(rate), buffer, size),
+		)
 	})
 }
 
 // refresh reads the limiter's numbers and the names that they give its rates.
 func (l *Limiter) refresh() {
 	var raw [C.TG_MAX_RATES]C.tg_rate
-	n := C.tg_limiter_rates_sized(l.gate.core.client, l.handle, &raw[0], C.sizeof_tg_rate, C.TG_MAX_RATES)
+	n := C.tg_limiter_rates_sized(
+		l.gate.core.client,
+		l.handle,
+		&raw[0],
+		C.sizeof_tg_rate,
+		C.TG_MAX_RATES,
+	)
 	rates := make([]Rate, max(n, 0))
 	for i := range rates {
 		r := &raw[i]
 		rates[i] = Rate{
-			Name: l.nameOf(i), Limit: int64(r.limit), Window: fromUS(r.window_us, 0), Burst: int64(r.burst),
-			Capacity: int64(r.capacity), Algorithm: C.GoString(&r.algorithm[0]), Mode: C.GoString(&r.mode[0]),
+			Name: l.nameOf(
+				i,
+			), Limit: int64(r.limit), Window: fromUS(r.window_us, 0), Burst: int64(r.burst),
+			Capacity: int64(
+				r.capacity,
+			), Algorithm: C.GoString(&r.algorithm[0]), Mode: C.GoString(&r.mode[0]),
 			OnFailure: C.GoString(&r.on_failure[0]),
 		}
 	}
 	l.rates.Store(&rates)
 }
 
-// policy is the name of a rate; a request in flight while the numbers changed may know one rate too many.
+// policy is the name of a rate; a request in flight while the numbers changed may know one rate too
+// many.
 func (l *Limiter) policy(rate uint32) string {
 	if rates := *l.rates.Load(); int(rate) < len(rates) {
 		return rates[rate].Name
@@ -157,8 +170,13 @@ func (l *Limiter) For(key string, options ...CallOption) Charge {
 	return Charge{l, key, callOf(options).cost}
 }
 
-// Consume takes the cost from the key's state, or denies and takes nothing. A key is 1 byte or more, any bytes.
-func (l *Limiter) Consume(ctx context.Context, key string, options ...CallOption) (Decision, error) {
+// Consume takes the cost from the key's state, or denies and takes nothing. A key is 1 byte or
+// more, any bytes.
+func (l *Limiter) Consume(
+	ctx context.Context,
+	key string,
+	options ...CallOption,
+) (Decision, error) {
 	one := [1]Charge{l.For(key, options...)}
 	return l.gate.check(ctx, C.TG_OP_CONSUME, one[:])
 }
@@ -170,7 +188,12 @@ func (l *Limiter) Peek(ctx context.Context, key string, options ...CallOption) (
 }
 
 // Refund gives tokens back to the present state, never beyond untouched. It is not idempotent.
-func (l *Limiter) Refund(ctx context.Context, key string, tokens int64, options ...CallOption) error {
+func (l *Limiter) Refund(
+	ctx context.Context,
+	key string,
+	tokens int64,
+	options ...CallOption,
+) error {
 	flags := C.uint32_t(callOf(options).source) << 8
 	return l.gate.runFlagged(ctx, C.TG_OP_REFUND, flags, []Charge{{l, key, tokens}})
 }
@@ -180,8 +203,9 @@ func (l *Limiter) Reset(ctx context.Context, key string) error {
 	return l.gate.run(ctx, C.TG_OP_RESET, []Charge{{l, key, 0}})
 }
 
-// Wait consumes, and while it is denied asks again after each RetryAfter. It returns the denied decision at once when
-// the wait would exceed ctx's deadline or is [Never]. No order among waiters is promised.
+// Wait consumes, and while it is denied asks again after each RetryAfter. It returns the denied
+// decision at once when the wait would exceed ctx's deadline or is [Never]. No order among waiters
+// is promised.
 func (l *Limiter) Wait(ctx context.Context, key string, options ...CallOption) (Decision, error) {
 	for {
 		d, err := l.Consume(ctx, key, options...)

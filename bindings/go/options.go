@@ -57,14 +57,19 @@ func milliseconds(name string, d time.Duration) ConnectOption {
 // Timeout is the deadline of a check, 100 ms unless given, in whole milliseconds (rounded up).
 func Timeout(d time.Duration) ConnectOption { return milliseconds("timeout_ms", d) }
 
-// ConnectTimeout is the deadline of a connect, its TLS handshake and login included; 1 s unless given.
-func ConnectTimeout(d time.Duration) ConnectOption { return milliseconds("connect_timeout_ms", d) }
+// ConnectTimeout is the deadline of a connect, its TLS handshake and login included; 1 s unless
+// given.
+func ConnectTimeout(
+	d time.Duration,
+) ConnectOption {
+	return milliseconds("connect_timeout_ms", d)
+}
 
 // Namespace is the first word of every key in the store, "tg" unless given.
 func Namespace(word string) ConnectOption { return Set("namespace", word) }
 
-// UseClock gives the gate a clock of the program's own (package tidegatetest has one). Deadlines do not follow it.
-// On a server it needs Set("testing", "1") and a namespace of its own.
+// UseClock gives the gate a clock of the program's own (package tidegatetest has one). Deadlines do
+// not follow it. On a server it needs Set("testing", "1") and a namespace of its own.
 func UseClock(clock Clock) ConnectOption {
 	return connectOption(func(s *settings) {
 		s.clock = clock
@@ -82,14 +87,15 @@ func Logger(logger *slog.Logger) ConnectOption {
 	return connectOption(func(s *settings) { s.logger = logger })
 }
 
-// CgoWait makes a thread of its own wait for the store's answers instead of Go's network poller. It is slower, but
-// answers come in time also where CPU-bound goroutines occupy every P, which starves the poller.
+// CgoWait makes a thread of its own wait for the store's answers instead of Go's network poller. It
+// is slower, but answers come in time also where CPU-bound goroutines occupy every P, which starves
+// the poller.
 func CgoWait() ConnectOption {
 	return connectOption(func(s *settings) { s.cgoWait = true })
 }
 
-// Policy says who answers while the store cannot: "local" (this process, the default), "open" (everything passes)
-// or "closed" (nothing does). It is an option of a gate and of a limiter.
+// Policy says who answers while the store cannot: "local" (this process, the default), "open"
+// (everything passes) or "closed" (nothing does). It is an option of a gate and of a limiter.
 type Policy string
 
 // The failure policies.
@@ -102,20 +108,25 @@ const (
 // OnFailure chooses the failure policy of a gate, or of one limiter.
 func OnFailure(policy Policy) Policy { return policy }
 
-func (p Policy) connect(s *settings) { s.table = append(s.table, setting{"on_failure", string(p)}) }
-func (p Policy) limiter(s *spec)     { s.onFailure = string(p) }
+func (p Policy) connect(
+	s *settings,
+) {
+	s.table = append(s.table, setting{"on_failure", string(p)})
+}
+func (p Policy) limiter(s *spec) { s.onFailure = string(p) }
 
-// Name keeps the callers' states when the numbers change: 1 to 64 of A-Z a-z 0-9 _ . and -. Unset, a limiter is
-// called by its numbers.
+// Name keeps the callers' states when the numbers change: 1 to 64 of A-Z a-z 0-9 _ . and -. Unset,
+// a limiter is called by its numbers.
 func Name(name string) LimiterOption { return limiterOption(func(s *spec) { s.name = name }) }
 
-// Algorithm is "token_bucket" (the default; also "gcra", "leaky_bucket"), "fixed_window", "sliding_window" or
-// "sliding_log".
+// Algorithm is "token_bucket" (the default; also "gcra", "leaky_bucket"), "fixed_window",
+// "sliding_window" or "sliding_log".
 func Algorithm(name string) LimiterOption {
 	return limiterOption(func(s *spec) { s.algorithm = name })
 }
 
-// Mode is "enforce" (the default), "shadow" (never blocks, see [Decision.WouldDeny]) or "off" (asks nobody).
+// Mode is "enforce" (the default), "shadow" (never blocks, see [Decision.WouldDeny]) or "off" (asks
+// nobody).
 func Mode(mode string) LimiterOption { return limiterOption(func(s *spec) { s.mode = mode }) }
 
 // Cost is how many tokens a request takes, 0 or more.
@@ -160,7 +171,8 @@ func (systemClock) Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// timeoutOf finds the deadline of a check where the library finds it: an argument, the URL's query, its default.
+// timeoutOf finds the deadline of a check where the library finds it: an argument, the URL's query,
+// its default.
 func timeoutOf(url string, table []setting) time.Duration {
 	found := "100"
 	_, query, _ := strings.Cut(url, "?")

@@ -29,7 +29,8 @@ const (
 	wakeUp      = ^uint64(0) // user_data of the request that ends a blocking wait
 )
 
-// ring is a gate's window onto its server: goroutines submit, one of them reaps and resolves the others.
+// ring is a gate's window onto its server: goroutines submit, one of them reaps and resolves the
+// others.
 type ring struct {
 	core    *core
 	c       *C.tg_ring
@@ -65,7 +66,8 @@ type slot struct {
 func newRing(c *core, cgoWait bool) (*ring, error) {
 	r := &ring{core: c, done: make(chan struct{})}
 	var e C.tg_error
-	// A slot is free as soon as its result is read, C's record only with the next reap: hence a batch more.
+	// A slot is free as soon as its result is read, C's record only with the next reap: hence a
+	// batch more.
 	if C.tgo_ring_open(c.client, maxInFlight+reapBatch, &r.c, &e) < 0 {
 		return nil, fromC(&e)
 	}
@@ -85,7 +87,12 @@ func newRing(c *core, cgoWait bool) (*ring, error) {
 
 // poll puts a duplicate of the ring's descriptor into Go's network poller.
 func (r *ring) poll() error {
-	fd, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(C.tg_ring_fd(r.c)), syscall.F_DUPFD_CLOEXEC, 0)
+	fd, _, errno := syscall.Syscall(
+		syscall.SYS_FCNTL,
+		uintptr(C.tg_ring_fd(r.c)),
+		syscall.F_DUPFD_CLOEXEC,
+		0,
+	)
 	if errno != 0 {
 		return fmt.Errorf("tidegate: no descriptor for the ring: %w", errno)
 	}
@@ -96,7 +103,10 @@ func (r *ring) poll() error {
 	r.file = os.NewFile(fd, "tidegate-ring")
 	if err := r.file.SetReadDeadline(time.Time{}); err != nil { // proves that the poller has it
 		r.file.Close()
-		return fmt.Errorf("tidegate: the network poller refuses the ring (CgoWait does without): %w", err)
+		return fmt.Errorf(
+			"tidegate: the network poller refuses the ring (CgoWait does without): %w",
+			err,
+		)
 	}
 	return nil
 }
@@ -174,8 +184,14 @@ func (r *ring) deliver(n int32) (woken bool) {
 	return woken
 }
 
-func (r *ring) execute(ctx context.Context, g *Gate, op, flags C.uint32_t, left C.int64_t, charges []Charge,
-	d *Decision) error {
+func (r *ring) execute(
+	ctx context.Context,
+	g *Gate,
+	op, flags C.uint32_t,
+	left C.int64_t,
+	charges []Charge,
+	d *Decision,
+) error {
 	s, err := r.take(ctx)
 	if err != nil {
 		return err
@@ -220,7 +236,8 @@ func (r *ring) submit(g *Gate, s *slot, keys string) error {
 	return failed(int32(n), "")
 }
 
-// wait returns when the request has its result. Every request gets one, also after its cancellation.
+// wait returns when the request has its result. Every request gets one, also after its
+// cancellation.
 func (r *ring) wait(ctx context.Context, s *slot) error {
 	cancelled := false
 	if done := ctx.Done(); done == nil {

@@ -22,7 +22,10 @@ import (
 func quiet() tidegate.ConnectOption { return tidegate.OnEvent(func(tidegate.Event) {}) }
 
 // eachWay runs f on every server, with the network poller and with a thread that waits in C.
-func eachWay(t *testing.T, f func(t *testing.T, s *servertest.Server, way ...tidegate.ConnectOption)) {
+func eachWay(
+	t *testing.T,
+	f func(t *testing.T, s *servertest.Server, way ...tidegate.ConnectOption),
+) {
 	servertest.EachServer(t, func(t *testing.T, s *servertest.Server) {
 		t.Run("poller", func(t *testing.T) { f(t, s, quiet()) })
 		s.Restart(t)
@@ -33,7 +36,10 @@ func eachWay(t *testing.T, f func(t *testing.T, s *servertest.Server, way ...tid
 func TestOneKeyFromManyGoroutinesAdmitsExactlyTheQuota(t *testing.T) {
 	eachWay(t, func(t *testing.T, s *servertest.Server, way ...tidegate.ConnectOption) {
 		const quota, goroutines, each = 1000, 64, 40
-		gates := []*tidegate.Gate{open(t, s.URL("timeout_ms=10000"), way...), open(t, s.URL("timeout_ms=10000"), way...)}
+		gates := []*tidegate.Gate{
+			open(t, s.URL("timeout_ms=10000"), way...),
+			open(t, s.URL("timeout_ms=10000"), way...),
+		}
 		var allowed atomic.Int64
 		var wait sync.WaitGroup
 		for i := range goroutines {
@@ -57,7 +63,8 @@ func TestOneKeyFromManyGoroutinesAdmitsExactlyTheQuota(t *testing.T) {
 		if allowed.Load() != quota {
 			t.Errorf("%d allowed, expected %d", allowed.Load(), quota)
 		}
-		if stats, _ := gates[0].Stats(); stats.ByStore != goroutines*each/2 || stats.Batches >= stats.ByStore {
+		if stats, _ := gates[0].Stats(); stats.ByStore != goroutines*each/2 ||
+			stats.Batches >= stats.ByStore {
 			t.Errorf("nothing was batched: %+v", stats)
 		}
 	})
@@ -69,7 +76,17 @@ func TestSeveralPartsAndTheOtherOperationsOnAServer(t *testing.T) {
 		if err := gate.Ping(ctx); err != nil {
 			t.Fatal(err)
 		}
-		ip, key := limiter(t, gate, "10/hour", tidegate.Name("ip")), limiter(t, gate, "1/hour", tidegate.Name("key"))
+		ip, key := limiter(
+			t,
+			gate,
+			"10/hour",
+			tidegate.Name("ip"),
+		), limiter(
+			t,
+			gate,
+			"1/hour",
+			tidegate.Name("key"),
+		)
 		for i, expect := range []bool{true, false} {
 			d, err := gate.Consume(ctx, ip.For("1.2.3.4"), key.For("k"))
 			if err != nil || d.Allowed != expect || len(d.Parts) != 2 {
@@ -82,7 +99,9 @@ func TestSeveralPartsAndTheOtherOperationsOnAServer(t *testing.T) {
 		if err := errors.Join(ip.Refund(ctx, "1.2.3.4", 1), key.Reset(ctx, "k")); err != nil {
 			t.Fatal(err)
 		}
-		if d, err := gate.Peek(ctx, ip.For("1.2.3.4"), key.For("k")); err != nil || d.Parts[0].Remaining != 10 || !d.Allowed {
+		if d, err := gate.Peek(ctx, ip.For("1.2.3.4"), key.For("k")); err != nil ||
+			d.Parts[0].Remaining != 10 ||
+			!d.Allowed {
 			t.Error(d, err)
 		}
 		_, err := ip.Consume(ctx, "")
@@ -97,7 +116,13 @@ func TestAContextsDeadlineAndCancellation(t *testing.T) {
 	eachWay(t, func(t *testing.T, s *servertest.Server, way ...tidegate.ConnectOption) {
 		gate := open(t, s.URL("timeout_ms=20000", "breaker_failures=1000"), way...)
 		local := limiter(t, gate, "1/hour", tidegate.Name("local"))
-		closed := limiter(t, gate, "1/hour", tidegate.Name("closed"), tidegate.OnFailure(tidegate.Closed))
+		closed := limiter(
+			t,
+			gate,
+			"1/hour",
+			tidegate.Name("closed"),
+			tidegate.OnFailure(tidegate.Closed),
+		)
 		consume(t, local, "warm")
 		s.Stop()
 		defer s.Continue()
@@ -106,8 +131,10 @@ func TestAContextsDeadlineAndCancellation(t *testing.T) {
 		defer cancel()
 		begin := time.Now()
 		d, err := local.Consume(short, "k")
-		if took := time.Since(begin); err != nil || d.Source != tidegate.SourceFallback || !d.Allowed ||
-			took < 90*time.Millisecond || took > 2*time.Second {
+		if took := time.Since(begin); err != nil || d.Source != tidegate.SourceFallback ||
+			!d.Allowed ||
+			took < 90*time.Millisecond ||
+			took > 2*time.Second {
 			t.Errorf("deadline: %v %v after %v", d, err, took)
 		}
 		if _, err := local.Consume(short, "k"); !errors.Is(err, context.DeadlineExceeded) {
@@ -115,12 +142,15 @@ func TestAContextsDeadlineAndCancellation(t *testing.T) {
 		}
 		second, cancel2 := context.WithTimeout(ctx, 50*time.Millisecond)
 		defer cancel2()
-		if d, err := closed.Consume(second, "k"); err != nil || d.Allowed || d.Source != tidegate.SourceFailClosed || d.Status() != 503 {
+		if d, err := closed.Consume(second, "k"); err != nil || d.Allowed ||
+			d.Source != tidegate.SourceFailClosed ||
+			d.Status() != 503 {
 			t.Errorf("closed: %v %v", d, err)
 		}
 		third, cancel3 := context.WithTimeout(ctx, 50*time.Millisecond)
 		defer cancel3()
-		if err := gate.Ping(third); !errors.Is(err, tidegate.ErrStore) || !errors.Is(err, context.DeadlineExceeded) {
+		if err := gate.Ping(third); !errors.Is(err, tidegate.ErrStore) ||
+			!errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("ping: %v", err)
 		}
 
@@ -130,7 +160,10 @@ func TestAContextsDeadlineAndCancellation(t *testing.T) {
 			wait.Add(1)
 			go func() {
 				defer wait.Done()
-				if _, err := local.Consume(stopped, fmt.Sprint("c", i)); !errors.Is(err, context.Canceled) {
+				if _, err := local.Consume(stopped, fmt.Sprint("c", i)); !errors.Is(
+					err,
+					context.Canceled,
+				) {
 					t.Errorf("cancelled: %v", err)
 				}
 			}()
@@ -158,7 +191,10 @@ func TestClosingEndsWhatIsInFlight(t *testing.T) {
 			wait.Add(1)
 			go func() {
 				defer wait.Done()
-				if _, err := api.Consume(ctx, fmt.Sprint(i)); !errors.Is(err, tidegate.ErrClosed) {
+				if _, err := api.Consume(ctx, fmt.Sprint(i)); !errors.Is(
+					err,
+					tidegate.ErrClosed,
+				) {
 					t.Error(err)
 				}
 			}()
@@ -192,9 +228,16 @@ func TestAForgottenGateIsCollected(t *testing.T) {
 			}
 			consume(t, limiter(t, gate, "5/hour"), "k")
 		}
-		for end := time.Now().Add(10 * time.Second); descriptors(t) > before || runtime.NumGoroutine() > goroutines; {
+		end := time.Now().Add(10 * time.Second)
+		for descriptors(t) > before || runtime.NumGoroutine() > goroutines {
 			if time.Now().After(end) {
-				t.Fatalf("%d descriptors before, %d after; %d goroutines, %d", before, descriptors(t), goroutines, runtime.NumGoroutine())
+				t.Fatalf(
+					"%d descriptors before, %d after; %d goroutines, %d",
+					before,
+					descriptors(t),
+					goroutines,
+					runtime.NumGoroutine(),
+				)
 			}
 			runtime.GC()
 			time.Sleep(10 * time.Millisecond)
@@ -213,18 +256,28 @@ func TestAStoreThatIsDownStoppedAndBack(t *testing.T) {
 			events = append(events, e)
 		}))
 		api := limiter(t, gate, "1000/hour", tidegate.Name("api"))
-		open := limiter(t, gate, "1/hour", tidegate.Name("open"), tidegate.OnFailure(tidegate.Open))
+		open := limiter(
+			t,
+			gate,
+			"1/hour",
+			tidegate.Name("open"),
+			tidegate.OnFailure(tidegate.Open),
+		)
 		if err := gate.Ping(ctx); !errors.Is(err, tidegate.ErrStore) {
 			t.Errorf("ping while it is down: %v", err)
 		}
 		if d := consume(t, api, "k"); d.Source != tidegate.SourceFallback || !d.Allowed {
 			t.Errorf("down: %v", d)
 		}
-		if d := consume(t, open, "k"); d.Source != tidegate.SourceFailOpen || d.Remaining != tidegate.Unknown || len(d.Headers()) != 0 {
+		if d := consume(t, open, "k"); d.Source != tidegate.SourceFailOpen ||
+			d.Remaining != tidegate.Unknown ||
+			len(d.Headers()) != 0 {
 			t.Errorf("open: %+v", d)
 		}
 		s.Restart(t)
-		for end := time.Now().Add(15 * time.Second); consume(t, api, "k").Source != tidegate.SourceStore; time.Sleep(20 * time.Millisecond) {
+		end := time.Now().Add(15 * time.Second)
+		for consume(t, api, "k").Source != tidegate.SourceStore {
+			time.Sleep(20 * time.Millisecond)
 			if time.Now().After(end) {
 				t.Fatal("the store came back unnoticed")
 			}
@@ -238,7 +291,8 @@ func TestAStoreThatIsDownStoppedAndBack(t *testing.T) {
 		s.Continue()
 		mu.Lock()
 		defer mu.Unlock()
-		if len(events) == 0 || events[0].Text == "" || events[0].Level < slog.LevelWarn || time.Since(events[0].Time) > time.Minute {
+		if len(events) == 0 || events[0].Text == "" || events[0].Level < slog.LevelWarn ||
+			time.Since(events[0].Time) > time.Minute {
 			t.Errorf("events: %+v", events)
 		}
 	})
@@ -275,7 +329,12 @@ func (w writer) Write(p []byte) (int, error) { return w(p) }
 func TestMoreCallersThanTheRingHolds(t *testing.T) {
 	servertest.EachServer(t, func(t *testing.T, s *servertest.Server) {
 		const callers = 20_000
-		api := limiter(t, open(t, s.URL("timeout_ms=60000"), quiet()), "100/day", tidegate.Name("api"))
+		api := limiter(
+			t,
+			open(t, s.URL("timeout_ms=60000"), quiet()),
+			"100/day",
+			tidegate.Name("api"),
+		)
 		var allowed atomic.Int64
 		var wait sync.WaitGroup
 		for range callers {
@@ -299,7 +358,10 @@ func TestMoreCallersThanTheRingHolds(t *testing.T) {
 
 func TestAReaderOfSmallPiecesLosesNoWakeUp(t *testing.T) {
 	eachWay(t, func(t *testing.T, s *servertest.Server, way ...tidegate.ConnectOption) {
-		gate := open(t, s.URL("timeout_ms=30000", "testing=1", "read_bytes=64", "namespace=small"), way...)
+		gate := open(
+			t,
+			s.URL("timeout_ms=30000", "testing=1", "read_bytes=64", "namespace=small"),
+			way...)
 		api := limiter(t, gate, "100/day", tidegate.Name("api"))
 		var wait sync.WaitGroup
 		for i := range 32 {
@@ -307,7 +369,8 @@ func TestAReaderOfSmallPiecesLosesNoWakeUp(t *testing.T) {
 			go func() {
 				defer wait.Done()
 				for j := range 300 {
-					if d, err := api.Consume(ctx, fmt.Sprint(i, ":", j)); err != nil || d.Source != tidegate.SourceStore {
+					if d, err := api.Consume(ctx, fmt.Sprint(i, ":", j)); err != nil ||
+						d.Source != tidegate.SourceStore {
 						t.Error(d, err)
 						return
 					}

@@ -3,11 +3,11 @@
 
 #include <string.h>
 
-static int32_t entries_of(const tgo_request *request, const char *keys, tg_entry *entries) {
+static int32_t entries_of(const tgo_request* request, const char* keys, tg_entry* entries) {
   if (request->count < 1 || request->count > TG_MAX_PARTS) return TG_EINVAL;
   memset(entries, 0, (size_t)request->count * sizeof *entries);
   for (int32_t i = 0; i < request->count; ++i) {
-    tg_entry *entry = &entries[i];
+    tg_entry* entry = &entries[i];
     entry->op = request->op;
     entry->flags = request->flags | (i + 1 < request->count ? TG_LINK : 0);
     entry->handle = request->part[i].handle;
@@ -21,7 +21,8 @@ static int32_t entries_of(const tgo_request *request, const char *keys, tg_entry
   return request->count;
 }
 
-int32_t tgo_call(tg_client *client, const tgo_request *request, const char *keys, tgo_answer *answer) {
+int32_t tgo_call(tg_client* client, const tgo_request* request, const char* keys,
+                 tgo_answer* answer) {
   tg_entry entries[TG_MAX_PARTS];
   tg_result result;
   const int32_t n = entries_of(request, keys, entries);
@@ -43,21 +44,23 @@ int32_t tgo_call(tg_client *client, const tgo_request *request, const char *keys
   return TG_OK;
 }
 
-int32_t tgo_submit(tg_ring *ring, const tgo_request *request, const char *keys) {
+int32_t tgo_submit(tg_ring* ring, const tgo_request* request, const char* keys) {
   tg_entry entries[TG_MAX_PARTS];
   const int32_t n = entries_of(request, keys, entries);
   return n < 0 ? n : tg_submit(ring, entries, n);
 }
 
-int32_t tgo_reap(tg_ring *ring, tg_result *results, int32_t max) { return tg_reap(ring, results, max); }
+int32_t tgo_reap(tg_ring* ring, tg_result* results, int32_t max) {
+  return tg_reap(ring, results, max);
+}
 
-int32_t tgo_wait(tg_ring *ring, tg_result *results, int32_t max, int64_t timeout_us) {
+int32_t tgo_wait(tg_ring* ring, tg_result* results, int32_t max, int64_t timeout_us) {
   return tg_ring_wait(ring, results, max, timeout_us);
 }
 
-static tg_limiter_spec spec_of(const tgo_spec *from, const char *text) {
+static tg_limiter_spec spec_of(const tgo_spec* from, const char* text) {
   tg_limiter_spec spec = {{0}};
-  tg_text *fields[5] = {&spec.rates, &spec.name, &spec.algorithm, &spec.mode, &spec.on_failure};
+  tg_text* fields[5] = {&spec.rates, &spec.name, &spec.algorithm, &spec.mode, &spec.on_failure};
   for (int i = 0; i < 5; ++i) {
     fields[i]->data = text;
     fields[i]->size = from->size[i];
@@ -66,34 +69,34 @@ static tg_limiter_spec spec_of(const tgo_spec *from, const char *text) {
   return spec;
 }
 
-int32_t tgo_limiter_open(tg_client *client, const tgo_spec *from, const char *text, uint64_t *handle,
-                         tg_error *error) {
+int32_t tgo_limiter_open(tg_client* client, const tgo_spec* from, const char* text,
+                         uint64_t* handle, tg_error* error) {
   const tg_limiter_spec spec = spec_of(from, text);
   return tg_limiter_open(client, &spec, handle, error);
 }
 
-int32_t tgo_limiter_change(tg_client *client, uint64_t handle, const tgo_spec *from, const char *text,
-                           tg_error *error) {
+int32_t tgo_limiter_change(tg_client* client, uint64_t handle, const tgo_spec* from,
+                           const char* text, tg_error* error) {
   const tg_limiter_spec spec = spec_of(from, text);
   return tg_limiter_change(client, handle, &spec, error);
 }
 
-int32_t tgo_ring_open(tg_client *client, int32_t capacity, tg_ring **ring, tg_error *error) {
+int32_t tgo_ring_open(tg_client* client, int32_t capacity, tg_ring** ring, tg_error* error) {
   return tg_ring_open(client, capacity, 0, ring, error);
 }
 
-int32_t tgo_stats(tg_client *client, tg_stats *stats) { return tg_client_stats(client, stats); }
+int32_t tgo_stats(tg_client* client, tg_stats* stats) { return tg_client_stats(client, stats); }
 
-static void raise_flag(void *flag, const tg_event *event) {
+static void raise_flag(void* flag, const tg_event* event) {
   (void)event;
-  __atomic_store_n((int32_t *)flag, 1, __ATOMIC_SEQ_CST);
+  __atomic_store_n((int32_t*)flag, 1, __ATOMIC_SEQ_CST);
 }
 
-int32_t tgo_watch_events(tg_client *client, int32_t *flag) {
+int32_t tgo_watch_events(tg_client* client, int32_t* flag) {
   return tg_client_on_event(client, raise_flag, flag);
 }
 
-static tg_result result_of(uint32_t flags, uint32_t binding, const tg_part *parts, uint32_t count) {
+static tg_result result_of(uint32_t flags, uint32_t binding, const tg_part* parts, uint32_t count) {
   tg_result result = {0};
   result.flags = flags;
   result.part_count = count;
@@ -107,14 +110,14 @@ int32_t tgo_status(uint32_t flags) {
   return tg_decision_status(&result);
 }
 
-int32_t tgo_headers(tg_client *client, uint32_t flags, uint32_t binding, const tg_part *parts, uint32_t count,
-                    uint32_t styles, int64_t wall_us, char *buffer, size_t size) {
+int32_t tgo_headers(tg_client* client, uint32_t flags, uint32_t binding, const tg_part* parts,
+                    uint32_t count, uint32_t styles, int64_t wall_us, char* buffer, size_t size) {
   const tg_result result = result_of(flags, binding, parts, count);
   return tg_decision_headers(client, &result, styles, wall_us, buffer, size);
 }
 
-int32_t tgo_problem(tg_client *client, uint32_t flags, uint32_t binding, const tg_part *parts, uint32_t count,
-                    char *buffer, size_t size) {
+int32_t tgo_problem(tg_client* client, uint32_t flags, uint32_t binding, const tg_part* parts,
+                    uint32_t count, char* buffer, size_t size) {
   const tg_result result = result_of(flags, binding, parts, count);
   return tg_decision_problem(client, &result, buffer, size);
 }

@@ -39,11 +39,15 @@ func (g *Gate) Stats() (Stats, error) {
 	}
 	return Stats{
 		Allowed: int64(s.allowed), Denied: int64(s.denied), WouldDeny: int64(s.would_deny),
-		ByMemory: int64(s.by_memory), ByStore: int64(s.by_store), ByFallback: int64(s.by_fallback),
+		ByMemory: int64(
+			s.by_memory,
+		), ByStore: int64(s.by_store), ByFallback: int64(s.by_fallback),
 		ByFailOpen: int64(s.by_fail_open), ByFailClosed: int64(s.by_fail_closed),
 		Keys: int64(s.keys), Bytes: int64(s.bytes),
 		EvictedIdle: int64(s.evicted_idle), EvictedHarmless: int64(s.evicted_harmless),
-		EvictedOwing: int64(s.evicted_owing), RoundTrips: int64(s.round_trips), Batches: int64(s.batches),
+		EvictedOwing: int64(
+			s.evicted_owing,
+		), RoundTrips: int64(s.round_trips), Batches: int64(s.batches),
 		Merged: int64(s.merged), ScriptLoads: int64(s.script_loads), Connects: int64(s.connects),
 		BreakerOpened: int64(s.breaker_opened), BreakerOpen: s.breaker_open != 0,
 		LateReplies: int64(s.late_replies), Timeouts: int64(s.timeouts),

@@ -59,7 +59,7 @@ class Ring final : private CallSink {
   std::unique_ptr<Channel> channel_;  // null: the embedded store
 
   std::mutex mutex_;  // guards what follows, but reaped_, which belongs to the reaping thread
-  size_t out_ = 0;  // submitted and not yet reaped: what was reaped makes room at once
+  size_t out_ = 0;    // submitted and not yet reaped: what was reaped makes room at once
   std::vector<std::unique_ptr<Call>> pool_;
   CallList free_;
   CallList ready_;

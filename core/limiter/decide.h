@@ -102,7 +102,9 @@ template <class Algo>
 Answer ask(const Limit& limit, const Algo& state, int64_t cost) {
   const int64_t remaining = state.remaining(limit);
   const int64_t retry = cost > limit.capacity ? kNever : cost ? state.wait(limit, cost) : 0;
-  const int64_t next = remaining < limit.capacity ? state.wait(limit, remaining + 1) : 0;
+  const int64_t next = remaining >= limit.capacity ? 0
+                       : cost == remaining + 1     ? retry
+                                                   : state.wait(limit, remaining + 1);
   return {retry == 0, remaining, retry, next, state.reset_after(limit)};
 }
 

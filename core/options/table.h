@@ -22,9 +22,9 @@ struct OptionRow {
   std::string_view initial;
   std::string_view meaning;
   int64_t least = 0, most = 0;  // of kInteger
-  int64_t Options::*integer = nullptr;
-  bool Options::*boolean = nullptr;  // of kClock too
-  std::string Options::*text = nullptr;
+  int64_t Options::* integer = nullptr;
+  bool Options::* boolean = nullptr;  // of kClock too
+  std::string Options::* text = nullptr;
 };
 
 inline constexpr size_t kOptionCount = 18;

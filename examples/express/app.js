@@ -14,12 +14,14 @@ const { values: options } = parseArgs({
   options: {
     port: { type: 'string', default: process.env.PORT ?? '3000' },
     store: { type: 'string', default: process.env.TIDEGATE_URL ?? 'memory://' },
+    limit: { type: 'string', default: '60/minute' },
+    name: { type: 'string', default: 'global' },
     'admin-key': { type: 'string', default: process.env.ADMIN_KEY ?? 'letmein' },
   },
 })
 
 const gate = connect(options.store)
-const overall = gate.limiter('60/minute', { name: 'global' })
+const overall = gate.limiter(options.limit, { name: options.name })
 const expensive = gate.limiter('5/minute', { name: 'expensive' })
 const limiters = { global: overall, expensive }
 const byApiKey = (req) => req.get('x-api-key')

@@ -68,7 +68,8 @@ func TestTheServiceLimitsEachCaller(t *testing.T) {
 			t.Errorf("/health: %d", got)
 		}
 	}
-	if out, err := exec.Command(binary, "--limit", "lots").CombinedOutput(); err == nil || !strings.Contains(string(out), `"lots"`) {
+	if out, err := exec.Command(binary, "--limit", "lots").CombinedOutput(); err == nil ||
+		!strings.Contains(string(out), `"lots"`) {
 		t.Errorf("a bad limit: %v %s", err, out)
 	}
 }

@@ -38,9 +38,9 @@ SERVER_UNNEEDED+='|libaudit.*|libcap-ng0|libdb5.*|libdebconfclient0|libgdbm.*|li
 SERVER_UNNEEDED+='|libsemanage.*|libsepol.*|login.defs|lsb-base|openssl-provider-legacy|passwd|perl.*'
 SERVER_UNNEEDED+='|sysvinit-utils|tar|usrmerge)$'
 
-GO_MINIMUM=1.22
-GO_SUITES=bookworm,bookworm-backports
-GO_PACKAGES=(golang-1.23-go golang-1.23-src)
+GO_MINIMUM=1.24
+GO_SUITES=trixie
+GO_PACKAGES=(golang-1.24-go golang-1.24-src)
 
 CARGO_MINIMUM=1.80
 CARGO_PACKAGES=(cargo-web rustc-web)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What is in the server: only states of ours, each with an expiry, written only when something is charged, and small.
+// What is in the server: only states of ours, each with an expiry, written only when something is
+// charged, and small.
 #include <set>
 
 #include "support/every_server.h"
@@ -41,7 +42,8 @@ TEST_P(ValkeyExact, EveryKeyIsOursAndExpires) {
     gate.call(TG_OP_PEEK, {{limiter, "user:7"}});
   }
   const auto keys = keys_of(server);
-  EXPECT_EQ(keys.size(), 4u * 2 * 2 + 4) << testing::PrintToString(keys);  // and each name's numbers
+  EXPECT_EQ(keys.size(), 4u * 2 * 2 + 4)
+      << testing::PrintToString(keys);  // and each name's numbers
   for (const std::string& key : keys) {
     EXPECT_TRUE(key.starts_with("tg:1:")) << key;
     EXPECT_GT(std::stoll(server.command({"PTTL", key})), 0) << key;
@@ -96,7 +98,7 @@ TEST_P(ValkeyExact, AStampFromTheFutureIsMendedEvenByADenial) {
   }
 }
 
-const std::vector<std::string> kMinimal{"hello", "ping", "evalsha", "eval", "mget",
+const std::vector<std::string> kMinimal{"hello",  "ping", "evalsha", "eval", "mget",
                                         "exists", "type", "set",     "del",  "time"};
 
 std::vector<std::string> acl_user(const std::string& but = "") {
@@ -160,10 +162,13 @@ TEST_P(ValkeyExact, EachMissingCommandIsNopermAndNamed) {
 TEST_P(ValkeyExact, AForeignStateIsAnErrorOfItsRequestAlone) {
   Server server(GetParam());
   for (const std::string algorithm : kAlgorithms) {
-    for (const std::vector<std::string>& make :
-         {std::vector<std::string>{"RPUSH", "KEY", "1", "2"}, {"HSET", "KEY", "a", "1"},
-          {"SET", "KEY", "short"}, {"SET", "KEY", std::string(14, '\xff')},
-          {"SET", "KEY", std::string(21, '\xff')}, {"SET", "KEY", "2"}, {"SADD", "KEY", "x"}}) {
+    for (const std::vector<std::string>& make : {std::vector<std::string>{"RPUSH", "KEY", "1", "2"},
+                                                 {"HSET", "KEY", "a", "1"},
+                                                 {"SET", "KEY", "short"},
+                                                 {"SET", "KEY", std::string(14, '\xff')},
+                                                 {"SET", "KEY", std::string(21, '\xff')},
+                                                 {"SET", "KEY", "2"},
+                                                 {"SADD", "KEY", "x"}}) {
       SCOPED_TRACE(algorithm + " " + make[0]);
       Gate gate(server.url("timeout_ms=5000&on_failure=closed"));
       const uint64_t limiter = gate.open("5/d", "l", algorithm);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Whatever befalls the store: answers in time and by the policy, counted and told once, and all is well again when it is.
+// Whatever befalls the store: answers in time and by the policy, counted and told once, and all is
+// well again when it is.
 #include <functional>
 #include <map>
 
@@ -25,7 +26,7 @@ struct Scene {
 struct Fault {
   std::string title;
   std::function<void(Scene&)> begin, end;
-  int64_t tg_stats::*counter;
+  int64_t tg_stats::* counter;
 };
 
 void block_with_script(Scene& scene) {
@@ -59,7 +60,7 @@ std::vector<Fault> faults() {
        pass, &tg_stats::connect_errors},
       {"CutInTheMiddleOfReplies", [](Scene& s) { s.proxy.cut_replies_after(3); }, pass,
        &tg_stats::connect_errors},
-      {"RepliesPastTheDeadline", [](Scene& s) { s.proxy.delay(150); }, pass, &tg_stats::timeouts},
+      {"RepliesPastTheDeadline", [](Scene& s) { s.proxy.delay(400); }, pass, &tg_stats::timeouts},
       {"HalfOpen", [](Scene& s) { s.proxy.swallow(); }, pass, &tg_stats::timeouts},
       {"SpeaksAnotherProtocol",
        [](Scene& s) { s.proxy.answer("HTTP/1.1 400 Bad Request\r\n\r\n"); }, pass,
@@ -88,8 +89,8 @@ std::vector<Fault> faults() {
          s.server.command({"REPLICAOF", "127.0.0.1", "1"});
        },
        config({"REPLICAOF", "NO", "ONE"}), &tg_stats::loading_errors},
-      {"ARunawayScript", block_with_script,
-       [](Scene& s) { s.server.command({"SCRIPT", "KILL"}); }, &tg_stats::busy_errors},
+      {"ARunawayScript", block_with_script, [](Scene& s) { s.server.command({"SCRIPT", "KILL"}); },
+       &tg_stats::busy_errors},
       {"PermissionLost", change_user("-mget"), change_user("+mget"), &tg_stats::noperm_errors},
   };
 }
@@ -116,7 +117,7 @@ class One {  // a client of one policy
   One(Proxy& proxy, const std::string& on_failure)
       : policy(on_failure),
         gate("redis://limiter:secret@127.0.0.1:" + std::to_string(proxy.port()) +
-             "?timeout_ms=60&connect_timeout_ms=200&on_failure=" + on_failure),
+             "?timeout_ms=250&connect_timeout_ms=500&on_failure=" + on_failure),
         limiter(gate.open("5/d", "daily")) {}
 
   void well(const std::string& key) {
@@ -175,9 +176,9 @@ class ValkeyFault : public OnEveryServer {};
 
 void run_fault(const ServerKind& kind, const Fault& fault) {
   Server server(kind);
-  const std::vector<std::string> user{"ACL",      "SETUSER", "limiter", "on",    ">secret", "~tg:*",
-                                      "-@all",    "+hello",  "+ping",   "+eval", "+evalsha", "+mget",
-                                      "+exists",  "+type",   "+set",    "+del",  "+time"};
+  const std::vector<std::string> user{"ACL",     "SETUSER", "limiter", "on",    ">secret",  "~tg:*",
+                                      "-@all",   "+hello",  "+ping",   "+eval", "+evalsha", "+mget",
+                                      "+exists", "+type",   "+set",    "+del",  "+time"};
   ASSERT_EQ(server.command(user), "OK");
   Proxy proxy(server.socket());
   const int descriptors = open_descriptors();

@@ -102,7 +102,9 @@ TEST_P(ValkeyFork, AHundredClientsLeaveNothingBehind) {
   const int before = open_descriptors();
   for (int i = 0; i < 100; ++i) once(i);
   EXPECT_EQ(open_descriptors(), before);
-  for (int i = 0; i < 100 && server.command({"CLIENT", "LIST"}).find("name=tidegate") != std::string::npos; ++i)
+  for (int i = 0;
+       i < 100 && server.command({"CLIENT", "LIST"}).find("name=tidegate") != std::string::npos;
+       ++i)
     sleep_ms(10);
   EXPECT_EQ(server.command({"CLIENT", "LIST"}).find("name=tidegate"), std::string::npos);
 }
@@ -174,8 +176,8 @@ TEST_P(ValkeyFork, EveryRequestHasOneResultHoweverItIsCanceled) {
     threads.emplace_back([&] {
       while (!ends) {
         const uint64_t id = submitted++;
-        while (!ring.submit(id % 7 ? TG_OP_CONSUME : TG_OP_PEEK, {{limiter, "k" + std::to_string(id % 5)}},
-                            id, id % 11 ? 0 : 1'000))
+        while (!ring.submit(id % 7 ? TG_OP_CONSUME : TG_OP_PEEK,
+                            {{limiter, "k" + std::to_string(id % 5)}}, id, id % 11 ? 0 : 1'000))
           std::this_thread::yield();
         if (id % 3 == 0) tg_cancel(ring.ring(), id);
         if (id % 5 == 0 && id > 50) tg_cancel(ring.ring(), id - 50);
@@ -197,12 +199,25 @@ TEST_P(ValkeyFork, EveryRequestHasOneResultHoweverItIsCanceled) {
     if (now_ms() < next) continue;
     next = now_ms() + 100;
     switch (round++ % 6) {
-      case 0: proxy.pass(); break;
-      case 1: proxy.delay(20); break;
-      case 2: proxy.cut_replies_after(5); break;
-      case 3: proxy.swallow(); break;
-      case 4: proxy.refuse(); proxy.cut_all(); break;
-      default: proxy.answer("$3\r\nabc\r\n"); break;
+      case 0:
+        proxy.pass();
+        break;
+      case 1:
+        proxy.delay(20);
+        break;
+      case 2:
+        proxy.cut_replies_after(5);
+        break;
+      case 3:
+        proxy.swallow();
+        break;
+      case 4:
+        proxy.refuse();
+        proxy.cut_all();
+        break;
+      default:
+        proxy.answer("$3\r\nabc\r\n");
+        break;
     }
   }
   ends = true;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Eight processes of four threads, and rings, on one key: exactly the quota of a day's window is admitted.
+// Eight processes of four threads, and rings, on one key: exactly the quota of a day's window is
+// admitted.
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -57,12 +58,13 @@ class ValkeyHeavy : public OnEveryServer {
 
 TEST_P(ValkeyHeavy, OneKeyAdmitsExactlyItsQuota) {
   Server server(GetParam());
-  const char* const algorithms[] = {"token_bucket", "fixed_window", "sliding_window", "sliding_log"};
+  const char* const algorithms[] = {"token_bucket", "fixed_window", "sliding_window",
+                                    "sliding_log"};
   for (int a = 0; a < 4; ++a) {
     SCOPED_TRACE(algorithms[a]);
     // A burst for which a day refills less than a token while this runs.
-    const std::string rates = a ? std::to_string(kQuota) + "/365d"
-                                : "1/d burst " + std::to_string(kQuota);
+    const std::string rates =
+        a ? std::to_string(kQuota) + "/365d" : "1/d burst " + std::to_string(kQuota);
     everywhere(server.url("timeout_ms=60000"), [&, a](Gate& gate, int process, int thread) {
       const uint64_t limiter = gate.open(rates, "l" + std::to_string(a), algorithms[a]);
       int64_t allowed = 0, wrong = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Requests that pile up, merge and travel together are answered as if they had run one after another in the order of
-// their submission. The oracle is the embedded engine, which is the model's equal.
+// Requests that pile up, merge and travel together are answered as if they had run one after
+// another in the order of their submission. The oracle is the embedded engine, which is the model's
+// equal.
 #include <cstdlib>
 #include <random>
 
@@ -127,7 +128,8 @@ Asked random_request(Random& random, size_t limiters) {
   const int64_t parts = pick(random, 0, 3) ? 1 : pick(random, 2, 5);
   for (int64_t i = 0; i < parts; ++i) {
     const int64_t size = pick(random, 0, 19);
-    asked.limiters.push_back(static_cast<size_t>(pick(random, 0, static_cast<int64_t>(limiters) - 1)));
+    asked.limiters.push_back(
+        static_cast<size_t>(pick(random, 0, static_cast<int64_t>(limiters) - 1)));
     asked.parts.push_back({0, kKeys[pick(random, 0, 4) * pick(random, 0, 1)],
                            size == 0   ? 0
                            : size == 1 ? pick(random, 50, 200)
@@ -235,8 +237,14 @@ std::vector<Case> counterexamples() {
        {"1/h"},
        {peek, take(0, "k"), peek, take(0, "k"), peek},
        {1, 1, 0, 0, 0}},
-      {"a reset between charges", {"1/h"}, {take(0, "k"), take(0, "k"), reset, take(0, "k")}, {1, 0, 1, 1}},
-      {"equal requests, more than fit", {"2/h"}, {take(0, "k"), take(0, "k"), take(0, "k")}, {1, 1, 0}},
+      {"a reset between charges",
+       {"1/h"},
+       {take(0, "k"), take(0, "k"), reset, take(0, "k")},
+       {1, 0, 1, 1}},
+      {"equal requests, more than fit",
+       {"2/h"},
+       {take(0, "k"), take(0, "k"), take(0, "k")},
+       {1, 1, 0}},
       {"a cost of nothing on an empty limit",
        {"1/h"},
        {take(0, "k"), take(0, "k", 0), take(0, "k"), take(0, "k", 0)},
@@ -255,7 +263,8 @@ std::vector<Case> counterexamples() {
 TEST_P(ValkeyOrder, WhatLooserMergingWouldGetWrongIsRight) {
   Server server(GetParam());
   int at = 0;
-  for (const std::string algorithm : {"token_bucket", "fixed_window", "sliding_window", "sliding_log"}) {
+  for (const std::string algorithm :
+       {"token_bucket", "fixed_window", "sliding_window", "sliding_log"}) {
     for (const Case& one : counterexamples()) {
       SCOPED_TRACE(one.title + ", " + algorithm);
       const std::string space = "&namespace=c" + std::to_string(at++);

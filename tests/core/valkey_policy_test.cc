@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Who answers while the store cannot: the strictest policy, its share, the breaker; and the bounds that are published.
+// Who answers while the store cannot: the strictest policy, its share, the breaker; and the bounds
+// that are published.
 #include <set>
 
 #include "support/every_server.h"
@@ -35,7 +36,8 @@ TEST(ValkeyPolicy, TheStrictestWinsAndShadowsHaveNoSay) {
       const size_t space = word.find(' ');
       const std::string mode = space == std::string::npos ? "" : word.substr(0, space);
       const std::string policy = space == std::string::npos ? word : word.substr(space + 1);
-      parts.push_back({gate.open("1/d", "l" + std::to_string(parts.size()), "", mode, policy), "k"});
+      parts.push_back(
+          {gate.open("1/d", "l" + std::to_string(parts.size()), "", mode, policy), "k"});
     }
     for (const uint32_t op : {TG_OP_PEEK, TG_OP_CONSUME}) {
       const Outcome outcome = gate.call(op, parts);
@@ -170,14 +172,14 @@ TEST_P(ValkeyBreaker, ARingsCallFromAnotherThreadMeetsItsDeadlineBehindThreeDead
 TEST_P(ValkeyBreaker, LateRepliesAreDiscardedAndCountedAndChargeAtMostWhatWasInFlight) {
   Server server(GetParam());
   Proxy proxy(server.socket());
-  Gate gate(proxy.url("timeout_ms=60&breaker_failures=1000"));
+  Gate gate(proxy.url("timeout_ms=250&breaker_failures=1000"));
   const uint64_t limiter = gate.open("100/d", "l");
   ASSERT_EQ(gate.consume(limiter, "k").source, TG_SOURCE_STORE);
-  proxy.delay(120);
+  proxy.delay(400);
   int timeouts = 0;
   for (int i = 0; i < 5; ++i) timeouts += gate.consume(limiter, "k").source == TG_SOURCE_FALLBACK;
   proxy.pass();
-  sleep_ms(300);
+  sleep_ms(700);
   ASSERT_TRUE(gate.comes_back(limiter));
   EXPECT_GT(gate.stats().late_replies, 0);
   const int64_t charged = 100 - gate.call(TG_OP_PEEK, {{limiter, "k"}}).parts[0].remaining;
@@ -197,7 +199,8 @@ TEST_P(ValkeyBreaker, AClientMayBeThereBeforeItsServer) {
 }
 
 TEST_P(ValkeyBreaker, AClusterIsRefusedByName) {
-  Server server(GetParam(), {"--cluster-enabled", "yes"});
+  Server server(GetParam(),
+                {"--cluster-enabled", "yes", "--cluster-port", std::to_string(free_port())});
   Gate gate(server.url("timeout_ms=2000"));
   const uint64_t limiter = gate.open("5/d", "l");
   const Outcome ping = gate.ping();
@@ -218,8 +221,9 @@ TEST_P(ValkeyBreaker, PingSaysWhatIsWrongEveryTimeItIsAsked) {
 }
 
 TEST_P(ValkeyBreaker, LoadingIsWaitedForByThePolicy) {
-  Server before(GetParam(), {"--enable-debug-command", "yes", "--loading-process-events-interval-bytes",
-                             "1024", "--key-load-delay", "500"});
+  Server before(GetParam(),
+                {"--enable-debug-command", "yes", "--loading-process-events-interval-bytes", "1024",
+                 "--key-load-delay", "500"});
   before.command({"DEBUG", "POPULATE", "4000", "key", "100"});
   before.command({"SAVE"});
   before.kill();
@@ -252,7 +256,7 @@ TEST_P(ValkeyBreaker, KilledConnectionsAndServersUnderLoadStayExact) {
     sleep_ms(10);
   }
   EXPECT_LE(allowed, 2000);  // answers that came, or were lost: never more than the limit
-  server.kill();  // and with it the states: at most one more capacity
+  server.kill();             // and with it the states: at most one more capacity
   sleep_ms(100);
   server.start();
   EXPECT_TRUE(gate.comes_back(limiter));
@@ -289,6 +293,50 @@ TEST_P(ValkeyBreaker, AnOutageAdmitsAtMostTheCapacityForEachProcess) {
   proxy.pass();
   for (auto& gate : gates) EXPECT_TRUE(gate->comes_back(gate->open("7/d", "l")));
   EXPECT_EQ(drain("k"), 0);  // the store forgot nothing, and one day's window is over
+}
+
+TEST_P(ValkeyBreaker, WritingToAServerThatHasGoneRaisesNoSignal) {
+  for (const bool tcp : {false, true}) {
+    Server server(GetParam());
+    Gate gate(tcp ? server.tcp_url("timeout_ms=500") : server.url("timeout_ms=500"));
+    const uint64_t limiter = gate.open("100/d", "l");
+    Reaper ring(gate, 16, TG_RING_LOCAL);
+    ring.submit(TG_OP_CONSUME, {{limiter, "k"}}, 0);
+    ASSERT_EQ(ring.take(1).at(0).source, TG_SOURCE_STORE);
+    server.kill();
+    for (uint64_t i = 0; i < 3; ++i) {  // written without looking first
+      ring.submit(TG_OP_CONSUME, {{limiter, "k"}}, i);
+      tg_ring_flush(ring.ring());
+      sleep_ms(20);
+    }
+    for (const Outcome& outcome : ring.take(3)) EXPECT_EQ(outcome.source, TG_SOURCE_FALLBACK);
+  }
+}
+
+// A failover to a replica that never saw the last charges, and an eviction, as the state sees them.
+TEST_P(ValkeyBreaker, AStateThatIsLostAdmitsAtMostOneCapacityMore) {
+  Server server(GetParam());
+  Gate gate(server.url("timeout_ms=5000"));
+  for (const std::string algorithm :
+       {"token_bucket", "fixed_window", "sliding_window", "sliding_log"}) {
+    SCOPED_TRACE(algorithm);
+    const uint64_t limiter = gate.open("9/365d", algorithm, algorithm);
+    const auto drain = [&] {
+      int allowed = 0;
+      while (allowed < 100 && gate.consume(limiter, "k").allowed) ++allowed;
+      return allowed;
+    };
+    gate.consume(limiter, "k");
+    gate.consume(limiter, "k");
+    std::string key = server.command({"KEYS", "tg:1:" + algorithm + ":*{k}"});
+    ASSERT_EQ(server.command({"COPY", key, "replica"}), "1");
+    EXPECT_EQ(drain(), 7);
+    ASSERT_EQ(server.command({"COPY", "replica", key, "REPLACE"}), "1");
+    EXPECT_EQ(drain(), 7);  // what was spent since
+    server.command({"DEL", key});
+    EXPECT_EQ(drain(), 9);  // one full capacity
+    server.command({"FLUSHALL"});
+  }
 }
 
 TIDEGATE_ON_EVERY_SERVER(ValkeyBreaker);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Random replies to prepared programs: kProtocol with no call touched, or an answer for every call that keeps within
-// its limits. Never a crash.
+// Random replies to prepared programs: kProtocol with no call touched, or an answer for every call
+// that keeps within its limits. Never a crash.
 #include <array>
 #include <cstdint>
 #include <cstdlib>
@@ -21,11 +21,13 @@ void require(bool condition) {
 
 constexpr uint64_t kUntouched = 77;
 
-// Calls of every algorithm and operation: alone, of several parts, merged, with shadows and several rates.
+// Calls of every algorithm and operation: alone, of several parts, merged, with shadows and several
+// rates.
 class Prepared {
  public:
   Prepared() : client_(std::move(*Client::open("redis://127.0.0.1:1", Options{}))) {
-    for (const char* algorithm : {"token_bucket", "fixed_window", "sliding_window", "sliding_log"}) {
+    for (const char* algorithm :
+         {"token_bucket", "fixed_window", "sliding_window", "sliding_log"}) {
       open({.rates = "5/60s", .algorithm = algorithm});
       open({.rates = "3/1s; 20/3600s", .algorithm = algorithm});
       open({.rates = "4/60s", .algorithm = algorithm, .mode = "shadow"});

@@ -125,9 +125,10 @@ for (const version of ['express4', 'express']) {
       app.use('/api', router)
       await serve(app, async (port) => {
         const first = JSON.parse((await request(port, { path: '/api/items/1' })).body)
-        assert.equal(first.name, 'GET-api-items-_id_')
+        assert.equal(first.name, 'GET.api.items.-id-')
         assert.equal(first.remaining, 1)
-        assert.deepEqual(await statuses(port, 2, { path: '/api/items/2' }), [200, 429])
+        assert.equal((await request(port, { path: '/api/items/2', method: 'HEAD' })).status, 200)
+        assert.deepEqual(await statuses(port, 1, { path: '/api/items/2' }), [429], 'HEAD is GET')
         assert.equal(
           (await request(port, { path: '/api/items/1', method: 'POST' })).status,
           200,
@@ -320,7 +321,9 @@ for (const version of ['express4', 'express']) {
     test('a store that is down: fail_closed answers 503 and claims no quota', async () => {
       const gate = connect(`redis://127.0.0.1:${await freePort()}`, { onFailure: 'closed' })
       const app = express()
-      app.use(rateLimit({ store: gate, limit: '5/minute' }), (req, res) => res.send('ok'))
+      app.use(rateLimit({ store: gate, limit: '5/minute', message: 'of denials' }), (req, res) =>
+        res.send('ok'),
+      )
       await serve(app, async (port) => {
         const { status, headers, body } = await request(port)
         assert.equal(status, 503)

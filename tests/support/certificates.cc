@@ -31,8 +31,8 @@ void Certificates::run(const std::string& command) const {
 }
 
 void Certificates::authority(const std::string& name) {
-  run("req -x509 " + kKey + "-keyout " + name + ".key -out " + name + ".crt -days 3650 -subj /CN=" +
-      name);
+  run("req -x509 " + kKey + "-keyout " + name + ".key -out " + name +
+      ".crt -days 3650 -subj /CN=" + name);
 }
 
 void Certificates::issue(const std::string& name, const std::string& by, const std::string& names,
@@ -44,17 +44,20 @@ void Certificates::issue(const std::string& name, const std::string& by, const s
   std::ofstream(path(name + ".cnf")) << "[ca]\ndefault_ca=d\n[d]\ndatabase=" << name
                                      << ".index\nnew_certs_dir=.\nrand_serial=yes\n"
                                         "default_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n";
-  run("ca -batch -config " + name + ".cnf -cert " + by + ".crt -keyfile " + by + ".key -in " + name +
-      ".csr -out " + name + ".crt -extfile " + name + ".ext -notext -startdate 20200101000000Z " +
-      "-enddate " + (expired ? "20210101000000Z" : "20490101000000Z"));
+  run("ca -batch -config " + name + ".cnf -cert " + by + ".crt -keyfile " + by + ".key -in " +
+      name + ".csr -out " + name + ".crt -extfile " + name +
+      ".ext -notext -startdate 20200101000000Z " + "-enddate " +
+      (expired ? "20210101000000Z" : "20490101000000Z"));
 }
 
 std::vector<std::string> Certificates::arguments(const std::string& server,
                                                  const std::string& authority, int port,
                                                  bool ask_clients) const {
-  return {"--tls-port",         std::to_string(port),      "--tls-cert-file", path(server + ".crt"),
-          "--tls-key-file",     path(server + ".key"),     "--tls-ca-cert-file",
-          path(authority + ".crt"), "--tls-auth-clients", ask_clients ? "yes" : "no"};
+  return {"--tls-port",         std::to_string(port),
+          "--tls-cert-file",    path(server + ".crt"),
+          "--tls-key-file",     path(server + ".key"),
+          "--tls-ca-cert-file", path(authority + ".crt"),
+          "--tls-auth-clients", ask_clients ? "yes" : "no"};
 }
 
 }  // namespace tidegate::test

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Certificates for tests, made by the openssl command: authorities, servers and clients, valid or expired.
+// Certificates for tests, made by the openssl command: authorities, servers and clients, valid or
+// expired.
 #pragma once
 
 #include <string>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The C ABI as a test wants it: a client with its limiters, answers that are copied and can be compared.
+// The C ABI as a test wants it: a client with its limiters, answers that are copied and can be
+// compared.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +35,9 @@ struct Part {
 };
 
 // The entries of one request; `parts` must outlive them.
-std::vector<tg_entry> entries_of(uint32_t op, const std::vector<Part>& parts, uint64_t user_data = 0,
-                                 int64_t timeout_us = 0, uint32_t source = 0);
+std::vector<tg_entry> entries_of(uint32_t op, const std::vector<Part>& parts,
+                                 uint64_t user_data = 0, int64_t timeout_us = 0,
+                                 uint32_t source = 0);
 
 // Any thread, but for open(). Aborts the test program where something that cannot fail fails.
 class Gate {
@@ -45,8 +47,9 @@ class Gate {
   Gate(const Gate&) = delete;
   Gate& operator=(const Gate&) = delete;
 
-  uint64_t open(const std::string& rates, const std::string& name, const std::string& algorithm = "",
-                const std::string& mode = "", const std::string& on_failure = "");
+  uint64_t open(const std::string& rates, const std::string& name,
+                const std::string& algorithm = "", const std::string& mode = "",
+                const std::string& on_failure = "");
   void change(uint64_t handle, const std::string& rates);
   Outcome call(uint32_t op, const std::vector<Part>& parts, int64_t timeout_us = 0,
                uint32_t source = 0);

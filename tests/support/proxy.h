@@ -24,12 +24,13 @@ class Proxy {
 
   // How it behaves from here on, to connections that are there too.
   void pass();
-  void delay(int64_t ms);                    // every reply comes so much later
-  void swallow();                            // half open: takes everything, answers nothing
-  void cut_replies_after(int64_t bytes);     // closes in the middle of a reply, every time
-  void answer(const std::string& nonsense);  // instead of the server; `nonsense` for each piece that is asked
-  void refuse();                             // closes each connection as it comes
-  void cut_all();                            // once: the connections that are there
+  void delay(int64_t ms);                 // every reply comes so much later
+  void swallow();                         // half open: takes everything, answers nothing
+  void cut_replies_after(int64_t bytes);  // closes in the middle of a reply, every time
+  void answer(const std::string&
+                  nonsense);  // instead of the server; `nonsense` for each piece that is asked
+  void refuse();              // closes each connection as it comes
+  void cut_all();             // once: the connections that are there
 
   int64_t asked_bytes() const { return asked_; }
   int64_t reply_bytes() const { return replied_; }

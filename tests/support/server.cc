@@ -21,15 +21,20 @@ namespace {
 std::string text_of(const redisReply* reply) {
   if (!reply) return "-connection lost";
   switch (reply->type) {
-    case REDIS_REPLY_INTEGER: return std::to_string(reply->integer);
-    case REDIS_REPLY_NIL: return "(nil)";
-    case REDIS_REPLY_ERROR: return "-" + std::string(reply->str, reply->len);
+    case REDIS_REPLY_INTEGER:
+      return std::to_string(reply->integer);
+    case REDIS_REPLY_NIL:
+      return "(nil)";
+    case REDIS_REPLY_ERROR:
+      return "-" + std::string(reply->str, reply->len);
     case REDIS_REPLY_ARRAY: {
       std::string all;
-      for (size_t i = 0; i < reply->elements; ++i) all += (i ? "\n" : "") + text_of(reply->element[i]);
+      for (size_t i = 0; i < reply->elements; ++i)
+        all += (i ? "\n" : "") + text_of(reply->element[i]);
       return all;
     }
-    default: return {reply->str, reply->len};
+    default:
+      return {reply->str, reply->len};
   }
 }
 
@@ -83,9 +88,21 @@ Server::~Server() {
 }
 
 void Server::start() {
-  std::vector<std::string> words{kind_.path, "--port", std::to_string(port_), "--bind", "127.0.0.1",
-                                 "--unixsocket", socket_, "--dir", folder_, "--save", "",
-                                 "--appendonly", "no", "--daemonize", "no"};
+  std::vector<std::string> words{kind_.path,
+                                 "--port",
+                                 std::to_string(port_),
+                                 "--bind",
+                                 "127.0.0.1",
+                                 "--unixsocket",
+                                 socket_,
+                                 "--dir",
+                                 folder_,
+                                 "--save",
+                                 "",
+                                 "--appendonly",
+                                 "no",
+                                 "--daemonize",
+                                 "no"};
   words.insert(words.end(), arguments_.begin(), arguments_.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
@@ -101,7 +118,8 @@ void Server::start() {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   while (!answers()) {
     if (std::chrono::steady_clock::now() > end) {
-      std::fprintf(stderr, "%s did not come up; its log is in %s\n", kind_.name.c_str(), folder_.c_str());
+      std::fprintf(stderr, "%s did not come up; its log is in %s\n", kind_.name.c_str(),
+                   folder_.c_str());
       std::abort();
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -140,8 +158,8 @@ std::string Server::command(const std::vector<std::string>& words) {
     argv.push_back(word.data());
     sizes.push_back(word.size());
   }
-  auto* reply = static_cast<redisReply*>(redisCommandArgv(
-      context, static_cast<int>(argv.size()), argv.data(), sizes.data()));
+  auto* reply = static_cast<redisReply*>(
+      redisCommandArgv(context, static_cast<int>(argv.size()), argv.data(), sizes.data()));
   const std::string text = text_of(reply);
   if (reply) freeReplyObject(reply);
   redisFree(context);

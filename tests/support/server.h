@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Real servers for tests: started on a unix socket (and a free port) in a folder of their own, stopped with it.
+// Real servers for tests: started on a unix socket (and a free port) in a folder of their own,
+// stopped with it.
 #pragma once
 
 #include <sys/types.h>
@@ -14,13 +15,15 @@ struct ServerKind {
   std::string path;  // what starts it, with the server's arguments behind it
 };
 
-// Those of $TIDEGATE_SERVERS (name=path:name=path); else the valkey-server and redis-server on PATH.
+// Those of $TIDEGATE_SERVERS (name=path:name=path); else the valkey-server and redis-server on
+// PATH.
 std::vector<ServerKind> server_kinds();
 int free_port();
 
 class Server {
  public:
-  // `arguments`: "--maxmemory", "1mb" ...; aborts the test program where it does not come up in 10 s.
+  // `arguments`: "--maxmemory", "1mb" ...; aborts the test program where it does not come up in 10
+  // s.
   explicit Server(const ServerKind& kind, std::vector<std::string> arguments = {});
   ~Server();
   Server(const Server&) = delete;
@@ -37,8 +40,8 @@ class Server {
   void kill();   // SIGKILL, and waits
   void stop();   // SIGSTOP
   void go_on();  // SIGCONT
-  // One command, its words; the reply as text: strings and statuses as they are, integers in decimal, errors with "-",
-  // nil as "(nil)", arrays joined by "\n".
+  // One command, its words; the reply as text: strings and statuses as they are, integers in
+  // decimal, errors with "-", nil as "(nil)", arrays joined by "\n".
   std::string command(const std::vector<std::string>& words);
 
  private:

@@ -49,15 +49,29 @@ type httpCase struct {
 	}
 }
 
-var watched = []string{"RateLimit-Policy", "RateLimit", "X-RateLimit-Limit", "X-RateLimit-Remaining",
-	"X-RateLimit-Reset", "Retry-After"}
+var watched = []string{
+	"RateLimit-Policy",
+	"RateLimit",
+	"X-RateLimit-Limit",
+	"X-RateLimit-Remaining",
+	"X-RateLimit-Reset",
+	"Retry-After",
+}
 
 func (c *httpCase) config(t *testing.T, gate *tidegate.Gate) tghttp.Config {
 	t.Helper()
 	m := &c.Middleware
-	config := tghttp.Config{Gate: gate, Exempt: m.Exempt, Headers: tidegate.NoHeaders, Message: message(t, m.Message)}
+	config := tghttp.Config{
+		Gate:    gate,
+		Exempt:  m.Exempt,
+		Headers: tidegate.NoHeaders,
+		Message: message(t, m.Message),
+	}
 	for _, l := range m.Limits {
-		options := []tidegate.LimiterOption{tidegate.Algorithm(l.Algorithm), tidegate.Mode(l.Mode)}
+		options := []tidegate.LimiterOption{
+			tidegate.Algorithm(l.Algorithm),
+			tidegate.Mode(l.Mode),
+		}
 		if l.Name != nil {
 			options = append(options, tidegate.Name(*l.Name))
 		}
@@ -131,10 +145,12 @@ func (c *httpCase) run(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(limit(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain")
-		_, _ = io.WriteString(w, "ok")
-	})))
+	server := httptest.NewServer(
+		limit(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/plain")
+			_, _ = io.WriteString(w, "ok")
+		})),
+	)
 	defer server.Close()
 	for i, r := range c.Requests {
 		clock.SetUS(r.AtUS)
@@ -154,7 +170,15 @@ func (c *httpCase) run(t *testing.T) {
 		response.Body.Close()
 		after := time.Now().UnixMicro()
 		if err != nil || response.StatusCode != r.Expect.Status || string(body) != r.Expect.Body {
-			t.Fatalf("request %d: %d %q %v, expected %d %q", i, response.StatusCode, body, err, r.Expect.Status, r.Expect.Body)
+			t.Fatalf(
+				"request %d: %d %q %v, expected %d %q",
+				i,
+				response.StatusCode,
+				body,
+				err,
+				r.Expect.Status,
+				r.Expect.Body,
+			)
 		}
 		listed := map[string]bool{}
 		for _, h := range r.Expect.Headers {
@@ -173,7 +197,14 @@ func (c *httpCase) run(t *testing.T) {
 	}
 }
 
-func checkValue(t *testing.T, request int, name string, got []string, expect json.RawMessage, before, after int64) {
+func checkValue(
+	t *testing.T,
+	request int,
+	name string,
+	got []string,
+	expect json.RawMessage,
+	before, after int64,
+) {
 	t.Helper()
 	if len(got) != 1 {
 		t.Errorf("request %d: %s: %q, expected %s", request, name, got, expect)
@@ -193,7 +224,15 @@ func checkValue(t *testing.T, request int, name string, got []string, expect jso
 		t.Fatalf("request %d: %s: unknown expectation %s", request, name, expect)
 	}
 	seconds := func(us int64) int64 { return (us + *epoch.After + 999_999) / 1_000_000 }
-	if value, err := strconv.ParseInt(got[0], 10, 64); err != nil || value < seconds(before) || value > seconds(after) {
-		t.Errorf("request %d: %s: %s, expected %d to %d", request, name, got[0], seconds(before), seconds(after))
+	if value, err := strconv.ParseInt(got[0], 10, 64); err != nil || value < seconds(before) ||
+		value > seconds(after) {
+		t.Errorf(
+			"request %d: %s: %s, expected %d to %d",
+			request,
+			name,
+			got[0],
+			seconds(before),
+			seconds(after),
+		)
 	}
 }

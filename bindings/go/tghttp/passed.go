@@ -43,8 +43,8 @@ const (
 	resetField     = "X-RateLimit-Reset"
 )
 
-// setHeaders adds a check's fields to those of the checks before it: lists grow, and the legacy fields, which know
-// one limit only, are those of a refusal or of the limit with the least left.
+// setHeaders adds a check's fields to those of the checks before it: lists grow, and the legacy
+// fields, which know one limit only, are those of a refusal or of the limit with the least left.
 func (p *passed) setHeaders(h http.Header, style tidegate.HeaderStyle) {
 	if style == 0 {
 		style = tidegate.Standard | tidegate.Legacy

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 
-// Package tghttp limits the requests of a net/http server, with the same headers and bodies as tidegate's middleware
-// for other languages.
+// Package tghttp limits the requests of a net/http server, with the same headers and bodies as
+// tidegate's middleware for other languages.
 //
-//	limit, err := tghttp.New(tghttp.Config{Store: "redis://localhost", Limit: "100/minute", Name: "api"})
+//	config := tghttp.Config{Store: "redis://localhost", Limit: "100/minute", Name: "api"}
+//	limit, err := tghttp.New(config)
 //	http.ListenAndServe(":8080", limit(mux))
 //
-// A route of its own: mux.Handle("POST /expensive", expensive(handler)), where expensive is another limit. The same
-// limiter met twice on one request is charged once. Requests are passed on with the ResponseWriter as it came, so
-// streaming, flushing and hijacking are untouched; refusals never reach the handler.
+// A route of its own: mux.Handle("POST /expensive", expensive(handler)), where expensive is another
+// limit. The same limiter met twice on one request is charged once. Requests are passed on with the
+// ResponseWriter as it came, so streaming, flushing and hijacking are untouched; refusals never
+// reach the handler.
 package tghttp
 
 import (
@@ -24,7 +26,8 @@ import (
 	tidegate "github.com/tidegate/tidegate/bindings/go"
 )
 
-// Config says what is limited, and by whom it is counted. Limit, Limiters or For is needed, the rest is not.
+// Config says what is limited, and by whom it is counted. Limit, Limiters or For is needed, the
+// rest is not.
 type Config struct {
 	// Gate asks the store. Without one all middleware of the process share a gate per Store.
 	Gate *tidegate.Gate
@@ -47,7 +50,8 @@ type Config struct {
 	// Exempt are paths that are not limited, Skip requests that are not. Neither are CORS preflights.
 	Exempt []string
 	Skip   func(*http.Request) bool
-	// TrustedProxies says how much of X-Forwarded-For to believe: a count, or networks such as "10.0.0.0/8,::1/128".
+	// TrustedProxies says how much of X-Forwarded-For to believe: a count, or networks such as
+	// "10.0.0.0/8,::1/128".
 	TrustedProxies string
 	// IPv6Prefix is how many bits of an address make a caller; 0: 64.
 	IPv6Prefix int
@@ -58,12 +62,13 @@ type Config struct {
 	Message any
 	// OnDenied answers refusals instead; the headers are set already.
 	OnDenied func(http.ResponseWriter, *http.Request, tidegate.Decision)
-	// OnError answers when a check is impossible: a negative cost, a closed gate. nil: 500, and a line in slog.
-	// It is not called when the caller went away.
+	// OnError answers when a check is impossible: a negative cost, a closed gate. nil: 500, and a
+	// line in slog. It is not called when the caller went away.
 	OnError func(http.ResponseWriter, *http.Request, error)
 }
 
-// New makes the middleware. What is wrong with the configuration is found here, not at the first request.
+// New makes the middleware. What is wrong with the configuration is found here, not at the first
+// request.
 func New(config Config) (func(http.Handler) http.Handler, error) {
 	m := &middleware{Config: config, exempt: map[string]bool{}}
 	if m.Gate == nil {
@@ -92,7 +97,12 @@ func New(config Config) (func(http.Handler) http.Handler, error) {
 	}
 	for i, l := range m.limiters {
 		if l == nil || l.Gate() != m.Gate {
-			return nil, invalid(fmt.Sprintf("tghttp.Config: limiter %d: expected one of the middleware's gate", i))
+			return nil, invalid(
+				fmt.Sprintf(
+					"tghttp.Config: limiter %d: expected one of the middleware's gate",
+					i,
+				),
+			)
 		}
 	}
 	for _, path := range config.Exempt {
@@ -248,7 +258,11 @@ func (m *middleware) failed(w http.ResponseWriter, r *http.Request, err error) {
 	case m.OnError != nil:
 		m.OnError(w, r, err)
 	default:
-		slog.ErrorContext(r.Context(), "tidegate: a request could not be checked", slog.Any("error", err))
+		slog.ErrorContext(
+			r.Context(),
+			"tidegate: a request could not be checked",
+			slog.Any("error", err),
+		)
 		http.Error(w, "The rate limit cannot be checked.", http.StatusInternalServerError)
 	}
 }

@@ -68,15 +68,34 @@ func get(t *testing.T, url string, headers ...string) (*http.Response, string) {
 	return response, string(body)
 }
 
-var ok = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
+var ok = http.HandlerFunc(
+	func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") },
+)
 
 func TestTheSameLimiterMetTwiceIsChargedOnce(t *testing.T) {
 	g := gate(t, "memory://")
-	outer := limit(t, tghttp.Config{Gate: g, Limit: "10/hour", Name: "api", Headers: tidegate.Standard | tidegate.LegacyDelta})
-	strict := limit(t, tghttp.Config{Gate: g, Limit: "2/hour", Name: "strict", Headers: tidegate.Standard | tidegate.LegacyDelta})
+	outer := limit(
+		t,
+		tghttp.Config{
+			Gate:    g,
+			Limit:   "10/hour",
+			Name:    "api",
+			Headers: tidegate.Standard | tidegate.LegacyDelta,
+		},
+	)
+	strict := limit(
+		t,
+		tghttp.Config{
+			Gate:    g,
+			Limit:   "2/hour",
+			Name:    "strict",
+			Headers: tidegate.Standard | tidegate.LegacyDelta,
+		},
+	)
 	url := serve(t, outer(outer(strict(ok))))
 	response, _ := get(t, url)
-	if list := response.Header["Ratelimit"]; len(list) != 1 || list[0] != `"api";r=9;t=360, "strict";r=1;t=1800` {
+	if list := response.Header["Ratelimit"]; len(list) != 1 ||
+		list[0] != `"api";r=9;t=360, "strict";r=1;t=1800` {
 		t.Errorf("RateLimit: %q", list)
 	}
 	if left := response.Header.Get("X-RateLimit-Remaining"); left != "1" {
@@ -84,7 +103,8 @@ func TestTheSameLimiterMetTwiceIsChargedOnce(t *testing.T) {
 	}
 	get(t, url)
 	response, body := get(t, url)
-	if response.StatusCode != 429 || response.Header.Get("X-RateLimit-Limit") != "2" || !strings.Contains(body, `["strict"]`) {
+	if response.StatusCode != 429 || response.Header.Get("X-RateLimit-Limit") != "2" ||
+		!strings.Contains(body, `["strict"]`) {
 		t.Errorf("%d %v %s", response.StatusCode, response.Header, body)
 	}
 }
@@ -101,8 +121,10 @@ func TestTiersByALimiterOfTheRequest(t *testing.T) {
 	}
 	url := serve(t, limit(t, tghttp.Config{
 		Gate: g,
-		For:  func(r *http.Request) []*tidegate.Limiter { return []*tidegate.Limiter{tiers[r.Header.Get("Tier")]} },
-		Key:  func(r *http.Request) string { return r.Header.Get("X-Api-Key") },
+		For: func(r *http.Request) []*tidegate.Limiter {
+			return []*tidegate.Limiter{tiers[r.Header.Get("Tier")]}
+		},
+		Key: func(r *http.Request) string { return r.Header.Get("X-Api-Key") },
 	})(ok))
 	for tier, quota := range map[string]int{"basic": 1, "pro": 3, "none": 5} {
 		for i := range 5 {
@@ -133,7 +155,15 @@ func TestStreamsAndHijackedConnectionsAreUntouched(t *testing.T) {
 		<-gone
 		fmt.Fprintln(w, "second")
 	})
-	url := serve(t, limit(t, tghttp.Config{Gate: gate(t, "memory://"), Limit: "9/hour", Name: "api"})(handler))
+	url := serve(
+		t,
+		limit(
+			t,
+			tghttp.Config{Gate: gate(t, "memory://"), Limit: "9/hour", Name: "api"},
+		)(
+			handler,
+		),
+	)
 	response, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
@@ -168,12 +198,17 @@ func TestWhatTheUserAnswersInstead(t *testing.T) {
 			w.WriteHeader(418)
 			fmt.Fprint(w, d.RetryAfter == tidegate.Never)
 		},
-		OnError: func(w http.ResponseWriter, _ *http.Request, err error) { failure = err; w.WriteHeader(501) },
+		OnError: func(w http.ResponseWriter, _ *http.Request, err error) {
+			failure = err
+			w.WriteHeader(501)
+		},
 	})(ok))
-	if response, body := get(t, url+"/?a=1&b=2&c=3"); response.StatusCode != 418 || body != "true" {
+	if response, body := get(t, url+"/?a=1&b=2&c=3"); response.StatusCode != 418 ||
+		body != "true" {
 		t.Errorf("denied: %d %s", response.StatusCode, body)
 	}
-	if response, _ := get(t, url); response.StatusCode != 501 || !errors.Is(failure, tidegate.ErrConfig) {
+	if response, _ := get(t, url); response.StatusCode != 501 ||
+		!errors.Is(failure, tidegate.ErrConfig) {
 		t.Errorf("a negative cost: %d %v", response.StatusCode, failure)
 	}
 	if response, _ := get(t, url+"/free"); response.StatusCode != 200 {
@@ -189,9 +224,18 @@ func TestWhatTheUserAnswersInstead(t *testing.T) {
 
 func TestACallerThatGoesAwayIsNoError(t *testing.T) {
 	g := gate(t, "memory://")
-	handler := limit(t, tghttp.Config{Gate: g, Limit: "1/hour", OnError: func(_ http.ResponseWriter, _ *http.Request, err error) {
-		t.Error(err)
-	}})(ok)
+	handler := limit(
+		t,
+		tghttp.Config{
+			Gate:  g,
+			Limit: "1/hour",
+			OnError: func(_ http.ResponseWriter, _ *http.Request, err error) {
+				t.Error(err)
+			},
+		},
+	)(
+		ok,
+	)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	recorder := httptest.NewRecorder()
@@ -216,7 +260,8 @@ func TestBadConfigurationsFailAtTheStart(t *testing.T) {
 		"unsupported type":       {Gate: g, Limit: "1/hour", Message: make(chan int)},
 		"expected memory://":     {Store: "nowhere", Limit: "1/hour"},
 	} {
-		if _, err := tghttp.New(config); !errors.Is(err, tidegate.ErrConfig) || !strings.Contains(err.Error(), expect) {
+		if _, err := tghttp.New(config); !errors.Is(err, tidegate.ErrConfig) ||
+			!strings.Contains(err.Error(), expect) {
 			t.Errorf("%v, expected %q", err, expect)
 		}
 	}
@@ -233,9 +278,13 @@ func TestCallersOfAUnixSocketAndStrangeKeys(t *testing.T) {
 	server := &http.Server{Handler: handler}
 	go func() { _ = server.Serve(listener) }()
 	defer server.Close()
-	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", path)
-	}}}
+	client := http.Client{
+		Transport: &http.Transport{
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return (&net.Dialer{}).DialContext(ctx, "unix", path)
+			},
+		},
+	}
 	for i, expect := range []int{200, 429, 200, 429} {
 		request, _ := http.NewRequest("GET", "http://unix/", nil)
 		if i >= 2 {
@@ -256,8 +305,13 @@ func TestTwoServicesShareALimitAndSurviveTheirStore(t *testing.T) {
 	servertest.EachServer(t, func(t *testing.T, s *servertest.Server) {
 		var urls [2]string
 		for i := range urls {
-			config := tghttp.Config{Gate: gate(t, s.URL("timeout_ms=300")), Limit: "10/hour", Name: "api", Exempt: []string{"/health"},
-				Key: func(r *http.Request) string { return r.Header.Get("X-Api-Key") }}
+			config := tghttp.Config{
+				Gate:   gate(t, s.URL("timeout_ms=300")),
+				Limit:  "10/hour",
+				Name:   "api",
+				Exempt: []string{"/health"},
+				Key:    func(r *http.Request) string { return r.Header.Get("X-Api-Key") },
+			}
 			urls[i] = serve(t, limit(t, config)(ok))
 		}
 		admitted := 0
@@ -288,8 +342,15 @@ func TestTwoServicesShareALimitAndSurviveTheirStore(t *testing.T) {
 }
 
 func TestWithoutAGateTheProcessSharesOnePerStore(t *testing.T) {
-	first := limit(t, tghttp.Config{Store: "memory://?max_keys=77", Limit: "1/hour", Name: "shared"})
-	second := limit(t, tghttp.Config{Store: "memory://?max_keys=77", Limit: "1/hour", Name: "shared"})
+	store := fmt.Sprint("memory://?max_keys=", 1000+time.Now().UnixNano()%1_000_000) // none before had it
+	first := limit(
+		t,
+		tghttp.Config{Store: store, Limit: "1/hour", Name: "shared"},
+	)
+	second := limit(
+		t,
+		tghttp.Config{Store: store, Limit: "1/hour", Name: "shared"},
+	)
 	if response, _ := get(t, serve(t, first(ok))); response.StatusCode != 200 {
 		t.Error(response.Status)
 	}

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// FakeClock stands still until it is told otherwise. Limits and [tidegate.Limiter.Wait] follow it, deadlines never do.
-// It may be used from any goroutine.
+// FakeClock stands still until it is told otherwise. Limits and [tidegate.Limiter.Wait] follow it,
+// deadlines never do. It may be used from any goroutine.
 type FakeClock struct {
 	mu      sync.Mutex
 	nowUS   int64

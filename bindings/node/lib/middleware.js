@@ -55,15 +55,14 @@ function warnOfForwarded() {
   )
 }
 
-// "POST /items/{id}" as a limiter's name: at most 64 of A-Z a-z 0-9 _ . -
+// A route's limit is named as the Python middleware names it: GET and /items/{id} are
+// "GET.items.-id-"; what does not fit, or would lose something, gets a digest.
 function routeName(method, template) {
-  const path = template
-    .replace(/:(\w+)/g, '{$1}')
-    .replace(/[{}]/g, '_')
-    .replace(/[^A-Za-z0-9_.-]+/g, '-')
-  const name = `${method}${path.startsWith('-') ? '' : '-'}${path}`
-  if (name.length <= 64) return name
-  return `${name.slice(0, 51)}-${createHash('sha256').update(name).digest('hex').slice(0, 12)}`
+  const text = (method === 'HEAD' ? 'GET' : method) + template.replace(/:(\w+)/g, '{$1}')
+  const plain = text.replace(/\//g, '.').replace(/[{}]/g, '-')
+  const name = plain.replace(/[^A-Za-z0-9_.-]/gu, '_')
+  if (name === plain && name.length <= 64) return name
+  return `${name.slice(0, 55)}-${createHash('sha256').update(text).digest('hex').slice(0, 8)}`
 }
 
 function isPreflight(req) {
@@ -215,9 +214,9 @@ class Checker {
 
   /** The refusal: { status, type, body }. */
   async refusal(req, res, decision) {
-    let message = this.#shared.message
-    if (typeof message === 'function') message = await message(req, res)
     const status = decision.status
+    let message = status === 429 ? this.#shared.message : undefined
+    if (typeof message === 'function') message = await message(req, res)
     if (message == null)
       return { status, type: 'application/problem+json', body: decision.problem() }
     if (typeof message === 'string')

@@ -78,49 +78,51 @@ void keep_consumed(StateTable& table, std::span<Leg> legs,
     const Leg& leg = legs[i];
     if (leg.slot != i || !leg.changed) continue;
     Shard& shard = table.shard_of(leg.id);
-    if (!shard.find(leg.id)) table.keep(shard, table.admit(shard, leg, now_us), leg, legs, now_us);
+    if (!shard.find(leg.id))
+      table.keep(shard, table.admit(shard, leg.id, *leg.limit, now_us), leg, legs, now_us);
   }
 }
 
-// A request of one leg: one lock, no loops, and the figures worked out after it is let go.
+// One lock, no loops, and the figures worked out after it is let go.
 template <class Algo>
-Verdict consume_one_leg(StateTable& table, Leg& leg, int64_t now_us) {
-  const Limit& limit = *leg.limit;
+bool consume_state(StateTable& table, const Fingerprint& id, const Limit& limit, int64_t cost,
+                   int64_t now_us, Answer& answer) {
   Algo algo;
+  bool fit;
   {
-    Shard& shard = table.shard_of(leg.id);
+    Shard& shard = table.shard_of(id);
     SpinGuard guard(shard.lock);
-    Slot* slot = shard.find(leg.id);
+    Slot* slot = shard.find(id);
     algo = Algo::at(limit, slot ? slot->state : State{}, now_us);
-    leg.answer.allowed = fits(limit, algo, leg.cost);
-    leg.changed = leg.answer.allowed && leg.cost;
-    if (leg.changed) {
-      algo.charge(limit, leg.cost);
+    fit = fits(limit, algo, cost);
+    if (fit && cost) {
+      algo.charge(limit, cost);
       if (!slot) [[unlikely]]
-        slot = table.admit(shard, leg, now_us);
+        slot = table.admit(shard, id, limit, now_us);
       slot->state = algo.state();
     } else if (slot && Algo::far_ahead(limit, slot->state, now_us)) [[unlikely]] {
       slot->state = algo.state();
     }
     if (slot) slot->limit = &limit;  // of the present numbers: eviction goes by them
   }
-  const bool fit = leg.answer.allowed;
-  leg.answer = ask(limit, algo, fit ? 0 : leg.cost);
-  return {.allowed = fit || leg.shadow, .would_deny = leg.shadow && !fit};
+  answer = ask(limit, algo, fit ? 0 : cost);
+  return fit;
 }
 
-Verdict consume_log_leg(StateTable& table, Leg& leg, int64_t now_us) {
-  Shard& shard = table.shard_of(leg.id);
+bool consume_log(StateTable& table, const Fingerprint& id, const Limit& limit, int64_t cost,
+                 int64_t now_us, Answer& answer) {
+  Leg leg{.id = id, .limit = &limit};
+  Shard& shard = table.shard_of(id);
   SpinGuard guard(shard.lock);
-  Slot* slot = shard.find(leg.id);
+  Slot* slot = shard.find(id);
   leg.view = view_of(leg, slot, now_us);
-  const bool fit = consume_one(*leg.limit, leg.view.log, leg.cost, leg.answer);
-  leg.changed = fit && leg.cost;
-  if (leg.changed && !slot) slot = table.admit(shard, leg, now_us);
-  if (slot) slot->limit = leg.limit;
-  if (slot && (leg.changed || slot->log.far_ahead(now_us)))
+  const bool fit = tidegate::consume_one(limit, leg.view.log, cost, answer);
+  const bool charged = fit && cost;
+  if (charged && !slot) slot = table.admit(shard, id, limit, now_us);
+  if (slot) slot->limit = &limit;
+  if (slot && (charged || slot->log.far_ahead(now_us)))
     table.keep(shard, slot, leg, {&leg, 1}, now_us);
-  return {.allowed = fit || leg.shadow, .would_deny = leg.shadow && !fit};
+  return fit;
 }
 
 }  // namespace
@@ -129,19 +131,26 @@ MemoryStore::MemoryStore(const MemoryOptions& options)
     : table_(std::make_unique<StateTable>(options)) {}
 MemoryStore::~MemoryStore() = default;
 
+bool MemoryStore::consume_one(const Fingerprint& id, const Limit& limit, int64_t cost,
+                              int64_t now_us, Answer& answer) {
+  switch (limit.algorithm) {
+    case Algorithm::kTokenBucket:
+      return consume_state<TokenBucket>(*table_, id, limit, cost, now_us, answer);
+    case Algorithm::kFixedWindow:
+      return consume_state<FixedWindow>(*table_, id, limit, cost, now_us, answer);
+    case Algorithm::kSlidingWindow:
+      return consume_state<SlidingWindow>(*table_, id, limit, cost, now_us, answer);
+    default:
+      return consume_log(*table_, id, limit, cost, now_us, answer);
+  }
+}
+
 Verdict MemoryStore::consume(std::span<Leg> legs, int64_t now_us) {
-  if (legs.size() == 1) [[likely]] {
+  if (legs.size() == 1) {
     Leg& leg = legs[0];
-    switch (leg.limit->algorithm) {
-      case Algorithm::kTokenBucket:
-        return consume_one_leg<TokenBucket>(*table_, leg, now_us);
-      case Algorithm::kFixedWindow:
-        return consume_one_leg<FixedWindow>(*table_, leg, now_us);
-      case Algorithm::kSlidingWindow:
-        return consume_one_leg<SlidingWindow>(*table_, leg, now_us);
-      case Algorithm::kSlidingLog:
-        return consume_log_leg(*table_, leg, now_us);
-    }
+    const bool fit = consume_one(leg.id, *leg.limit, leg.cost, now_us, leg.answer);
+    leg.changed = fit && leg.cost;
+    return {.allowed = fit || leg.shadow, .would_deny = leg.shadow && !fit};
   }
   const ShardsLock locked(*table_, legs);
   load(*table_, legs, now_us);

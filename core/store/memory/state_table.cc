@@ -59,7 +59,7 @@ Shard& StateTable::next_shard() {
   return shards_[hand_.fetch_add(1, std::memory_order_relaxed) & (plan_.shards - 1)];
 }
 
-Slot* StateTable::admit(Shard& shard, const Leg& leg, int64_t now_us) {
+Slot* StateTable::admit(Shard& shard, const Fingerprint& id, const Limit& limit, int64_t now_us) {
   const bool room = shard.has_room() || shard.grow(plan_.slots_per_shard, table_bytes_);
   if (!room) {
     keys_.give(evict(shard, now_us) - 1);  // the one place stays ours
@@ -68,7 +68,7 @@ Slot* StateTable::admit(Shard& shard, const Leg& leg, int64_t now_us) {
     if (shard.count() >= plan_.keys_per_shard || !evict_elsewhere(now_us) || !keys_.take(1))
       keys_.give(evict(shard, now_us) - 1);
   }
-  return shard.insert(leg.id, leg.limit);
+  return shard.insert(id, &limit);
 }
 
 void StateTable::keep(Shard& shard, Slot* slot, const Leg& leg, std::span<const Leg> legs,

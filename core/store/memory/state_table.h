@@ -43,8 +43,9 @@ class StateTable {
   Shard& shard_of(const Fingerprint& id) { return shards_[index_of(id)]; }
   uint32_t shard_count() const { return plan_.shards; }
 
-  // A zero state for a leg that has none. Somebody else's may go for it; never null.
-  Slot* admit(Shard& shard, const Leg& leg, int64_t now_us) TIDEGATE_REQUIRES(shard.lock);
+  // A zero state for a key that has none. Somebody else's may go for it; never null.
+  Slot* admit(Shard& shard, const Fingerprint& id, const Limit& limit, int64_t now_us)
+      TIDEGATE_REQUIRES(shard.lock);
   // Puts the view of a leg that has a state back. Others' logs in the shard may go, never those of
   // `legs`.
   void keep(Shard& shard, Slot* slot, const Leg& leg, std::span<const Leg> legs, int64_t now_us)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A circuit breaker (M. Nygard, "Release It!"): after some failed round trips in a row nobody asks the store for a while,
-// then one request tries it out. Keeps a dead store from costing every request a deadline.
+// A circuit breaker (M. Nygard, "Release It!"): after some failed round trips in a row nobody asks
+// the store for a while, then one request tries it out. Keeps a dead store from costing every
+// request a deadline.
 #pragma once
 
 #include <atomic>

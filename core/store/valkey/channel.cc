@@ -15,7 +15,8 @@ Channel::~Channel() { ending_ = true; }
 
 void Channel::finish(Call* call) {
   call->batch = -1;
-  // Only the pump writes it for a call that it has; one that was refused at once is still what it was.
+  // Only the pump writes it for a call that it has; one that was refused at once is still what it
+  // was.
   if (call->under_way) call->under_way = false;
   call->sink->done(call);
 }
@@ -44,7 +45,8 @@ bool Channel::refused_at_once(Call* call, int64_t now_us) {
   {
     std::scoped_lock lock(shared_.away_mutex);
     const Code last = shared_.away_code;
-    if (last == Code::kAuth || last == Code::kTls || last == Code::kProtocol || last == Code::kCluster)
+    if (last == Code::kAuth || last == Code::kTls || last == Code::kProtocol ||
+        last == Code::kCluster)
       code = last;
     if (!shared_.away_why.empty()) why.append(": ").append(shared_.away_why);
   }
@@ -71,7 +73,8 @@ void Channel::submit(Call* call, bool from_the_pump) {
   }
   if (from_the_pump) {
     // Early, when about half of what is in flight is queued: the end of the tick would be too late.
-    if (in_flight_ > 0 && in_flight_ < kMaxInFlight && queued_.load() * 2 >= calls_in_flight_) flush();
+    if (in_flight_ > 0 && in_flight_ < kMaxInFlight && queued_.load() * 2 >= calls_in_flight_)
+      flush();
     return;
   }
   const bool armed = armed_.exchange(false, std::memory_order_seq_cst);
@@ -150,7 +153,8 @@ void Channel::expire(int64_t now_us) {
     note_failure(now_us, Code::kTimedOut, "no answer within the deadline");
 }
 
-// The earliest deadline of what is out; looked for only when the timer has fired or may be too late.
+// The earliest deadline of what is out; looked for only when the timer has fired or may be too
+// late.
 void Channel::set_timer(int64_t now_us) {
   const int64_t set = timer_at_us_.load(std::memory_order_relaxed);
   const bool keep = set > now_us && (!connect_by_us_ || set <= connect_by_us_) &&
@@ -174,7 +178,8 @@ void Channel::pump() {
   connection_.look();
   settle_cancels();
   if (shut_.load(std::memory_order_acquire)) fail_all(Code::kClosed, "the client is closed");
-  // Only now, with the socket read dry: a late host must not turn an answer that is here into a timeout.
+  // Only now, with the socket read dry: a late host must not turn an answer that is here into a
+  // timeout.
   const int64_t now_us = monotonic_us();
   const int64_t timer_us = timer_at_us_.load(std::memory_order_relaxed);
   if (timer_us && now_us >= timer_us) expire(now_us);

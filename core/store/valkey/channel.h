@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The way of calls to a server and back: a queue that any thread fills, batches that one thread at a time sends and
-// answers, deadlines, and what happens when the server is not there.
+// The way of calls to a server and back: a queue that any thread fills, batches that one thread at
+// a time sends and answers, deadlines, and what happens when the server is not there.
 //
-// There is no waiting to fill a batch: a batch is what piled up while the ones before it were in flight.
+// There is no waiting to fill a batch: a batch is what piled up while the ones before it were in
+// flight.
 #pragma once
 
 #include <array>
@@ -25,13 +26,14 @@ class Channel final : private Connection::Owner {
   Channel(Shared& shared, Reactor& reactor);
   ~Channel();
 
-  // Any thread. Takes the call (kConsume, kPeek, kRefund, kReset or kPing): its sink is told once, perhaps from within.
+  // Any thread. Takes the call (kConsume, kPeek, kRefund, kReset or kPing): its sink is told once,
+  // perhaps from within.
   void submit(Call* call, bool from_the_pump);
   void cancel(Call* call);  // any thread; the pump completes it with kCanceled if it is still out
   void shut();              // any thread; the pump completes everything with kClosed
 
   // One thread at a time.
-  void pump();            // handles what is ready, judges deadlines, sends what is queued; does not block
+  void pump();  // handles what is ready, judges deadlines, sends what is queued; does not block
   void send_queued();     // the end of a loop's tick: sends what is queued, as far as there is room
   void arm(bool sleeps);  // sleeps: the next submitter shall wake the reactor
   bool idle_queue() const { return queued_.load(std::memory_order_seq_cst) == 0; }
@@ -91,16 +93,19 @@ class Channel final : private Connection::Owner {
   std::atomic<bool> armed_{false};
   std::atomic<bool> shut_{false};
   std::atomic<int64_t> timer_at_us_{0};
-  std::atomic<int64_t> down_until_us_{0};  // no connection is tried before; calls are answered at once
+  std::atomic<int64_t> down_until_us_{
+      0};  // no connection is tried before; calls are answered at once
 
   // The pump's own.
   CallList staged_;  // taken from the queue, not yet sent
   std::array<Batch, kMaxInFlight> batches_;
   int in_flight_ = 0;
   size_t calls_in_flight_ = 0;
-  bool reloading_ = false;  // the program is unknown there: nothing new is sent until what is in flight is settled
-  bool ending_ = false;  // being destroyed: nobody is told
-  int64_t fresh_deadline_us_ = 0;  // the earliest of what was taken from the queue since the timer was set
+  bool reloading_ = false;  // the program is unknown there: nothing new is sent until what is in
+                            // flight is settled
+  bool ending_ = false;     // being destroyed: nobody is told
+  int64_t fresh_deadline_us_ =
+      0;  // the earliest of what was taken from the queue since the timer was set
   int64_t connect_by_us_ = 0;
   int64_t last_failure_us_ = 0;
   int64_t backoff_us_ = 0;

@@ -8,7 +8,8 @@
 namespace tidegate {
 namespace {
 
-constexpr int64_t kManualPxMs = 7LL * 24 * 3'600 * 1'000;  // with a clock set by hand, expiry is long and fixed
+constexpr int64_t kManualPxMs =
+    7LL * 24 * 3'600 * 1'000;  // with a clock set by hand, expiry is long and fixed
 constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
 
 std::string_view text_of(const redisReply* reply) {
@@ -59,14 +60,16 @@ void Channel::flush() {
   if (staged_.empty() && idle_queue()) return;
   take_queue();
   switch (connection_.state()) {
-    case Connection::State::kReady: break;
+    case Connection::State::kReady:
+      break;
     case Connection::State::kClosed: {
       if (shut_.load(std::memory_order_acquire)) return;
       connect_by_us_ = monotonic_us() + shared_.options.connect_timeout_ms * 1'000;
       connection_.connect();
       return;
     }
-    default: return;
+    default:
+      return;
   }
   bool sent = false;
   while (!staged_.empty() && !reloading_) {
@@ -108,7 +111,8 @@ void Channel::fail_batch(Batch& batch, Code code, std::string_view why) {
 void Channel::replied(Batch& batch, const redisReply* reply) {
   if (ending_) return;
   if (!reply)  // disconnected() says why; whatever was sent may have run
-    return fail_batch(batch, connection_.loss(), "the connection to " + shared_.where() + " was lost");
+    return fail_batch(batch, connection_.loss(),
+                      "the connection to " + shared_.where() + " was lost");
   const int64_t took_us = monotonic_us() - batch.sent_us;
   round_trip_us_ = round_trip_us_ ? (7 * round_trip_us_ + took_us) / 8 : took_us;
   shared_.counters.add(Counter::kRoundTrips);

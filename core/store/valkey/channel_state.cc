@@ -15,7 +15,8 @@ constexpr std::string_view kSpecSeconds = "86400";
 constexpr int64_t kFirstBackoffUs = 10'000;
 constexpr int64_t kLongestBackoffUs = 1'000'000;
 constexpr int64_t kRefusalHoldUs = 1'000'000;
-constexpr int64_t kFailureSpacingUs = 10'000;  // deadlines that pass together are one failed round trip
+constexpr int64_t kFailureSpacingUs =
+    10'000;  // deadlines that pass together are one failed round trip
 
 std::string_view text_of(const redisReply* reply) {
   return reply->str ? std::string_view(reply->str, reply->len) : std::string_view();
@@ -64,15 +65,18 @@ void Channel::note_success() {
                               (closed ? "; the circuit breaker closes" : ""));
 }
 
-// A store without memory, or a replica, still answers what writes nothing: only a while without a refusal counts.
+// A store without memory, or a replica, still answers what writes nothing: only a while without a
+// refusal counts.
 void Channel::note_answers() {
   if (shared_.refusing.load(std::memory_order_relaxed) == 0) return;
   if (monotonic_us() - shared_.refused_us.load(std::memory_order_relaxed) < kRefusalHoldUs) return;
   if (shared_.refusing.exchange(0) == 0) return;
-  shared_.events.report(Level::kInfo, Code::kOk, "the store at " + shared_.where() + " answers again");
+  shared_.events.report(Level::kInfo, Code::kOk,
+                        "the store at " + shared_.where() + " answers again");
 }
 
-// The server is there and says no: OOM, READONLY, LOADING ... Told once, until it says something else.
+// The server is there and says no: OOM, READONLY, LOADING ... Told once, until it says something
+// else.
 void Channel::note_refusal(Code code, std::string_view why) {
   const auto number = static_cast<int32_t>(code);
   shared_.refused_us.store(monotonic_us(), std::memory_order_relaxed);
@@ -91,8 +95,9 @@ void Channel::note_failure(int64_t now_us, Code code, std::string_view why) {
     return;
   last_failure_us_ = now_us;
   if (!shared_.lost.exchange(true))
-    shared_.events.report(Level::kWarning, code,
-                          "the store at " + shared_.where() + " does not answer: " + std::string(why));
+    shared_.events.report(
+        Level::kWarning, code,
+        "the store at " + shared_.where() + " does not answer: " + std::string(why));
   const bool opened = shared_.breaker.failure(now_us);
   if (opened) {
     shared_.counters.add(Counter::kBreakerOpened);
@@ -112,14 +117,16 @@ void Channel::disconnected(Code code, std::string_view why) {
   if (was_connecting) {
     backoff_us_ = std::clamp(2 * backoff_us_, kFirstBackoffUs, kLongestBackoffUs);
     jitter_ = jitter_ * 6364136223846793005ULL + 1442695040888963407ULL;
-    const int64_t jitter_us = static_cast<int64_t>((jitter_ >> 33) % static_cast<uint64_t>(backoff_us_));
+    const int64_t jitter_us =
+        static_cast<int64_t>((jitter_ >> 33) % static_cast<uint64_t>(backoff_us_));
     down_until_us_.store(now_us + backoff_us_ / 2 + jitter_us / 2, std::memory_order_release);
     fail_waiting(code, why);
   }
   note_failure(now_us, code, why);
 }
 
-// Says once per client what numbers a limiter's name stands for, and hears whether somebody else says otherwise.
+// Says once per client what numbers a limiter's name stands for, and hears whether somebody else
+// says otherwise.
 void Channel::announce(const Call& call) {
   for (const Part& part : call.parts) {
     if (part.limiter->announced.exchange(true, std::memory_order_relaxed)) continue;

@@ -4,6 +4,7 @@
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 #include <hiredis/hiredis_ssl.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -22,8 +23,8 @@ Connection* owner_of(const redisAsyncContext* context) {
   return static_cast<Connection*>(context->data);
 }
 
-// OpenSSL writes with write(), which has no flag to keep SIGPIPE from a host that does not ignore it: the signal is
-// blocked in this thread meanwhile, and taken back if it came.
+// OpenSSL writes with write(), which has no flag to keep SIGPIPE from a host that does not ignore
+// it: the signal is blocked in this thread meanwhile, and taken back if it came.
 class NoSigpipe {
  public:
   explicit NoSigpipe(bool needed) {
@@ -142,13 +143,21 @@ bool Connection::start_tls() {
   ssl_ = *ssl;
   const NoSigpipe quiet(true);
   if (redisInitiateSSL(&context_->c, ssl_) == REDIS_OK) return true;
-  drop(Code::kTls, TlsContext::why(ssl_, shared_.url.host));
+  // Failing this early, hiredis leaves the state to us. Where OpenSSL has nothing to say, it was
+  // the socket.
+  const bool refused = ERR_peek_last_error() != 0;
+  const std::string why =
+      refused ? TlsContext::why(ssl_, shared_.url.host) : context_->c.errstr;
+  SSL_free(ssl_);
+  ssl_ = nullptr;
+  drop(refused ? Code::kTls : Code::kConnect, why);
   return false;
 }
 
 void Connection::want(bool read, bool write) {
   reading_ = read;
-  // Once ready, what is queued waits for flush(): write first, ask for writability after a partial write.
+  // Once ready, what is queued waits for flush(): write first, ask for writability after a partial
+  // write.
   if (flushing_) partial_ = write;
   writing_ = write;
   const bool ask = state_ == State::kReady ? partial_ : write;
@@ -231,11 +240,12 @@ Code Connection::loss() const {
 void Connection::gone() {
   if (context_->c.fd >= 0) reactor_.unwatch(context_->c.fd);
   if (lost_why_.empty()) {
-    const bool in_tls = ssl_ && !SSL_is_init_finished(ssl_) && (context_->c.flags & REDIS_CONNECTED);
+    const bool in_tls =
+        ssl_ && !SSL_is_init_finished(ssl_) && (context_->c.flags & REDIS_CONNECTED);
     lost_code_ = in_tls ? Code::kTls : loss();
-    lost_why_ = in_tls                ? TlsContext::why(ssl_, shared_.url.host)
-                : *context_->errstr   ? context_->errstr
-                                      : "the connection was closed";
+    lost_why_ = in_tls              ? TlsContext::why(ssl_, shared_.url.host)
+                : *context_->errstr ? context_->errstr
+                                    : "the connection was closed";
   }
   context_->ev.data = nullptr;
   context_ = nullptr;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One connection to a server: hiredis's asynchronous context on our reactor, from look-up over TLS and HELLO to ready.
+// One connection to a server: hiredis's asynchronous context on our reactor, from look-up over TLS
+// and HELLO to ready.
 //
 // One thread at a time (whoever pumps). It tells its owner, who must not destroy it from within.
 #pragma once
@@ -22,7 +23,8 @@ namespace tidegate {
 
 class Connection final : private Reactor::Handler {
  public:
-  // Takes the reply of one command; null: the connection was lost before it came. Valid during the call.
+  // Takes the reply of one command; null: the connection was lost before it came. Valid during the
+  // call.
   class ReplyTaker {
    public:
     virtual void take(const redisReply* reply) = 0;
@@ -50,10 +52,12 @@ class Connection final : private Reactor::Handler {
   void connect();
   // After a wake-up: goes on when the host's addresses have been found.
   void look();
-  // Queues a command in the protocol's form (copied); flush() sends it. False: no memory, or not ready.
+  // Queues a command in the protocol's form (copied); flush() sends it. False: no memory, or not
+  // ready.
   bool send(std::string_view command, ReplyTaker* taker);
   void flush();
-  // Drops the connection: take(null), then disconnected(), at the latest when the present callback returns.
+  // Drops the connection: take(null), then disconnected(), at the latest when the present callback
+  // returns.
   void drop(Code code, std::string why);
   // To a taker of null: kProtocol where what came was nonsense, else kConnect.
   Code loss() const;

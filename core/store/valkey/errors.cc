@@ -8,11 +8,20 @@ namespace tidegate {
 namespace {
 
 constexpr std::pair<std::string_view, Code> kWords[] = {
-    {"OOM", Code::kOom},           {"READONLY", Code::kReadOnly},  {"LOADING", Code::kLoading},
-    {"MASTERDOWN", Code::kLoading}, {"BUSY", Code::kBusy},          {"NOPERM", Code::kNoPerm},
-    {"WRONGTYPE", Code::kWrongType}, {"NOAUTH", Code::kAuth},       {"WRONGPASS", Code::kAuth},
-    {"MOVED", Code::kCluster},     {"ASK", Code::kCluster},        {"CROSSSLOT", Code::kCluster},
-    {"CLUSTERDOWN", Code::kCluster}, {"TRYAGAIN", Code::kCluster},
+    {"OOM", Code::kOom},
+    {"READONLY", Code::kReadOnly},
+    {"LOADING", Code::kLoading},
+    {"MASTERDOWN", Code::kLoading},
+    {"BUSY", Code::kBusy},
+    {"NOPERM", Code::kNoPerm},
+    {"WRONGTYPE", Code::kWrongType},
+    {"NOAUTH", Code::kAuth},
+    {"WRONGPASS", Code::kAuth},
+    {"MOVED", Code::kCluster},
+    {"ASK", Code::kCluster},
+    {"CROSSSLOT", Code::kCluster},
+    {"CLUSTERDOWN", Code::kCluster},
+    {"TRYAGAIN", Code::kCluster},
 };
 
 std::string_view first_word(std::string_view text) {
@@ -42,19 +51,32 @@ Code code_of_error(std::string_view reply) {
 
 Counter counter_of(Code code) {
   switch (code) {
-    case Code::kTimedOut: return Counter::kTimeouts;
-    case Code::kConnect: return Counter::kConnectErrors;
-    case Code::kAuth: return Counter::kAuthErrors;
-    case Code::kTls: return Counter::kTlsErrors;
-    case Code::kProtocol: return Counter::kProtocolErrors;
-    case Code::kCluster: return Counter::kClusterErrors;
-    case Code::kOom: return Counter::kOomErrors;
-    case Code::kReadOnly: return Counter::kReadOnlyErrors;
-    case Code::kLoading: return Counter::kLoadingErrors;
-    case Code::kBusy: return Counter::kBusyErrors;
-    case Code::kNoPerm: return Counter::kNoPermErrors;
-    case Code::kWrongType: return Counter::kWrongTypeErrors;
-    default: return Counter::kOtherErrors;
+    case Code::kTimedOut:
+      return Counter::kTimeouts;
+    case Code::kConnect:
+      return Counter::kConnectErrors;
+    case Code::kAuth:
+      return Counter::kAuthErrors;
+    case Code::kTls:
+      return Counter::kTlsErrors;
+    case Code::kProtocol:
+      return Counter::kProtocolErrors;
+    case Code::kCluster:
+      return Counter::kClusterErrors;
+    case Code::kOom:
+      return Counter::kOomErrors;
+    case Code::kReadOnly:
+      return Counter::kReadOnlyErrors;
+    case Code::kLoading:
+      return Counter::kLoadingErrors;
+    case Code::kBusy:
+      return Counter::kBusyErrors;
+    case Code::kNoPerm:
+      return Counter::kNoPermErrors;
+    case Code::kWrongType:
+      return Counter::kWrongTypeErrors;
+    default:
+      return Counter::kOtherErrors;
   }
 }
 

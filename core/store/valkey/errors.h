@@ -9,7 +9,8 @@
 
 namespace tidegate {
 
-// The text of an error reply, with or without its leading "-". kStore for what has no code of its own.
+// The text of an error reply, with or without its leading "-". kStore for what has no code of its
+// own.
 Code code_of_error(std::string_view reply);
 // True for NOSCRIPT: the program certainly did not run.
 bool is_noscript(std::string_view reply);

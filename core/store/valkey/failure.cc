@@ -8,7 +8,8 @@
 namespace tidegate {
 namespace {
 
-// The strictest wins: closed, local, open. Shadows never block, and have no say where anything else has.
+// The strictest wins: closed, local, open. Shadows never block, and have no say where anything else
+// has.
 OnFailure strictest(const Call& call) {
   const auto rank = [](OnFailure policy) {
     return policy == OnFailure::kClosed ? 2 : policy == OnFailure::kLocal ? 1 : 0;
@@ -49,7 +50,8 @@ void count_decision(Counters& counters, const Call& call) {
   if (call.op != Op::kConsume) return;
   counters.add(call.decision.allowed ? Counter::kAllowed : Counter::kDenied);
   if (call.decision.would_deny) counters.add(Counter::kWouldDeny);
-  const auto by = static_cast<uint8_t>(Counter::kByNone) + static_cast<uint8_t>(call.decision.source);
+  const auto by =
+      static_cast<uint8_t>(Counter::kByNone) + static_cast<uint8_t>(call.decision.source);
   counters.add(static_cast<Counter>(by));
 }
 

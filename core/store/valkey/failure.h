@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a caller is told when the store could not answer: the failure policy of the strictest limiter in the request.
+// What a caller is told when the store could not answer: the failure policy of the strictest
+// limiter in the request.
 #pragma once
 
 #include <string_view>
@@ -9,8 +10,8 @@
 
 namespace tidegate {
 
-// Answers the call (decision, results, or a status where there is nothing to decide) and counts the failure as `code`.
-// Does not tell the sink. Any thread.
+// Answers the call (decision, results, or a status where there is nothing to decide) and counts the
+// failure as `code`. Does not tell the sink. Any thread.
 void answer_by_policy(Shared& shared, Call* call, Code code, std::string_view why);
 
 // Counts a decision of the call by its source and outcome.

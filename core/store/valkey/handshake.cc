@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What is said first on a connection: HELLO (with the password), SELECT; and what is made of the answers.
+// What is said first on a connection: HELLO (with the password), SELECT; and what is made of the
+// answers.
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 
@@ -53,7 +54,8 @@ void Connection::heard_hello(const redisReply* reply) {
   const std::string_view mode = hello_field(reply, "mode");
   if (mode == "cluster")
     return drop(Code::kCluster, "a cluster-enabled server is not supported yet");
-  if (mode == "sentinel") return drop(Code::kProtocol, "a sentinel answers: give the store's address");
+  if (mode == "sentinel")
+    return drop(Code::kProtocol, "a sentinel answers: give the store's address");
   const auto heard = [](redisAsyncContext* context, void* answer, void*) {
     auto* me = static_cast<Connection*>(context->data);
     if (me && answer) me->heard_select(static_cast<const redisReply*>(answer));

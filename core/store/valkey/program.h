@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 // One run of the atomic program: calls go in, one command comes out, one reply answers them all.
 //
-// The batch (ARGV[1]), big-endian: I7 now_us (0: the server's), I7 fixed PX (0: by what is owed), I1 limits; each
-// limit: its letter, I7 limit, capacity, ticks, tick_us; then the items: I1 op, I4 times, I1 legs; each leg: I1 key
-// and I1 limit (from 1), I1 shadow, I7 cost.
-// The reply: I7 now_us; for each item I1 status (0, or 1: a state that is not ours); for a consume or peek I4 how
-// often it passed, and each leg's state before it: two or three I7, or I1 n and n entries of a log.
+// The batch (ARGV[1]), big-endian: I7 now_us (0: the server's), I7 fixed PX (0: by what is owed),
+// I1 limits; each limit: its letter, I7 limit, capacity, ticks, tick_us; then the items: I1 op, I4
+// times, I1 legs; each leg: I1 key and I1 limit (from 1), I1 shadow, I7 cost. The reply: I7 now_us;
+// for each item I1 status (0, or 1: a state that is not ours); for a consume or peek I4 how often
+// it passed, and each leg's state before it: two or three I7, or I1 n and n entries of a log.
 //
-// Merging: a call that equals an item as a whole, and whose keys nothing else has touched since, only raises the item's
-// count. The answers are worked out one call after another with the embedded engine's own functions.
+// Merging: a call that equals an item as a whole, and whose keys nothing else has touched since,
+// only raises the item's count. The answers are worked out one call after another with the embedded
+// engine's own functions.
 //
 // One thread at a time.
 #pragma once
@@ -29,23 +30,24 @@ class Program {
   static constexpr size_t kMaxKeys = 128;
   static constexpr size_t kMaxCalls = 4'096;
 
-  // Takes the call (its legs are made, Engine::kOwn), or says no: it goes into the next run. A call fits an empty
-  // program always.
+  // Takes the call (its legs are made, Engine::kOwn), or says no: it goes into the next run. A call
+  // fits an empty program always.
   bool add(Call* call);
   bool empty() const { return carried_.empty(); }
   size_t size() const { return carried_.size(); }
   size_t merged() const { return carried_.size() - items_.size(); }
   void clear();
 
-  // The command, in the protocol's form; valid until the program changes. `whole`: EVAL with the source, else EVALSHA.
+  // The command, in the protocol's form; valid until the program changes. `whole`: EVAL with the
+  // source, else EVALSHA.
   std::string_view command(bool whole, int64_t now_us, int64_t fixed_px);
 
   // Takes a call out: its place stays and is counted, but nobody is answered.
   void abandon(uint32_t place) { carried_[place].call = nullptr; }
   Call* at(uint32_t place) const { return carried_[place].call; }
 
-  // Answers every call that is still there: its decision and results, or kWrongType. kProtocol: the reply makes no sense,
-  // and no call was touched.
+  // Answers every call that is still there: its decision and results, or kWrongType. kProtocol: the
+  // reply makes no sense, and no call was touched.
   Status answer(std::string_view reply);
 
  private:
@@ -76,13 +78,13 @@ class Program {
 
   std::vector<Carried> carried_;
   std::vector<Item> items_;
-  std::vector<Leg> legs_;             // of the items: as sent, then as they stand while calls are answered
-  std::vector<uint8_t> leg_keys_;     // beside legs_: index of the key, and of the limit
+  std::vector<Leg> legs_;  // of the items: as sent, then as they stand while calls are answered
+  std::vector<uint8_t> leg_keys_;  // beside legs_: index of the key, and of the limit
   std::vector<uint8_t> leg_limits_;
   std::vector<Key> keys_;
   std::array<uint8_t, 512> table_{};  // by fingerprint: 1 + index in keys_
   std::vector<const Limit*> limits_;
-  std::string key_words_;             // the keys in the protocol's form
+  std::string key_words_;  // the keys in the protocol's form
   std::string batch_, command_;
   std::vector<LogEntry> log_entries_;  // of the reply's logs
 };

@@ -25,7 +25,8 @@ namespace {
 constexpr size_t kMostLogEntries = 3;  // a leg is told of at most so many
 
 Error nonsense(std::string_view what) {
-  return {Code::kProtocol, "the store's answer to the program makes no sense: " + std::string(what)};
+  return {Code::kProtocol,
+          "the store's answer to the program makes no sense: " + std::string(what)};
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Looks a host's addresses up on a thread of its own, because getaddrinfo blocks and an event loop must not.
+// Looks a host's addresses up on a thread of its own, because getaddrinfo blocks and an event loop
+// must not.
 #pragma once
 
 #include <memory>
@@ -10,7 +11,8 @@
 
 namespace tidegate {
 
-// One thread at a time. A look-up that is still running when this is destroyed ends by itself and is forgotten.
+// One thread at a time. A look-up that is still running when this is destroyed ends by itself and
+// is forgotten.
 class Resolver {
  public:
   // True for an address in numbers: nothing to look up.
@@ -19,7 +21,8 @@ class Resolver {
   // wake_fd: an eventfd, written when the answer is there (its duplicate is kept).
   void start(const std::string& host, int wake_fd);
   bool running() const { return pending_ != nullptr; }
-  // True when a look-up that was started has ended; then `addresses` or `error` holds what it found.
+  // True when a look-up that was started has ended; then `addresses` or `error` holds what it
+  // found.
   bool finished(std::vector<std::string>& addresses, std::string& error);
 
  private:

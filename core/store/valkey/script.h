@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The atomic program's source (core/lua/limiter.lua, embedded at build time) and the SHA-1 the server knows it by.
+// The atomic program's source (core/lua/limiter.lua, embedded at build time) and the SHA-1 the
+// server knows it by.
 #pragma once
 
 #include <string_view>

@@ -26,10 +26,11 @@ struct Shared {
   Breaker breaker;
   TlsContext tls;
   std::atomic<bool> lost{false};  // the store was reported lost, and not yet back
-  std::atomic<int32_t> refusing{0};  // the code of the errors it answers with, as reported; 0: it answers
+  std::atomic<int32_t> refusing{
+      0};  // the code of the errors it answers with, as reported; 0: it answers
   std::atomic<int64_t> refused_us{0};  // when it last did; monotonic
 
-  std::mutex away_mutex;  // guards what follows
+  std::mutex away_mutex;            // guards what follows
   Code away_code = Code::kConnect;  // of the last failure
   std::string away_why;
 

@@ -14,8 +14,8 @@ struct ssl_ctx_st;
 
 namespace tidegate {
 
-// Any thread. The files are read at the first connection; one that cannot be read is that connection's error, and
-// is tried again at the next.
+// Any thread. The files are read at the first connection; one that cannot be read is that
+// connection's error, and is tried again at the next.
 class TlsContext {
  public:
   TlsContext() = default;
@@ -23,7 +23,8 @@ class TlsContext {
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
 
-  // A handshake's state for this host, SNI and name check set; owned by who takes it (SSL_free, or hiredis).
+  // A handshake's state for this host, SNI and name check set; owned by who takes it (SSL_free, or
+  // hiredis).
   Result<ssl_st*> make(const StoreUrl& url, const Options& options);
   // Why a handshake failed, in words: the certificate's fault where it was one.
   static std::string why(ssl_st* ssl, const std::string& host);

@@ -27,7 +27,8 @@ import (
 	"unsafe"
 )
 
-// blocking replays the EVALSHA of one of our decisions over hiredis: the raw round trip of the same program.
+// blocking replays the EVALSHA of one of our decisions over hiredis: the raw round trip of the same
+// program.
 type blocking struct {
 	c     *C.redisContext
 	argv  []*C.char // in C's memory

@@ -100,7 +100,8 @@ func enter(ctx context.Context, s *server) (all []contestant, closeAll func(), e
 	closers = append(closers, fast.Close)
 	script := rueidis.NewLuaScript(bucketScript)
 	all = append(all, contestant{rueidisScript, func(ctx context.Context, key string) error {
-		return script.Exec(ctx, fast, []string{"rueidis:" + key}, []string{"1000000", "60000000"}).Error()
+		return script.Exec(ctx, fast, []string{"rueidis:" + key}, []string{"1000000", "60000000"}).
+			Error()
 	}})
 
 	blocking, err := newBlocking(ctx, s, all[0])
@@ -125,7 +126,8 @@ func alone(ctx context.Context, c contestant) float64 {
 	return float64(waits[len(waits)/2].Nanoseconds()) / 1000
 }
 
-// together is how many decisions a second so many goroutines get, and the client's CPU for each, in microseconds.
+// together is how many decisions a second so many goroutines get, and the client's CPU for each, in
+// microseconds.
 func together(ctx context.Context, c contestant, callers int) (perSecond, cpuUS float64) {
 	var decided atomic.Int64
 	var wait sync.WaitGroup

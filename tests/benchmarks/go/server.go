@@ -24,7 +24,8 @@ type server struct {
 func find() string {
 	best := ""
 	for _, pair := range strings.Split(os.Getenv("TIDEGATE_SERVERS"), ":") {
-		if name, path, ok := strings.Cut(pair, "="); ok && (best == "" || strings.HasPrefix(name, "valkey")) {
+		if name, path, ok := strings.Cut(pair, "="); ok &&
+			(best == "" || strings.HasPrefix(name, "valkey")) {
 			best = path
 		}
 	}
@@ -46,8 +47,19 @@ func start(binary string) (*server, error) {
 	}
 	s := &server{folder: folder, address: freeAddress()}
 	_, port, _ := net.SplitHostPort(s.address)
-	s.cmd = exec.Command(binary, "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", folder,
-		"--logfile", filepath.Join(folder, "log"))
+	s.cmd = exec.Command(
+		binary,
+		"--bind",
+		"127.0.0.1",
+		"--port",
+		port,
+		"--save",
+		"",
+		"--dir",
+		folder,
+		"--logfile",
+		filepath.Join(folder, "log"),
+	)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.cmd.Start(); err != nil {
 		os.RemoveAll(folder)

@@ -3,6 +3,8 @@
 'use strict'
 
 const { execFileSync } = require('node:child_process')
+const fs = require('node:fs')
+const path = require('node:path')
 
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)]
 const quantile = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))]
@@ -32,7 +34,10 @@ function row(name, ours, peer, peerVersion, target, unit, better, times = ours /
   }
 }
 
-const versionOf = (name) => `${name} ${require(`${name}/package.json`).version}`
+function versionOf(name) {
+  const file = path.join(__dirname, 'node_modules', name, 'package.json')
+  return `${name} ${JSON.parse(fs.readFileSync(file)).version}`
+}
 
 function round3(value) {
   return value === null

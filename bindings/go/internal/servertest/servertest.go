@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Package servertest starts real servers for tests and benchmarks, on Unix sockets in folders of their own.
+// Package servertest starts real servers for tests and benchmarks, on Unix sockets in folders of
+// their own.
 package servertest
 
 import (
@@ -25,8 +26,8 @@ type Server struct {
 	cmd    *exec.Cmd
 }
 
-// Binaries are the servers of $TIDEGATE_SERVERS ("name=path:name=path"), or the redis-server or valkey-server of
-// PATH, as name and path.
+// Binaries are the servers of $TIDEGATE_SERVERS ("name=path:name=path"), or the redis-server or
+// valkey-server of PATH, as name and path.
 func Binaries() (found [][2]string) {
 	for _, pair := range strings.Split(os.Getenv("TIDEGATE_SERVERS"), ":") {
 		if name, path, ok := strings.Cut(pair, "="); ok {
@@ -60,7 +61,13 @@ func Start(t testing.TB, name, binary string, flags ...string) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{Name: name, Socket: filepath.Join(folder, "s"), binary: binary, folder: folder, flags: flags}
+	s := &Server{
+		Name:   name,
+		Socket: filepath.Join(folder, "s"),
+		binary: binary,
+		folder: folder,
+		flags:  flags,
+	}
 	t.Cleanup(func() {
 		s.Kill()
 		os.RemoveAll(folder)
@@ -73,8 +80,10 @@ func Start(t testing.TB, name, binary string, flags ...string) *Server {
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
 	s.Kill()
-	args := append([]string{"--port", "0", "--unixsocket", s.Socket, "--save", "", "--appendonly", "no",
-		"--dir", s.folder, "--logfile", filepath.Join(s.folder, "log")}, s.flags...)
+	args := append(
+		[]string{"--port", "0", "--unixsocket", s.Socket, "--save", "", "--appendonly", "no",
+			"--dir", s.folder, "--logfile", filepath.Join(s.folder, "log")},
+		s.flags...)
 	s.cmd = exec.Command(s.binary, args...)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.cmd.Start(); err != nil {
