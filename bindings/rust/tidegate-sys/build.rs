@@ -25,7 +25,7 @@ fn link_from(folder: PathBuf, is_static: bool) {
     println!("cargo:lib_dir={}", folder.display());
     if is_static {
         println!("cargo:rustc-link-lib=static=tidegate");
-        // What the archive leaves for the program to bring: tidegate.pc, Libs.private and Requires.private.
+        // What the archive leaves for the program to bring: the private parts of tidegate.pc.
         for name in ["ssl", "crypto", "stdc++", "pthread"] {
             println!("cargo:rustc-link-lib=dylib={name}");
         }

@@ -2,8 +2,8 @@
 //! The declarations of `tidegate.h`, one to one: names, records, constants and functions are the
 //! header's, and the header is their manual. Use the `tidegate` crate unless you write a binding.
 //!
-//! The macros keep each record's fields and each function's types as text too, in [`records`] and
-//! [`functions`], so that a test can hold all of it against the header with a C compiler.
+//! The macros keep each record's fields and each function's types as text too, in `RECORDS` and
+//! `FUNCTIONS`, so that a test can hold all of it against the header with a C compiler.
 #![no_std]
 #![allow(non_camel_case_types)]
 #![deny(missing_docs)]

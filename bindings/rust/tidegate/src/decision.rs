@@ -104,7 +104,7 @@ impl Decision {
         self.answer.parts.as_slice().iter().map(|record| PartDecision { decision: self, record })
     }
 
-    /// The part that speaks for the request: the one that denies it longest, or the one with least left.
+    /// The part that speaks for the request: the one that denies it longest, or has least left.
     pub fn binding(&self) -> Option<PartDecision<'_>> {
         let record = self.answer.parts.as_slice().get(self.answer.binding as usize)?;
         Some(PartDecision { decision: self, record })

@@ -32,6 +32,10 @@ struct Table {
     free: Vec<u32>,
     /// Requests for which the ring had no room.
     queue: Vec<Waker>,
+    /// Sent, and without a result yet.
+    out: usize,
+    /// Results were handed out just now: who was woken may still submit before the next flush.
+    is_delivering: bool,
     /// Why no result will come any more.
     dead: Option<Error>,
 }
@@ -72,12 +76,14 @@ impl Line {
 
     /// Submits, and has `waker` called when there is something to do.
     pub(crate) fn send(&self, ask: &Ask<'_>, waker: &Waker) -> Result<Sent, Error> {
-        let index = {
+        let (index, is_alone) = {
             let mut table = self.table();
             if let Some(why) = &table.dead {
                 return Err(why.clone());
             }
-            table.take_slot(waker.clone())
+            let is_alone = table.out == 0 && !table.is_delivering;
+            table.out += 1;
+            (table.take_slot(waker.clone()), is_alone)
         };
         let mut taken = self.submitter.submit(ask, index.into());
         if let Ok(Taken::Full) = taken {
@@ -86,14 +92,33 @@ impl Line {
             taken = self.submitter.submit(ask, index.into());
         }
         match taken {
-            Ok(Taken::Yes) => return Ok(Sent::Slot(index)),
-            Ok(Taken::Full) => drop(self.table().free_slot(index)),
+            Ok(Taken::Yes) => {
+                if is_alone {
+                    self.submitter.flush();
+                }
+                Ok(Sent::Slot(index))
+            }
+            Ok(Taken::Full) => {
+                self.unsent(index);
+                Ok(Sent::Later)
+            }
             Err(why) => {
-                drop(self.table().free_slot(index));
-                return Err(why);
+                self.unsent(index);
+                Err(why)
             }
         }
-        Ok(Sent::Later)
+    }
+
+    fn unsent(&self, index: u32) {
+        let mut table = self.table();
+        table.out -= 1;
+        drop(table.free_slot(index));
+    }
+
+    /// Sends what those who were woken have submitted.
+    fn flush(&self) {
+        self.table().is_delivering = false;
+        self.submitter.flush();
     }
 
     /// The result in a slot, if it has come; else `waker` is called when it does.
@@ -129,6 +154,8 @@ impl Line {
     /// Hands out results; the wakers are the caller's to call, when no lock is held.
     fn deliver(&self, results: &mut Vec<(u64, Outcome)>, wakers: &mut Vec<Waker>) {
         let mut table = self.table();
+        table.out -= results.len();
+
         for (number, outcome) in results.drain(..) {
             let index = number as u32;
             match mem::replace(&mut table.slots[index as usize], Slot::Done(outcome)) {
@@ -137,6 +164,7 @@ impl Line {
             }
         }
         wakers.append(&mut table.queue);
+        table.is_delivering |= !wakers.is_empty();
     }
 
     /// No result will come any more: everybody who waits is told why.
@@ -183,12 +211,16 @@ impl Pump {
             };
             // Only after the drain: tokio registers edge-triggered.
             ready.clear_ready();
+            let has_delivered = !wakers.is_empty();
             wakers.drain(..).for_each(Waker::wake);
             if let Err(why) = drained {
                 break why;
             }
-            // Whoever was woken may submit before the next flush.
-            tokio::task::yield_now().await;
+            // Whoever was woken submits before the next flush.
+            if has_delivered {
+                tokio::task::yield_now().await;
+                self.line.flush();
+            }
         };
         self.line.die(&why);
     }

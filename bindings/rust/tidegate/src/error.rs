@@ -67,7 +67,7 @@ pub enum Error {
     #[error("{0}")]
     Closed(Detail),
     /// The gate was opened by the parent of this process. A forked child opens a gate of its own:
-    /// `fork` without `exec` is only ever possible from `unsafe` code, so nothing is reopened behind
+    /// `fork` without `exec` is only possible from `unsafe` code, so nothing is reopened behind
     /// anybody's back. The parent's gate is not disturbed; dropping the copy in the child is fine.
     #[error("{0}")]
     Forked(Detail),

@@ -86,7 +86,8 @@ impl Gate {
     /// # let gate = tidegate::Gate::connect("memory://")?;
     /// # let per_ip = gate.limiter("10/second").open()?;
     /// # let per_key = gate.limiter("1000/hour").open()?;
-    /// let decision = gate.consume([per_ip.part("203.0.113.7"), per_key.part("k_1").cost(3)]).call()?;
+    /// let parts = [per_ip.part("203.0.113.7"), per_key.part("k_1").cost(3)];
+    /// let decision = gate.consume(parts).call()?;
     /// assert_eq!(decision.parts().len(), 2);
     /// # Ok::<(), tidegate::Error>(())
     /// ```
@@ -174,7 +175,7 @@ impl GateBuilder {
         self
     }
 
-    /// Awaited requests that may be out at once, 1 to 65536 (8192 unless given); more wait.
+    /// Awaited requests that may be out at once, 1 to 65535 (8192 unless given); more wait.
     pub fn in_flight(mut self, requests: u16) -> Self {
         self.in_flight = Some(i32::from(requests));
         self

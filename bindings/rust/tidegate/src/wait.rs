@@ -27,7 +27,7 @@ impl<'a> Wait<'a> {
         self
     }
 
-    /// How long to wait at most, on the real clock. Not given: until it is allowed, or never can be.
+    /// How long to wait at most, on the real clock. Not given: until it is allowed or never can be.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self

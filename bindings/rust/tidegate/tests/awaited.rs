@@ -24,7 +24,7 @@ fn runtime() -> Runtime {
 }
 
 async fn admitted(gate: &Gate, tasks: usize, each: usize) -> usize {
-    let api = gate.limiter("1000/hour").name("api").open().unwrap();
+    let api = gate.limiter("1000/week").name("api").open().unwrap();
     let admitted = Arc::new(AtomicUsize::new(0));
     let mut set = JoinSet::new();
     for _ in 0..tasks {
@@ -102,7 +102,7 @@ async fn a_stopped_server_does_not_stall_the_loop() {
     }
     server.thaw();
     assert!(started.elapsed() >= Duration::from_millis(290), "{:?}", started.elapsed());
-    // A wake-up of this busy machine may be late; a loop that waits for the store would be 300 ms late.
+    // A busy machine wakes late; a loop that waited for the store would be 300 ms late.
     assert!(longest < Duration::from_millis(100), "the loop stood still for {longest:?}");
 }
 

@@ -5,7 +5,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use tidegate_sys as sys;
 use tokio::io::unix::AsyncFd;
@@ -22,6 +22,7 @@ const BATCH: usize = 256;
 struct Ring {
     raw: NonNull<sys::tg_ring>,
     client: Arc<Client>, // freed after the ring
+    pumping: Mutex<()>,  // reap and flush: one at a time
 }
 
 // SAFETY: submit and cancel may be called from any thread; reaping is the one Reaper's.
@@ -69,7 +70,7 @@ pub(crate) fn open(client: &Arc<Client>, capacity: i32) -> Result<(Submitter, Re
     };
     match NonNull::new(raw) {
         Some(raw) if code >= 0 => {
-            let ring = Arc::new(Ring { raw, client: client.clone() });
+            let ring = Arc::new(Ring { raw, client: client.clone(), pumping: Mutex::new(()) });
             let results = vec![sys::tg_result::default(); BATCH].into_boxed_slice();
             Ok((Submitter(ring.clone()), Reaper { ring, results }))
         }
@@ -88,6 +89,18 @@ impl Submitter {
         Ok(if check_count(taken)? == 0 { Taken::Full } else { Taken::Yes })
     }
 
+    /// Sends what is queued, unless somebody is about to.
+    pub(crate) fn flush(&self) {
+        let _pumping = match self.0.pumping.try_lock() {
+            Err(TryLockError::WouldBlock) => return,
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(guard)) => guard.into_inner(),
+        };
+        let (_inside, _) = self.0.client.enter();
+        // SAFETY: nobody else pumps. An error is told by the next reap.
+        unsafe { sys::tg_ring_flush(self.0.raw.as_ptr()) };
+    }
+
     /// Completes the request of that user_data as cancelled, if it is still out.
     pub(crate) fn cancel(&self, user_data: u64) {
         let (_inside, _) = self.0.client.enter();
@@ -102,8 +115,10 @@ impl Reaper {
         &mut self,
         mut take: impl FnMut(u64, Result<Answer, Error>),
     ) -> Result<bool, Error> {
-        let (_inside, _) = self.ring.client.enter();
-        // SAFETY: `&mut self` of the only Reaper: nobody else reaps; there is room for BATCH.
+        let ring = self.ring.clone();
+        let _pumping = ring.pumping.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_inside, _) = ring.client.enter();
+        // SAFETY: `&mut self` of the only Reaper: nobody else reaps or pumps; there is room for BATCH.
         let count = unsafe {
             sys::tg_reap(self.ring.raw.as_ptr(), self.results.as_mut_ptr(), BATCH as i32)
         };

@@ -84,7 +84,7 @@ impl RateLimitBuilder {
         self
     }
 
-    /// The name of the limiter that the rates become; see [`LimiterBuilder::name`](crate::LimiterBuilder::name).
+    /// The name of the limiter that the rates become.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.manner.name = Some(name.into());
         self

@@ -20,8 +20,8 @@
 //!
 //! A refusal is `429` (`503` where the failure policy closed) with `Retry-After`, rate limit fields
 //! and a problem body, the same as from tidegate's middleware in every language. The decision is in
-//! the request's extensions. A CORS preflight passes and is not charged; the same limit met twice on
-//! one request is charged once.
+//! the request's extensions. A CORS preflight passes and is not charged; the same limit met twice
+//! on one request is charged once.
 //!
 //! **The caller's address** is asked of the `peer` function, else looked for in the request's
 //! extensions: axum's `ConnectInfo<SocketAddr>` (serve with
