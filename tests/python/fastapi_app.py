@@ -37,9 +37,6 @@ def make_app(gate, **middleware) -> FastAPI:
     shared = RateLimit("3/minute", name="shared")
 
     @app.get("/health")
-    def health():
-        return {"ok": True}
-
     @app.get("/sync")
     def sync_endpoint():
         return {"sync": True}

@@ -190,12 +190,13 @@ py::dict Client::stats() {
   py::dict out;
 #define TIDEGATE_STAT(name) out[#name] = stats.name;
   TIDEGATE_STAT(allowed)
-  TIDEGATE_STAT(denied) TIDEGATE_STAT(would_deny) TIDEGATE_STAT(by_memory) TIDEGATE_STAT(by_store)
-      TIDEGATE_STAT(by_fallback) TIDEGATE_STAT(by_fail_open) TIDEGATE_STAT(by_fail_closed)
-          TIDEGATE_STAT(keys) TIDEGATE_STAT(bytes) TIDEGATE_STAT(evicted_idle) TIDEGATE_STAT(
-              evicted_harmless) TIDEGATE_STAT(evicted_owing) TIDEGATE_STAT(round_trips)
-              TIDEGATE_STAT(batches) TIDEGATE_STAT(merged) TIDEGATE_STAT(script_loads)
-                  TIDEGATE_STAT(connects) TIDEGATE_STAT(breaker_opened) TIDEGATE_STAT(breaker_open)
+  TIDEGATE_STAT(denied)
+  TIDEGATE_STAT(would_deny) TIDEGATE_STAT(by_memory) TIDEGATE_STAT(by_store) TIDEGATE_STAT(
+      by_fallback) TIDEGATE_STAT(by_fail_open) TIDEGATE_STAT(by_fail_closed) TIDEGATE_STAT(keys)
+      TIDEGATE_STAT(bytes) TIDEGATE_STAT(evicted_idle) TIDEGATE_STAT(evicted_harmless)
+          TIDEGATE_STAT(evicted_owing) TIDEGATE_STAT(round_trips) TIDEGATE_STAT(batches)
+              TIDEGATE_STAT(merged) TIDEGATE_STAT(script_loads) TIDEGATE_STAT(connects)
+                  TIDEGATE_STAT(breaker_opened) TIDEGATE_STAT(breaker_open)
                       TIDEGATE_STAT(late_replies) TIDEGATE_STAT(timeouts)
                           TIDEGATE_STAT(connect_errors) TIDEGATE_STAT(auth_errors)
                               TIDEGATE_STAT(tls_errors) TIDEGATE_STAT(protocol_errors)
