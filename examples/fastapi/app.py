@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""A small API with rate limits: tiers by API key, an expensive endpoint, a limit for everybody, admin pages.
+"""A small API with rate limits: tiers by API key, an expensive endpoint, a limit for everybody,
+admin pages.
 
-    pip install tidegate fastapi uvicorn
-    uvicorn app:app                                    # limits in this process
-    TIDEGATE_URL=redis://localhost uvicorn app:app     # limits shared by all processes
+pip install tidegate fastapi uvicorn
+uvicorn app:app                                    # limits in this process
+TIDEGATE_URL=redis://localhost uvicorn app:app     # limits shared by all processes
 """
 
 import os
@@ -38,11 +39,23 @@ def tier_of(request: Request):
 
 
 app = FastAPI(title="Rate limits, an example")
-# The last one added is the outermost: first the limit for all callers together, then the caller's own.
-app.add_middleware(RateLimitMiddleware, limit=tier_of, key=api_key, store=gate,
-                   exempt=lambda request: exempt(request.url.path))
-app.add_middleware(RateLimitMiddleware, limit=everybody, key=lambda request: "all", store=gate,
-                   exempt=lambda request: exempt(request.url.path), headers=[])
+# The last one added is the outermost: first the limit for all callers together, then the caller's
+# own.
+app.add_middleware(
+    RateLimitMiddleware,
+    limit=tier_of,
+    key=api_key,
+    store=gate,
+    exempt=lambda request: exempt(request.url.path),
+)
+app.add_middleware(
+    RateLimitMiddleware,
+    limit=everybody,
+    key=lambda request: "all",
+    store=gate,
+    exempt=lambda request: exempt(request.url.path),
+    headers=[],
+)
 
 
 def exempt(path: str) -> bool:
@@ -78,9 +91,14 @@ def limiter_of(caller: str):
 async def look_up(caller: str):
     """`caller` is an API key, or an address as @203.0.113.7."""
     decision = await limiter_of(caller).peek(caller)
-    return {"caller": caller, "limit": decision.limit, "remaining": decision.remaining,
-            "retry_after": decision.retry_after, "reset_after": decision.reset_after,
-            "source": decision.source}
+    return {
+        "caller": caller,
+        "limit": decision.limit,
+        "remaining": decision.remaining,
+        "retry_after": decision.retry_after,
+        "reset_after": decision.reset_after,
+        "source": decision.source,
+    }
 
 
 @app.delete("/admin/callers/{caller}", dependencies=[Depends(admin)], status_code=204)

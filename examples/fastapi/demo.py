@@ -3,8 +3,9 @@
 
 usage: python examples/fastapi/demo.py [--check] [--store URL] [--seconds N]
 
-Without --check the application is left running, with commands to try, until Ctrl-C. With --check the numbers are
-verified against what the limits say, little is printed, and the exit status says how it went.
+Without --check the application is left running, with commands to try, until Ctrl-C. With --check
+the numbers are verified against what the limits say, little is printed, and the exit status says
+how it went.
 """
 
 from __future__ import annotations
@@ -23,8 +24,12 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 # caller: (requests a second that it sends, rate per second and burst of its tier)
-CALLERS = {"basic-1": (8, 100 / 60, 20), "basic-2": (1, 100 / 60, 20), "pro-1": (40, 500 / 60, 100),
-           "enterprise-1": (60, 1000 / 60, 200)}
+CALLERS = {
+    "basic-1": (8, 100 / 60, 20),
+    "basic-2": (1, 100 / 60, 20),
+    "pro-1": (40, 500 / 60, 100),
+    "enterprise-1": (60, 1000 / 60, 200),
+}
 
 
 class Tally:
@@ -45,7 +50,9 @@ def start(port: int, store: str) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "TIDEGATE_URL": store}
     process = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port), "--log-level", "warning"],
-        cwd=HERE, env=environment)
+        cwd=HERE,
+        env=environment,
+    )
     end = time.monotonic() + 30
     while True:
         try:
@@ -83,12 +90,17 @@ def send(port: int, caller: str, rate: float, tally: Tally, until: float) -> Non
 
 def table(tallies: dict[str, Tally]) -> list[str]:
     lines = [f"  {'caller':<14}{'tier':<28}{'sends':>7}{'admitted':>10}{'denied':>8}"]
-    tiers = {"basic": "100/minute burst 20", "pro": "500/minute burst 100",
-             "enterprise": "1000/minute burst 200"}
+    tiers = {
+        "basic": "100/minute burst 20",
+        "pro": "500/minute burst 100",
+        "enterprise": "1000/minute burst 200",
+    }
     for caller, tally in tallies.items():
         sends = f"{CALLERS[caller][0]}/s"
-        lines.append(f"  {caller:<14}{tiers[caller.split('-')[0]]:<28}{sends:>7}"
-                     f"{tally.allowed:>10}{tally.denied:>8}")
+        lines.append(
+            f"  {caller:<14}{tiers[caller.split('-')[0]]:<28}{sends:>7}"
+            f"{tally.allowed:>10}{tally.denied:>8}"
+        )
     return lines
 
 
@@ -107,7 +119,8 @@ def watch(tallies: dict[str, Tally], threads: list[threading.Thread], live: bool
 
 
 def problems(tallies: dict[str, Tally]) -> list[str]:
-    """A token bucket admits its burst, and then its rate: no more, and no less of a caller who asks for more."""
+    """A token bucket admits its burst, and then its rate: no more, and no less of a caller who
+    asks for more."""
     found = []
     for caller, tally in tallies.items():
         _, rate, burst = CALLERS[caller]
@@ -115,9 +128,13 @@ def problems(tallies: dict[str, Tally]) -> list[str]:
         sent = tally.allowed + tally.denied
         least = min(sent, burst + rate * (tally.last - tally.first) - 2 - rate)
         if tally.other:
-            found.append(f"{caller}: {tally.other} answers that were neither 200 nor 429 with Retry-After")
+            found.append(
+                f"{caller}: {tally.other} answers that were neither 200 nor 429 with Retry-After"
+            )
         if not least <= tally.allowed <= most:
-            found.append(f"{caller}: {tally.allowed} admitted of {sent}, expected {least:.0f} to {most:.0f}")
+            found.append(
+                f"{caller}: {tally.allowed} admitted of {sent}, expected {least:.0f} to {most:.0f}"
+            )
     if not tallies["basic-1"].denied or tallies["basic-2"].denied:
         found.append("the caller who asks too much was to be denied, the other one not")
     return found
@@ -144,8 +161,10 @@ def check_the_rest(port: int) -> list[str]:
     seen = json.loads(ask(port, "GET", "/admin/callers/basic-1", admin)[1])
     if seen["limit"] != 100 or seen["remaining"] > 5:
         found.append(f"/admin/callers/basic-1 says {seen}")
-    if ask(port, "DELETE", "/admin/callers/basic-1", admin)[0] != 204 or \
-            json.loads(ask(port, "GET", "/admin/callers/basic-1", admin)[1])["remaining"] != 20:
+    if (
+        ask(port, "DELETE", "/admin/callers/basic-1", admin)[0] != 204
+        or json.loads(ask(port, "GET", "/admin/callers/basic-1", admin)[1])["remaining"] != 20
+    ):
         found.append("a reset caller was to have its burst again")
     return found
 
@@ -171,16 +190,23 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=10, help="how long the traffic runs")
     arguments = parser.parse_args()
     store = arguments.store
-    if not store.startswith("memory:") and "namespace=" not in store:  # a run starts with fresh callers
+    if (
+        not store.startswith("memory:") and "namespace=" not in store
+    ):  # a run starts with fresh callers
         store += ("&" if "?" in store else "?") + f"namespace=demo-{uuid.uuid4().hex[:8]}"
     port = free_port()
     process = start(port, store)
     try:
-        print(f"{arguments.seconds:g} seconds of traffic to http://127.0.0.1:{port} (store: {arguments.store.split('@')[-1]})")
+        print(
+            f"{arguments.seconds:g} seconds of traffic to http://127.0.0.1:{port}"
+            f" (store: {arguments.store.split('@')[-1]})"
+        )
         tallies = {caller: Tally() for caller in CALLERS}
         until = time.monotonic() + arguments.seconds
-        threads = [threading.Thread(target=send, args=(port, caller, CALLERS[caller][0], tally, until))
-                   for caller, tally in tallies.items()]
+        threads = [
+            threading.Thread(target=send, args=(port, caller, CALLERS[caller][0], tally, until))
+            for caller, tally in tallies.items()
+        ]
         for thread in threads:
             thread.start()
         watch(tallies, threads, live=sys.stdout.isatty() and not arguments.check)

@@ -26,7 +26,9 @@ def by_key(request: Request) -> str | None:
 
 async def tier(request: Request) -> str:
     await asyncio.sleep(0)
-    return {"pro": "500/minute", "basic": "5/minute"}.get(request.headers.get("x-tier", ""), "50/minute")
+    return {"pro": "500/minute", "basic": "5/minute"}.get(
+        request.headers.get("x-tier", ""), "50/minute"
+    )
 
 
 def make_app(gate, **middleware) -> FastAPI:
@@ -35,9 +37,6 @@ def make_app(gate, **middleware) -> FastAPI:
     shared = RateLimit("3/minute", name="shared")
 
     @app.get("/health")
-    def health():
-        return {"ok": True}
-
     @app.get("/sync")
     def sync_endpoint():
         return {"sync": True}
@@ -86,6 +85,23 @@ def make_app(gate, **middleware) -> FastAPI:
     async def ws_limited(socket: WebSocket):
         await ws(socket)
 
+    add_routers(app)
+    app.add_middleware(Neighbour)
+    if gate is not None:
+        options = {
+            "limit": "100/minute",
+            "name": "global",
+            "key": by_key,
+            "exempt": ["/health"],
+            "store": gate,
+            **middleware,
+        }
+        app.add_middleware(RateLimitMiddleware, **options)
+    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"])
+    return app
+
+
+def add_routers(app: FastAPI) -> None:
     router = APIRouter(prefix="/router", dependencies=[Depends(RateLimit("2/minute"))])
 
     @router.get("/{name}")
@@ -100,10 +116,3 @@ def make_app(gate, **middleware) -> FastAPI:
         return name
 
     app.mount("/sub", sub)
-    app.add_middleware(Neighbour)
-    if gate is not None:
-        options = {"limit": "100/minute", "name": "global", "key": by_key, "exempt": ["/health"],
-                   "store": gate, **middleware}
-        app.add_middleware(RateLimitMiddleware, **options)
-    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"])
-    return app

@@ -41,8 +41,10 @@ def test_a_limit_is_kept_and_tells_when_to_come_again(gate, clock):
 def test_a_decision_prints_well_and_is_immutable(gate):
     decision = gate.limiter("3/minute", name="api").consume("a")
     source = "memory" if gate.url.startswith("memory") else "store"
-    assert repr(decision) == ("Decision(allowed=True, name='api', limit=3, remaining=2, retry_after=0.0, "
-                              f"reset_after=20.0, source='{source}')")
+    assert repr(decision) == (
+        "Decision(allowed=True, name='api', limit=3, remaining=2, retry_after=0.0, "
+        f"reset_after=20.0, source='{source}')"
+    )
     with pytest.raises(AttributeError):
         decision.allowed = False
     with pytest.raises(TypeError):
@@ -53,10 +55,14 @@ def test_several_rates_are_one_limiter(gate):
     api = gate.limiter("2/second; 3/minute", name="api")
     decision = [api.consume("a") for _ in range(3)][-1]
     assert [(part.name, part.allowed, part.remaining) for part in decision.parts] == [
-        ("api-1s", False, 0), ("api-60s", True, 1)]
+        ("api-1s", False, 0),
+        ("api-60s", True, 1),
+    ]
     assert decision.name == "api-1s"
     assert [(rate.limit, rate.window, rate.burst) for rate in api.rates] == [
-        (2, 1.0, None), (3, 60.0, None)]
+        (2, 1.0, None),
+        (3, 60.0, None),
+    ]
 
 
 def test_one_request_of_several_limiters_is_all_or_nothing(gate):
@@ -116,11 +122,16 @@ def test_off_asks_nobody(gate):
 def test_headers_and_problem(gate):
     api = gate.limiter("1/minute", name="api")
     assert api.consume("a").headers("standard") == {
-        "RateLimit-Policy": '"api";q=1;w=60', "RateLimit": '"api";r=0;t=60'}
+        "RateLimit-Policy": '"api";q=1;w=60',
+        "RateLimit": '"api";r=0;t=60',
+    }
     denied = api.consume("a")
     assert denied.headers(["legacy-delta"]) == {
-        "X-RateLimit-Limit": "1", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "60",
-        "Retry-After": "60"}
+        "X-RateLimit-Limit": "1",
+        "X-RateLimit-Remaining": "0",
+        "X-RateLimit-Reset": "60",
+        "Retry-After": "60",
+    }
     assert denied.status == 429 and b'"violated-policies":["api"]' in denied.problem()
     with pytest.raises(tidegate.ConfigError, match="standard"):
         denied.headers("modern")
@@ -129,8 +140,8 @@ def test_headers_and_problem(gate):
 def test_waiting_follows_the_fake_clock(gate, clock):
     api = gate.limiter("1/minute", name="api")
     api.consume("a")
-    assert not api.wait("a", timeout=59.0)       # would exceed the time left: at once
-    assert not api.wait("a", cost=2)             # never: at once
+    assert not api.wait("a", timeout=59.0)  # would exceed the time left: at once
+    assert not api.wait("a", cost=2)  # never: at once
     got = []
     waiter = threading.Thread(target=lambda: got.append(api.wait("a", timeout=61)))
     waiter.start()
@@ -164,8 +175,13 @@ def test_after_close(gate):
     decision = api.consume("a")
     gate.close()
     gate.close()
-    for call in (lambda: api.consume("a"), lambda: gate.limiter("2/minute"), gate.ping,
-                 lambda: gate.consume([(api, "a")]), lambda: api.change("3/minute")):
+    for call in (
+        lambda: api.consume("a"),
+        lambda: gate.limiter("2/minute"),
+        gate.ping,
+        lambda: gate.consume([(api, "a")]),
+        lambda: api.change("3/minute"),
+    ):
         with pytest.raises(tidegate.ClosedError):
             call()
     assert decision.name == "1-per-60s" and decision.headers()
@@ -173,7 +189,7 @@ def test_after_close(gate):
 
 
 BAD = [
-    (lambda g: g.limiter("5/fortnight"), tidegate.ConfigError, 'at 2: expected a unit'),
+    (lambda g: g.limiter("5/fortnight"), tidegate.ConfigError, "at 2: expected a unit"),
     (lambda g: g.limiter(""), tidegate.ConfigError, "rate"),
     (lambda g: g.limiter(5), TypeError, "100/minute"),
     (lambda g: g.limiter("5/minute", "a b"), tidegate.ConfigError, "a b"),
@@ -199,12 +215,19 @@ BAD = [
     (lambda g: g.consume([(g.limiter("5/minute"), "a")] * 17), tidegate.ConfigError, "17 parts"),
     (lambda g: g.consume([("api", "a")]), TypeError, "part 0"),
     (lambda g: g.consume(5), TypeError, "list"),
-    (lambda g: g.consume([(tidegate.connect().limiter("5/minute"), "a")]), tidegate.ConfigError,
-     "another"),
+    (
+        lambda g: g.consume([(tidegate.connect().limiter("5/minute"), "a")]),
+        tidegate.ConfigError,
+        "another",
+    ),
     (lambda g: g.on_event(5), TypeError, "callable"),
     (lambda g: FakeClock("now"), TypeError, "now_us"),
     (lambda g: FakeClock(-1), tidegate.ConfigError, "now_us"),
-    (lambda g: tidegate.connect("ftp://host"), tidegate.ConfigError, "store URL at 0: expected memory"),
+    (
+        lambda g: tidegate.connect("ftp://host"),
+        tidegate.ConfigError,
+        "store URL at 0: expected memory",
+    ),
     (lambda g: tidegate.connect("redis://h:99999"), tidegate.ConfigError, "port"),
     (lambda g: tidegate.connect(5), TypeError, "url 5"),
     (lambda g: tidegate.connect(timout_ms=5), tidegate.ConfigError, "did you mean timeout_ms"),
@@ -259,14 +282,23 @@ def test_events_reach_logging_and_callbacks(caplog):
         with caplog.at_level(logging.INFO, logger="tidegate"):
             decision = gate.limiter("1/minute").consume("a")
     assert decision and decision.source == "fallback"
-    assert heard and heard[0].level in (logging.WARNING, logging.ERROR) and "127.0.0.1:1" in heard[0].text
+    assert (
+        heard
+        and heard[0].level in (logging.WARNING, logging.ERROR)
+        and "127.0.0.1:1" in heard[0].text
+    )
     texts = [record.getMessage() for record in caplog.records if record.name == "tidegate"]
     assert heard[0].text in texts and any("callback failed" in text for text in texts)
 
 
-@pytest.mark.parametrize("policy,allowed,source,status", [
-    ("local", True, "fallback", 200), ("open", True, "fail_open", 200),
-    ("closed", False, "fail_closed", 503)])
+@pytest.mark.parametrize(
+    "policy,allowed,source,status",
+    [
+        ("local", True, "fallback", 200),
+        ("open", True, "fail_open", 200),
+        ("closed", False, "fail_closed", 503),
+    ],
+)
 def test_without_a_store_the_policy_answers(policy, allowed, source, status):
     with tidegate.connect("redis://127.0.0.1:1", connect_timeout_ms=200) as gate:
         decision = gate.limiter("1/minute", on_failure=policy).consume("a")
@@ -308,7 +340,14 @@ def test_help_reads_well():
     import pydoc
 
     text = pydoc.plain(pydoc.render_doc(tidegate))
-    for word in ("connect(", "class Gate", "class Decision", "retry_after", "seconds", "ConfigError"):
+    for word in (
+        "connect(",
+        "class Gate",
+        "class Decision",
+        "retry_after",
+        "seconds",
+        "ConfigError",
+    ):
         assert word in text, word
     for owner in (tidegate.Gate, tidegate.Limiter, tidegate.aio.Gate, tidegate.aio.Limiter):
         for name in dir(owner):

@@ -27,18 +27,32 @@ def rate_text(limit):
 
 
 def open_limit(gate, name, limit):
-    return gate.limiter(rate_text(limit), name, algorithm=limit["algorithm"],
-                        mode="shadow" if limit["shadow"] else "enforce")
+    return gate.limiter(
+        rate_text(limit),
+        name,
+        algorithm=limit["algorithm"],
+        mode="shadow" if limit["shadow"] else "enforce",
+    )
 
 
 def figures(decision):
-    return [(part.allowed, part.remaining, part.retry_after, part.next_after, part.reset_after)
-            for part in decision.parts]
+    return [
+        (part.allowed, part.remaining, part.retry_after, part.next_after, part.reset_after)
+        for part in decision.parts
+    ]
 
 
 def expected_figures(answers):
-    return [(one["allowed"], one["remaining"], seconds(one["retry_after_us"]), seconds(one["next_us"]),
-             seconds(one["reset_after_us"])) for one in answers]
+    return [
+        (
+            one["allowed"],
+            one["remaining"],
+            seconds(one["retry_after_us"]),
+            seconds(one["next_us"]),
+            seconds(one["reset_after_us"]),
+        )
+        for one in answers
+    ]
 
 
 async def finished(value):
@@ -62,14 +76,18 @@ async def play(case, gate, clock):
             assert figures(decision) == expected_figures(expect["parts"]), where
             speaks = decision.parts[expect["binding"]]
             assert (decision.retry_after, decision.remaining, decision.limit) == (
-                speaks.retry_after, speaks.remaining, speaks.limit), where
+                speaks.retry_after,
+                speaks.remaining,
+                speaks.limit,
+            ), where
             if len(parts) == 1:
                 again = await finished(limiters[step["parts"][0]["limit"]].peek(*parts[0][1:]))
                 assert len(again.parts) == 1
         else:
             for limiter, key, cost in parts:
-                await finished(limiter.refund(key, cost) if step["op"] == "refund"
-                               else limiter.reset(key))
+                await finished(
+                    limiter.refund(key, cost) if step["op"] == "refund" else limiter.reset(key)
+                )
 
 
 @pytest.mark.parametrize("kind", ["sync", "aio"])
@@ -77,7 +95,9 @@ def test_the_scenarios_of_the_model(url, kind):
     async def main():
         for number, case in enumerate(CASES):
             clock = FakeClock(case["steps"][0]["at"])
-            options = {} if url == "memory://" else {"namespace": f"{namespace_of(url)}.{kind}{number}"}
+            options = (
+                {} if url == "memory://" else {"namespace": f"{namespace_of(url)}.{kind}{number}"}
+            )
             connect = tidegate.connect if kind == "sync" else tidegate.aio.connect
             gate = connect(url, clock=clock, **options)
             try:
@@ -101,11 +121,19 @@ def test_who_the_caller_is():
             continue
         asked, expect = case["caller"], case["expect"]
         trusted = asked["trusted"]
-        key_of = _tidegate.CallerKey([
-            ("trusted_proxies", ",".join(trusted) if isinstance(trusted, list) else str(trusted)),
-            ("ipv6_prefix", str(asked["ipv6_prefix"]))])
-        assert key_of(asked["identity"] or "", asked["peer"],
-                      ",".join(asked["forwarded_for"])) == expect["key"], case
+        key_of = _tidegate.CallerKey(
+            [
+                (
+                    "trusted_proxies",
+                    ",".join(trusted) if isinstance(trusted, list) else str(trusted),
+                ),
+                ("ipv6_prefix", str(asked["ipv6_prefix"])),
+            ]
+        )
+        assert (
+            key_of(asked["identity"] or "", asked["peer"], ",".join(asked["forwarded_for"]))
+            == expect["key"]
+        ), case
         checked += 1
     assert checked >= 100
 
@@ -123,8 +151,10 @@ def test_headers_bodies_and_status(url):
         if "headers" not in case or number % 3:
             continue
         policies = case["headers"]["policies"]
-        limits = [Limit(p["algorithm"], p["limit"], p["window_us"], p["burst"], p["shadow"])
-                  for p in policies]
+        limits = [
+            Limit(p["algorithm"], p["limit"], p["window_us"], p["burst"], p["shadow"])
+            for p in policies
+        ]
         names = [f"p{i}" for i in range(len(limits))]
         clock = FakeClock()
         options = {} if url == "memory://" else {"namespace": f"{namespace_of(url)}.h{number}"}
@@ -133,15 +163,23 @@ def test_headers_bodies_and_status(url):
             limiters = [open_limit(gate, name, p) for name, p in zip(names, policies)]
             for cost in (1, limits[0].capacity, 1, limits[0].capacity + 1):
                 decision = gate.consume([(limiter, "k", cost) for limiter in limiters])
-                expect = model.consume(clock.now_us, [Part(i, "k", cost) for i in range(len(limits))])
-                seen = [(Policy(name, limit), answer)
-                        for name, limit, answer in zip(names, limits, expect.parts)]
+                expect = model.consume(
+                    clock.now_us, [Part(i, "k", cost) for i in range(len(limits))]
+                )
+                seen = [
+                    (Policy(name, limit), answer)
+                    for name, limit, answer in zip(names, limits, expect.parts)
+                ]
                 style = ["standard", "legacy-delta"]
                 assert list(decision.headers(style).items()) == headers(
-                    seen, expect.allowed, expect.binding, decision.source, style, 0), case
+                    seen, expect.allowed, expect.binding, decision.source, style, 0
+                ), case
                 assert decision.status == status(expect.allowed, decision.source)
-                body = b"" if expect.allowed else problem(
-                    seen, expect.binding, decision.source).encode()
+                body = (
+                    b""
+                    if expect.allowed
+                    else problem(seen, expect.binding, decision.source).encode()
+                )
                 assert decision.problem() == body, case
                 checked += 1
     assert checked > 100

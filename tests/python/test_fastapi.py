@@ -134,7 +134,9 @@ def test_websockets_are_refused_before_they_are_accepted(gate):
         assert open_websocket(web, "/ws")[:2] == (101, "hello")
         assert open_websocket(web, "/ws-limited")[:2] == (101, "hello")
         status, body, headers = open_websocket(web, "/ws")
-        assert status == 429 and json.loads(body)["status"] == 429 and headers["Retry-After"] == "30"
+        assert (
+            status == 429 and json.loads(body)["status"] == 429 and headers["Retry-After"] == "30"
+        )
 
 
 @pytest.mark.parametrize("path,status", [("/items/1", 429), ("/ws-limited", 429)])
@@ -159,8 +161,14 @@ def test_tiers_sync_and_async_callables_and_messages(gate):
     async def cost(request):
         return int(request.headers.get("x-cost", 1))
 
-    app.add_middleware(RateLimitMiddleware, limit=fastapi_app.tier, store=gate, cost=cost,
-                       message={"error": "slow"}, exempt=lambda request: request.url.path == "/free")
+    app.add_middleware(
+        RateLimitMiddleware,
+        limit=fastapi_app.tier,
+        store=gate,
+        cost=cost,
+        message={"error": "slow"},
+        exempt=lambda request: request.url.path == "/free",
+    )
 
     @app.get("/{name}")
     def any_path(name: str):
@@ -196,7 +204,9 @@ def test_the_lifespan_opens_and_closes_the_shared_gate():
 
     def make():
         app = FastAPI()
-        app.add_middleware(RateLimitMiddleware, limit="5/minute", name="life", store="memory://?max_keys=9")
+        app.add_middleware(
+            RateLimitMiddleware, limit="5/minute", name="life", store="memory://?max_keys=9"
+        )
 
         @app.get("/")
         def root():
@@ -218,13 +228,17 @@ def test_the_lifespan_opens_and_closes_the_shared_gate():
 
 def test_mistakes_fail_at_start_up():
     for options, text in (
-            ({"limit": "5/fortnight"}, "expected a unit"), ({"limit": 5}, "limit 5"),
-            ({"limit": "5/minute", "store": "ftp://x"}, "store URL"),
-            ({"limit": "5/minute", "store": 5}, "store 5"), ({"limit": "5/minute", "key": 5}, "key 5"),
-            ({"limit": "5/minute", "cost": -1}, "cost -1"), ({"limit": "5/minute", "cost": True}, "cost"),
-            ({"limit": "5/minute", "headers": "modern"}, "modern"),
-            ({"limit": "5/minute", "trusted_proxies": ["10.0.0.0/99"]}, "trusted_proxies"),
-            ({"limit": "5/minute", "on_failure": "cry"}, "cry")):
+        ({"limit": "5/fortnight"}, "expected a unit"),
+        ({"limit": 5}, "limit 5"),
+        ({"limit": "5/minute", "store": "ftp://x"}, "store URL"),
+        ({"limit": "5/minute", "store": 5}, "store 5"),
+        ({"limit": "5/minute", "key": 5}, "key 5"),
+        ({"limit": "5/minute", "cost": -1}, "cost -1"),
+        ({"limit": "5/minute", "cost": True}, "cost"),
+        ({"limit": "5/minute", "headers": "modern"}, "modern"),
+        ({"limit": "5/minute", "trusted_proxies": ["10.0.0.0/99"]}, "trusted_proxies"),
+        ({"limit": "5/minute", "on_failure": "cry"}, "cry"),
+    ):
         with pytest.raises((ValueError, TypeError)) as caught:
             RateLimitMiddleware(FastAPI(), **options)
         assert text in str(caught.value), options
@@ -235,7 +249,11 @@ def test_mistakes_fail_at_start_up():
 def test_refusals_are_documented(gate):
     schema = fastapi_app.make_app(gate).openapi()
     paths = schema["paths"]
-    for path, method in (("/items/{number}", "get"), ("/expensive", "post"), ("/router/{name}", "get")):
+    for path, method in (
+        ("/items/{number}", "get"),
+        ("/expensive", "post"),
+        ("/router/{name}", "get"),
+    ):
         responses = paths[path][method]["responses"]
         assert "application/problem+json" in responses["429"]["content"], path
     assert "429" not in paths["/sync"]["get"]["responses"]
@@ -263,8 +281,12 @@ def test_own_handler_and_overrides(gate):
 def test_the_api_keeps_answering_when_the_store_is_gone(own_store):
     for policy, status in (("local", 200), ("open", 200), ("closed", 503)):
         app = FastAPI()
-        app.add_middleware(RateLimitMiddleware, limit="1000/minute", exempt=["/health"],
-                           store=own_store.url(on_failure=policy, timeout_ms=150, breaker_failures=2))
+        app.add_middleware(
+            RateLimitMiddleware,
+            limit="1000/minute",
+            exempt=["/health"],
+            store=own_store.url(on_failure=policy, timeout_ms=150, breaker_failures=2),
+        )
 
         @app.get("/{name}")
         def any_path(name: str):
@@ -281,18 +303,49 @@ def test_the_api_keeps_answering_when_the_store_is_gone(own_store):
             own_store.start()
             from conftest import wait_for
 
-            wait_for(lambda: b"a" in web.ask("/a").body and web.ask("/a").status == 200, "the store", 40)
+            wait_for(
+                lambda: b"a" in web.ask("/a").body and web.ask("/a").status == 200, "the store", 40
+            )
             own_store.kill()
 
 
+TWIN = """
+import os
+from fastapi import FastAPI
+from tidegate.fastapi import RateLimitMiddleware
+
+app = FastAPI()
+app.add_middleware(RateLimitMiddleware, limit="40/hour", on_failure="closed")
+
+@app.get("/")
+def root():
+    return os.getpid()
+"""
+
+PREFORK = """
+import os
+import tidegate
+from fastapi import FastAPI
+from tidegate.fastapi import RateLimitMiddleware
+
+gate = tidegate.connect()
+warm = gate.limiter("1000/hour", "warm").consume("before the fork")
+app = FastAPI()
+app.add_middleware(RateLimitMiddleware, limit="30/hour", store=gate, on_failure="closed")
+
+@app.get("/")
+def root():
+    return os.getpid()
+"""
+
+
 def test_two_copies_share_every_limit(store, tmp_path):
-    (tmp_path / "twin.py").write_text(
-        "import os\nfrom fastapi import FastAPI\nfrom tidegate.fastapi import RateLimitMiddleware\n"
-        "app = FastAPI()\napp.add_middleware(RateLimitMiddleware, limit='40/hour', on_failure='closed')\n"
-        "@app.get('/')\ndef root(): return os.getpid()\n")
+    (tmp_path / "twin.py").write_text(TWIN)
     environment = {"TIDEGATE_URL": store.url(timeout_ms=5000)}
-    with serving_process(tmp_path, "twin:app", environment) as one, \
-            serving_process(tmp_path, "twin:app", environment) as two:
+    with (
+        serving_process(tmp_path, "twin:app", environment) as one,
+        serving_process(tmp_path, "twin:app", environment) as two,
+    ):
         answers = [web.ask("/") for _ in range(30) for web in (one, two)]
     assert [one.status for one in answers].count(200) == 40
     assert {one.status for one in answers} == {200, 429}
@@ -306,18 +359,29 @@ def test_gunicorn_workers_share_a_limit(store, tmp_path):
 
     from web_server import Web
 
-    (tmp_path / "prefork.py").write_text(
-        "import os, tidegate\nfrom fastapi import FastAPI\nfrom tidegate.fastapi import RateLimitMiddleware\n"
-        "gate = tidegate.connect()\nwarm = gate.limiter('1000/hour', 'warm').consume('before the fork')\n"
-        "app = FastAPI()\napp.add_middleware(RateLimitMiddleware, limit='30/hour', store=gate,"
-        " on_failure='closed')\n@app.get('/')\ndef root(): return os.getpid()\n")
+    (tmp_path / "prefork.py").write_text(PREFORK)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", "prefork:app", "--preload", "-w", "3", "-k",
-         "uvicorn_worker.UvicornWorker", "-b", f"127.0.0.1:{port}", "--log-level", "error"],
-        cwd=tmp_path, env={**__import__("os").environ, "TIDEGATE_URL": store.url(timeout_ms=5000)})
+        [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "prefork:app",
+            "--preload",
+            "-w",
+            "3",
+            "-k",
+            "uvicorn_worker.UvicornWorker",
+            "-b",
+            f"127.0.0.1:{port}",
+            "--log-level",
+            "error",
+        ],
+        cwd=tmp_path,
+        env={**__import__("os").environ, "TIDEGATE_URL": store.url(timeout_ms=5000)},
+    )
     try:
         web, end = Web(port), time.monotonic() + 30
         while True:
@@ -336,12 +400,16 @@ def test_gunicorn_workers_share_a_limit(store, tmp_path):
 
 
 def test_the_example(tmp_path):
-    with serving_process(ROOT / "examples/fastapi", "app:app", {"TIDEGATE_URL": "memory://"}) as web:
+    with serving_process(
+        ROOT / "examples/fastapi", "app:app", {"TIDEGATE_URL": "memory://"}
+    ) as web:
         basic = {"X-Api-Key": "basic-1"}
         answers = [web.ask("/items", headers=basic).status for _ in range(30)]
         assert answers.count(200) in (20, 21, 22) and answers[0] == 200 and answers[-1] == 429
         assert all(web.ask("/health").status == 200 for _ in range(30))
-        costly = [web.ask("/report", "POST", {"X-Api-Key": "enterprise-1"}).status for _ in range(6)]
+        costly = [
+            web.ask("/report", "POST", {"X-Api-Key": "enterprise-1"}).status for _ in range(6)
+        ]
         assert costly == [200] * 5 + [429]
         admin = {"X-Admin-Token": "let-me-in"}
         seen = json.loads(web.ask("/admin/callers/basic-1", headers=admin).body)

@@ -18,22 +18,38 @@ from tidegate.asgi import RateLimitMiddleware
 from tidegate.testing import FakeClock
 
 CASES = json.loads((ROOT / "tests/http/cases.json").read_text())
-CHECKED = ["RateLimit-Policy", "RateLimit", "X-RateLimit-Limit", "X-RateLimit-Remaining",
-           "X-RateLimit-Reset", "Retry-After"]
+CHECKED = [
+    "RateLimit-Policy",
+    "RateLimit",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "Retry-After",
+]
 METHODS = ["GET", "HEAD", "POST", "OPTIONS"]
 
 
 def middleware_options(config, gate):
-    limits = [gate.limiter(one["rates"], one["name"], algorithm=one["algorithm"], mode=one["mode"])
-              for one in config["limits"]]
-    options = {"limit": limits, "headers": config["headers"], "exempt": config["exempt"],
-               "trusted_proxies": config["trusted_proxies"], "message": config["message"],
-               "cost": config["cost"], "store": gate}
+    limits = [
+        gate.limiter(one["rates"], one["name"], algorithm=one["algorithm"], mode=one["mode"])
+        for one in config["limits"]
+    ]
+    options = {
+        "limit": limits,
+        "headers": config["headers"],
+        "exempt": config["exempt"],
+        "trusted_proxies": config["trusted_proxies"],
+        "message": config["message"],
+        "cost": config["cost"],
+        "store": gate,
+    }
     if config["key_header"]:
         options["key"] = lambda request: request.headers.get(config["key_header"])
     if config["cost_header"]:
+
         async def cost(request):
             return int(request.headers.get(config["cost_header"], config["cost"]))
+
         options["cost"] = cost
     return options
 
@@ -65,8 +81,9 @@ def test_case(case):
                 for name in CHECKED:
                     value = listed.get(name)
                     if isinstance(value, dict):
-                        least, most = (ceil_seconds(t + value["epoch_after_us"])
-                                       for t in (before, after))
+                        least, most = (
+                            ceil_seconds(t + value["epoch_after_us"]) for t in (before, after)
+                        )
                         assert least <= int(answer[name]) <= most, (name, step)
                     else:
                         assert answer[name] == value, (name, step)

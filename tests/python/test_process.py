@@ -20,15 +20,21 @@ import tidegate
 
 
 def run_code(code, *arguments, timeout=60):
-    done = subprocess.run([sys.executable, "-W", "error", "-c", textwrap.dedent(code), *arguments],
-                          capture_output=True, text=True, timeout=timeout, cwd="/")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(code), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd="/",
+    )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr, done.stderr
     return done.stdout
 
 
 def in_child(work):
-    """Runs work() in a forked child and returns what it returned (a str); a child that hangs is a failure."""
+    """Runs work() in a forked child and returns what it returned (a str); a child that hangs is a
+    failure."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -57,8 +63,17 @@ def test_a_forked_child_goes_on_with_the_same_limits(store):
         other = gate.limiter("5/hour", name="other")
         api.change("3/hour")
         assert api.consume("a")
-        assert in_child(lambda: (api.consume("a").remaining, other.consume("a").remaining,
-                                 gate.ping() >= 0, api.name)) == "(1, 4, True, 'api')"
+        assert (
+            in_child(
+                lambda: (
+                    api.consume("a").remaining,
+                    other.consume("a").remaining,
+                    gate.ping() >= 0,
+                    api.name,
+                )
+            )
+            == "(1, 4, True, 'api')"
+        )
         assert api.consume("a").remaining == 0
         assert gate.consume([(other, "a")]).remaining == 3
 
@@ -112,7 +127,7 @@ def test_an_asynchronous_gate_in_a_child(store):
 
 
 def work_in_pool(url):
-    with tidegate.connect(url) as gate:
+    with tidegate.connect(url, timeout_ms=30_000) as gate:
         return sum(gate.limiter("100/hour", name="api").consume("a").allowed for _ in range(50))
 
 
@@ -124,7 +139,9 @@ def test_multiprocessing_shares_a_limit(store, method):
 
 
 def test_an_open_gate_at_exit_is_no_trouble(store):
-    assert run_code("""
+    assert (
+        run_code(
+            """
         import asyncio, sys, threading
         import tidegate, tidegate.aio
         gate = tidegate.connect(sys.argv[1])
@@ -135,16 +152,21 @@ def test_an_open_gate_at_exit_is_no_trouble(store):
             globals()["kept"] = other
             assert await other.limiter("10/hour", name="api").consume("a")
         asyncio.run(main())
-        threading.Thread(target=lambda: [api.consume("b") for _ in range(10**6)], daemon=True).start()
+        def busy(): return [api.consume("b") for _ in range(10**6)]
+        threading.Thread(target=busy, daemon=True).start()
         print("done")
-    """, store.url()) == "done\n"
+    """,
+            store.url(),
+        )
+        == "done\n"
+    )
 
 
 def test_an_unclosed_gate_warns_when_it_is_collected(url):
     with pytest.warns(ResourceWarning, match="unclosed <tidegate.Gate"):
         gate = tidegate.connect(url)
         gate.limiter("1/hour").consume("a")
-        gate.on_event(lambda event: gate)  # a cycle
+        gate.on_event(gate.on_event)  # a cycle
         del gate
         gc.collect()
     with warnings.catch_warnings():
@@ -202,14 +224,20 @@ def test_importing_is_quick_and_lazy():
 
 def test_nothing_but_the_init_function_is_visible():
     module = Path(tidegate._tidegate.__file__)
-    symbols = subprocess.run(["nm", "-D", "--defined-only", str(module)], capture_output=True,
-                             text=True, check=True).stdout.split("\n")
+    symbols = subprocess.run(
+        ["nm", "-D", "--defined-only", str(module)], capture_output=True, text=True, check=True
+    ).stdout.split("\n")
     assert [line.split()[-1] for line in symbols if line] == ["PyInit__tidegate"]
-    needed = subprocess.run(["readelf", "-d", str(module)], capture_output=True, text=True,
-                            check=True).stdout
-    libraries = [line.rsplit("[", 1)[1].rstrip("]") for line in needed.splitlines() if "(NEEDED)" in line]
-    assert libraries and all(name.startswith(("libc.", "libm.", "libpthread.", "libdl.", "ld-linux"))
-                             for name in libraries), libraries
+    needed = subprocess.run(
+        ["readelf", "-d", str(module)], capture_output=True, text=True, check=True
+    ).stdout
+    libraries = [
+        line.rsplit("[", 1)[1].rstrip("]") for line in needed.splitlines() if "(NEEDED)" in line
+    ]
+    assert libraries and all(
+        name.startswith(("libc.", "libm.", "libpthread.", "libdl.", "ld-linux"))
+        for name in libraries
+    ), libraries
 
 
 def test_memory_is_given_back():

@@ -44,7 +44,9 @@ def identity(request: Request) -> str | None:
 
 
 app = FastAPI()
-app.add_middleware(RateLimitMiddleware, limit="100/minute", key=identity, exempt=["/health"], trusted_proxies=1)
+app.add_middleware(
+    RateLimitMiddleware, limit="100/minute", key=identity, exempt=["/health"], trusted_proxies=1
+)
 
 
 @app.post("/expensive", dependencies=[Depends(RateLimit("5/minute", cost=2))])

@@ -34,8 +34,14 @@ class Web:
     def __init__(self, port: int):
         self.port = port
 
-    def ask(self, path: str = "/", method: str = "GET", headers: Any = (), body: bytes | None = None,
-            timeout: float = 20) -> Answer:
+    def ask(
+        self,
+        path: str = "/",
+        method: str = "GET",
+        headers: Any = (),
+        body: bytes | None = None,
+        timeout: float = 20,
+    ) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             connection.putrequest(method, path, skip_accept_encoding=True)
@@ -54,7 +60,9 @@ def serving(app: Any, **config: Any) -> Iterator[Web]:
     """`app` under uvicorn in a thread; its lifespan has ended when this returns."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    config.setdefault("proxy_headers", False)  # or uvicorn would believe X-Forwarded-For before we are asked
+    config.setdefault(
+        "proxy_headers", False
+    )  # or uvicorn would believe X-Forwarded-For before we are asked
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", **config))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
@@ -71,15 +79,28 @@ def serving(app: Any, **config: Any) -> Iterator[Web]:
 
 
 @contextlib.contextmanager
-def serving_process(folder: Path, app: str, environment: dict[str, str], *arguments: str
-                    ) -> Iterator[Web]:
+def serving_process(
+    folder: Path, app: str, environment: dict[str, str], *arguments: str
+) -> Iterator[Web]:
     """`module:app` of a folder under uvicorn in a process of its own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--log-level", "error", *arguments],
-        cwd=folder, env={**os.environ, **environment})
+        [
+            sys.executable,
+            "-m",
+            "uvicorn",
+            app,
+            "--port",
+            str(port),
+            "--log-level",
+            "error",
+            *arguments,
+        ],
+        cwd=folder,
+        env={**os.environ, **environment},
+    )
     try:
         end = time.monotonic() + 30
         while True:

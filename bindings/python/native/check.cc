@@ -7,10 +7,9 @@ namespace tidegate_python {
 namespace {
 
 struct CheckObject {
-  PyObject_HEAD
-  PyObject* result;  // of a check that is done; given out once
-  PyObject* future;  // of one that waits
-  PyObject* waiter;  // the future's iterator, where we are driven as a coroutine
+  PyObject_HEAD PyObject* result;  // of a check that is done; given out once
+  PyObject* future;                // of one that waits
+  PyObject* waiter;                // the future's iterator, where we are driven as a coroutine
 };
 
 PyTypeObject* check_type = nullptr;
@@ -43,7 +42,8 @@ PyObject* take_result(CheckObject* self) {
 }
 
 PyObject* check_await(PyObject* self) {
-  if (as_check(self)->future) return PyObject_CallMethod(as_check(self)->future, "__await__", nullptr);
+  if (as_check(self)->future)
+    return PyObject_CallMethod(as_check(self)->future, "__await__", nullptr);
   return Py_NewRef(self);
 }
 
@@ -162,7 +162,8 @@ PyType_Spec check_spec = {"tidegate._tidegate.Check", sizeof(CheckObject), 0,
 
 void add_check_type(py::module_& module) {
   PyObject* type = PyType_FromSpec(&check_spec);
-  if (!type || PyModule_AddObjectRef(module.ptr(), "Check", type) < 0) throw py::error_already_set();
+  if (!type || PyModule_AddObjectRef(module.ptr(), "Check", type) < 0)
+    throw py::error_already_set();
   check_type = reinterpret_cast<PyTypeObject*>(type);
 }
 

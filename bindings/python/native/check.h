@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What an asynchronous call returns: an awaitable that already has its answer, or one that waits for a future.
-// It is a coroutine to asyncio (send, throw, close), so create_task and gather take it too.
+// What an asynchronous call returns: an awaitable that already has its answer, or one that waits
+// for a future. It is a coroutine to asyncio (send, throw, close), so create_task and gather take
+// it too.
 #pragma once
 
 #include <pybind11/pybind11.h>

@@ -131,8 +131,8 @@ void Client::change_limiter(LimiterState& state, const LimiterSpec& change) {
     status = tg_limiter_change(client_, handle_of(state), &asked, &error);
   }
   if (status < 0) throw_error(error);
-  for (auto field : {&LimiterSpec::rates, &LimiterSpec::algorithm, &LimiterSpec::mode,
-                     &LimiterSpec::on_failure})
+  for (auto field :
+       {&LimiterSpec::rates, &LimiterSpec::algorithm, &LimiterSpec::mode, &LimiterSpec::on_failure})
     if (!(change.*field).empty()) state.spec.*field = change.*field;
   read_names(state);
 }
@@ -154,7 +154,8 @@ int32_t Client::run(const tg_entry* entries, int32_t n, tg_result& result) {
     const std::scoped_lock lock(calls->mutex);
     ++calls->running;
   }
-  // No guard object: a daemon thread that comes back after the interpreter has ended is unwound from here.
+  // No guard object: a daemon thread that comes back after the interpreter has ended is unwound
+  // from here.
   PyThreadState* const thread = PyEval_SaveThread();
   const int32_t status = tg_call(client, entries, n, &result, 1);
   {
@@ -186,25 +187,51 @@ py::dict Client::stats() {
     status = tg_client_stats(client_, &stats);
   }
   if (status < 0) throw_error(status);
+  const std::pair<const char*, int64_t> counters[] = {
+      {"allowed", stats.allowed},
+      {"denied", stats.denied},
+      {"would_deny", stats.would_deny},
+      {"by_memory", stats.by_memory},
+      {"by_store", stats.by_store},
+      {"by_fallback", stats.by_fallback},
+      {"by_fail_open", stats.by_fail_open},
+      {"by_fail_closed", stats.by_fail_closed},
+      {"keys", stats.keys},
+      {"bytes", stats.bytes},
+      {"evicted_idle", stats.evicted_idle},
+      {"evicted_harmless", stats.evicted_harmless},
+      {"evicted_owing", stats.evicted_owing},
+      {"round_trips", stats.round_trips},
+      {"batches", stats.batches},
+      {"merged", stats.merged},
+      {"script_loads", stats.script_loads},
+      {"connects", stats.connects},
+      {"breaker_opened", stats.breaker_opened},
+      {"breaker_open", stats.breaker_open},
+      {"late_replies", stats.late_replies},
+      {"timeouts", stats.timeouts},
+      {"connect_errors", stats.connect_errors},
+      {"auth_errors", stats.auth_errors},
+      {"tls_errors", stats.tls_errors},
+      {"protocol_errors", stats.protocol_errors},
+      {"cluster_errors", stats.cluster_errors},
+      {"oom_errors", stats.oom_errors},
+      {"readonly_errors", stats.readonly_errors},
+      {"loading_errors", stats.loading_errors},
+      {"busy_errors", stats.busy_errors},
+      {"noperm_errors", stats.noperm_errors},
+      {"wrongtype_errors", stats.wrongtype_errors},
+      {"other_errors", stats.other_errors},
+      {"name_conflicts", stats.name_conflicts},
+      {"events_dropped", stats.events_dropped},
+  };
   py::dict out;
-#define TIDEGATE_STAT(name) out[#name] = stats.name;
-  TIDEGATE_STAT(allowed) TIDEGATE_STAT(denied) TIDEGATE_STAT(would_deny)
-  TIDEGATE_STAT(by_memory) TIDEGATE_STAT(by_store) TIDEGATE_STAT(by_fallback)
-  TIDEGATE_STAT(by_fail_open) TIDEGATE_STAT(by_fail_closed) TIDEGATE_STAT(keys)
-  TIDEGATE_STAT(bytes) TIDEGATE_STAT(evicted_idle) TIDEGATE_STAT(evicted_harmless)
-  TIDEGATE_STAT(evicted_owing) TIDEGATE_STAT(round_trips) TIDEGATE_STAT(batches)
-  TIDEGATE_STAT(merged) TIDEGATE_STAT(script_loads) TIDEGATE_STAT(connects)
-  TIDEGATE_STAT(breaker_opened) TIDEGATE_STAT(breaker_open) TIDEGATE_STAT(late_replies)
-  TIDEGATE_STAT(timeouts) TIDEGATE_STAT(connect_errors) TIDEGATE_STAT(auth_errors)
-  TIDEGATE_STAT(tls_errors) TIDEGATE_STAT(protocol_errors) TIDEGATE_STAT(cluster_errors)
-  TIDEGATE_STAT(oom_errors) TIDEGATE_STAT(readonly_errors) TIDEGATE_STAT(loading_errors)
-  TIDEGATE_STAT(busy_errors) TIDEGATE_STAT(noperm_errors) TIDEGATE_STAT(wrongtype_errors)
-  TIDEGATE_STAT(other_errors) TIDEGATE_STAT(name_conflicts) TIDEGATE_STAT(events_dropped)
-#undef TIDEGATE_STAT
+  for (const auto& [name, value] : counters) out[name] = value;
   return out;
 }
 
-// On whichever thread does the I/O, maybe without the GIL: it only leaves a mark, and whoever made the call looks.
+// On whichever thread does the I/O, maybe without the GIL: it only leaves a mark, and whoever made
+// the call looks.
 void Client::on_event(void* self, const tg_event*) {
   static_cast<Client*>(self)->events_.store(true, std::memory_order_relaxed);
 }

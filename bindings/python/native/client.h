@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A gate's native half: the tg_client, how it was opened, its limiters and rings. After a fork it opens itself again.
+// A gate's native half: the tg_client, how it was opened, its limiters and rings. After a fork it
+// opens itself again.
 //
 // Thread safety: everything here runs with the GIL held; run() releases it while a store is asked.
 // Ownership: the Python object of it is kept alive by its limiters, rings and decisions.
@@ -31,7 +32,7 @@ struct LimiterSpec {
 struct LimiterState {
   LimiterSpec spec;
   uint64_t handle = 0;
-  uint64_t generation = 0;                 // of the client's opening that the handle belongs to
+  uint64_t generation = 0;  // of the client's opening that the handle belongs to
   std::string name;
   std::vector<pybind11::object> policies;  // the names of its rates: str
 };
@@ -61,7 +62,8 @@ class Client {
   // The name of a limiter's rate, None where the limiter is not known (any more). A new reference.
   PyObject* policy_name(uint64_t handle, uint32_t rate, uint64_t generation) const;
 
-  // tg_call for one request. The store is asked without the GIL. Returns a TG_E code, or 1: result is set.
+  // tg_call for one request. The store is asked without the GIL. Returns a TG_E code, or 1: result
+  // is set.
   int32_t run(const tg_entry* entries, int32_t n, tg_result& result);
 
   void set_time(int64_t now_us);

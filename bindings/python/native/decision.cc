@@ -12,8 +12,7 @@ namespace tidegate_python {
 namespace {
 
 struct DecisionObject {
-  PyObject_VAR_HEAD
-  PyObject* owner;  // keeps client alive
+  PyObject_VAR_HEAD PyObject* owner;  // keeps client alive
   Client* client;
   uint64_t generation;
   uint32_t flags, binding;
@@ -21,8 +20,7 @@ struct DecisionObject {
 };
 
 struct PartObject {
-  PyObject_HEAD
-  DecisionObject* decision;
+  PyObject_HEAD DecisionObject* decision;
   uint32_t index;
 };
 
@@ -204,8 +202,8 @@ PyObject* represent(PyObject* self, const char* const* names, const char* type) 
 PyObject* decision_repr(PyObject* self) {
   static const char* const kAll[] = {"allowed",     "would_deny",  "name",   "limit", "remaining",
                                      "retry_after", "reset_after", "source", nullptr};
-  static const char* const kUsual[] = {"allowed",     "name",   "limit", "remaining", "retry_after",
-                                       "reset_after", "source", nullptr};
+  static const char* const kUsual[] = {"allowed",     "name",        "limit",  "remaining",
+                                       "retry_after", "reset_after", "source", nullptr};
   return represent(self, as_decision(self)->flags & TG_WOULD_DENY ? kAll : kUsual, "Decision");
 }
 
@@ -242,8 +240,8 @@ PyObject* part_source(PyObject* self, void* none) {
   return decision_source(reinterpret_cast<PyObject*>(as_part(self)->decision), none);
 }
 PyObject* part_repr(PyObject* self) {
-  static const char* const kNames[] = {"allowed",    "name",        "limit", "remaining", "retry_after",
-                                       "next_after", "reset_after", nullptr};
+  static const char* const kNames[] = {"allowed",     "name",       "limit",       "remaining",
+                                       "retry_after", "next_after", "reset_after", nullptr};
   return represent(self, kNames, "Part");
 }
 void part_dealloc(PyObject* self) {
@@ -258,11 +256,13 @@ void* as_closure(intptr_t value) { return reinterpret_cast<void*>(value); }
 const char kLimitDoc[] = "Tokens per window; None where no engine was asked.";
 const char kRemainingDoc[] = "Tokens that could be spent at this instant; None where unknown.";
 const char kRetryDoc[] =
-    "Seconds until this cost would fit if nobody else came: 0.0 when allowed, math.inf when it never fits, "
+    "Seconds until this cost would fit if nobody else came: 0.0 when allowed, math.inf when it "
+    "never fits, "
     "None where unknown.";
 const char kResetDoc[] = "Seconds until nothing of the past is left; None where unknown.";
 const char kNextDoc[] = "Seconds until `remaining` grows, 0.0 when it is full; None where unknown.";
-const char kSourceDoc[] = "Who decided: 'memory', 'store', 'fallback', 'fail_open' or 'fail_closed'.";
+const char kSourceDoc[] =
+    "Who decided: 'memory', 'store', 'fallback', 'fail_open' or 'fail_closed'.";
 const char kNameDoc[] = "The name of the limit these figures are of.";
 
 PyGetSetDef decision_getset[] = {
@@ -276,18 +276,20 @@ PyGetSetDef decision_getset[] = {
     {"retry_after", decision_figure, nullptr, kRetryDoc, as_closure(kRetryAfter)},
     {"reset_after", decision_figure, nullptr, kResetDoc, as_closure(kResetAfter)},
     {"source", decision_source, nullptr, kSourceDoc, nullptr},
-    {"parts", decision_parts, nullptr, "A tuple of Part, one per rate, in the order of the request.",
-     nullptr},
+    {"parts", decision_parts, nullptr,
+     "A tuple of Part, one per rate, in the order of the request.", nullptr},
     {"_handle", decision_handle, nullptr, nullptr, nullptr},
-    {"status", decision_status, nullptr, "The HTTP status: 200, 429, or 503 where the policy closed.",
-     nullptr},
+    {"status", decision_status, nullptr,
+     "The HTTP status: 200, 429, or 503 where the policy closed.", nullptr},
     {}};
 
 PyMethodDef decision_methods[] = {
     {"headers", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(decision_headers)),
      METH_VARARGS | METH_KEYWORDS,
-     "headers(styles=('standard', 'legacy'))\n--\n\nThe HTTP header fields of this decision, a dict.\n\n"
-     "styles: any of 'standard' (RateLimit-Policy, RateLimit), 'legacy' (X-RateLimit-*, reset in epoch\n"
+     "headers(styles=('standard', 'legacy'))\n--\n\nThe HTTP header fields of this decision, a "
+     "dict.\n\n"
+     "styles: any of 'standard' (RateLimit-Policy, RateLimit), 'legacy' (X-RateLimit-*, reset in "
+     "epoch\n"
      "seconds) and 'legacy-delta'. A denial has Retry-After unless it never fits."},
     {"problem", decision_problem, METH_NOARGS,
      "problem()\n--\n\nThe application/problem+json body of a refusal, bytes; empty when allowed."},
@@ -310,10 +312,11 @@ PyGetSetDef part_getset[] = {
     {}};
 
 PyType_Slot decision_slots[] = {
-    {Py_tp_doc, const_cast<char*>(
-                    "What a request was told. Immutable; true when allowed.\n\n"
-                    "The figures are those of the part that speaks for the request: the denying one with the\n"
-                    "longest wait, else the one with the fewest tokens left. Unknown ones are None.")},
+    {Py_tp_doc,
+     const_cast<char*>(
+         "What a request was told. Immutable; true when allowed.\n\n"
+         "The figures are those of the part that speaks for the request: the denying one with the\n"
+         "longest wait, else the one with the fewest tokens left. Unknown ones are None.")},
     {Py_tp_getset, decision_getset},
     {Py_tp_methods, decision_methods},
     {Py_nb_bool, reinterpret_cast<void*>(decision_bool)},

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// tidegate.Decision and tidegate.Part as plain heap types: one allocation per decision, figures made when asked for.
+// tidegate.Decision and tidegate.Part as plain heap types: one allocation per decision, figures
+// made when asked for.
 #pragma once
 
 #include <pybind11/pybind11.h>

@@ -11,7 +11,8 @@
 
 namespace tidegate_python {
 
-// Sets the Python error that belongs to the code. `detail` (empty: tg_strerror's text) is its message. Needs the GIL.
+// Sets the Python error that belongs to the code. `detail` (empty: tg_strerror's text) is its
+// message. Needs the GIL.
 void set_error(int32_t code, const std::string& detail = {}, int32_t position = -1);
 // As set_error, and throws it through pybind11.
 [[noreturn]] void throw_error(int32_t code, const std::string& detail = {}, int32_t position = -1);

@@ -16,8 +16,7 @@ namespace tidegate_python {
 namespace {
 
 struct LimiterObject {
-  PyObject_HEAD
-  PyObject* owner;  // keeps client alive
+  PyObject_HEAD PyObject* owner;  // keeps client alive
   Client* client;
   std::shared_ptr<LimiterState> state;
 };
@@ -39,7 +38,8 @@ bool read_arguments(const char* function, int most, PyObject* const* args, Py_ss
   static const char* const kNames[] = {"key", "cost", "decision"};
   PyObject** const fields[] = {&out.key, &out.cost, &out.decision};
   if (count > most) {
-    PyErr_Format(PyExc_TypeError, "%s() takes at most %d arguments, %zd given", function, most, count);
+    PyErr_Format(PyExc_TypeError, "%s() takes at most %d arguments, %zd given", function, most,
+                 count);
     return false;
   }
   for (Py_ssize_t i = 0; i < count; ++i) *fields[i] = args[i];
@@ -104,7 +104,8 @@ std::string text_or_empty(PyObject* value, const char* what) {
 
 // (first, rates, name, algorithm, mode, on_failure), by place.
 LimiterSpec read_spec(PyObject* args, PyObject** first) {
-  PyObject *rates = nullptr, *name = nullptr, *algorithm = nullptr, *mode = nullptr, *policy = nullptr;
+  PyObject *rates = nullptr, *name = nullptr, *algorithm = nullptr, *mode = nullptr,
+           *policy = nullptr;
   if (!PyArg_UnpackTuple(args, "limiter", 2, 6, first, &rates, &name, &algorithm, &mode, &policy))
     throw py::error_already_set();
   return {text_or_empty(rates, "rate"), text_or_empty(name, "name"),
@@ -161,8 +162,9 @@ PyObject* limiter_rates(PyObject* self, PyObject*) {
     if (count < 0) throw_error(count);
     py::list out;
     for (int32_t i = 0; i < count; ++i)
-      out.append(py::make_tuple(rates[i].limit, rates[i].window_us, rates[i].burst, rates[i].capacity,
-                                rates[i].algorithm, rates[i].mode, rates[i].on_failure));
+      out.append(py::make_tuple(rates[i].limit, rates[i].window_us, rates[i].burst,
+                                rates[i].capacity, rates[i].algorithm, rates[i].mode,
+                                rates[i].on_failure));
     return out.release().ptr();
   } catch (py::error_already_set& error) {
     error.restore();
@@ -193,35 +195,40 @@ PyCFunction as_function(F function) {
 constexpr int kFast = METH_FASTCALL | METH_KEYWORDS;
 
 const char kConsumeDoc[] =
-    "consume($self, key, cost=1)\n--\n\nTakes `cost` tokens of the caller `key`, or none of them: a Decision.\n\n"
-    "key: str or bytes, 1 byte or more (above 512 bytes its SHA-256 stands for it). cost: an integer of 0 or\n"
-    "more; 0 is always allowed. A denial is no error. Raises ConfigError for a key or cost that cannot be,\n"
-    "TypeError for one of another type, ClosedError after close. What fails in the store is answered by the\n"
+    "consume($self, key, cost=1)\n--\n\nTakes `cost` tokens of the caller `key`, or none of them: "
+    "a Decision.\n\n"
+    "key: str or bytes, 1 byte or more (above 512 bytes its SHA-256 stands for it). cost: an "
+    "integer of 0 or\n"
+    "more; 0 is always allowed. A denial is no error. Raises ConfigError for a key or cost that "
+    "cannot be,\n"
+    "TypeError for one of another type, ClosedError after close. What fails in the store is "
+    "answered by the\n"
     "limiter's on_failure policy; Decision.source tells.";
 const char kPeekDoc[] =
     "peek($self, key, cost=1)\n--\n\nWhat consume would answer now. Nothing is written.";
 const char kRefundDoc[] =
-    "refund($self, key, cost=1, decision=None)\n--\n\nGives `cost` tokens back to `key`, never beyond untouched; not "
-    "idempotent.\n\nGiven the decision that took them they go back to the engine that decided (Decision.source).\n"
+    "refund($self, key, cost=1, decision=None)\n--\n\nGives `cost` tokens back to `key`, never "
+    "beyond untouched; not "
+    "idempotent.\n\nGiven the decision that took them they go back to the engine that decided "
+    "(Decision.source).\n"
     "Raises StoreError where the store cannot be asked.";
 const char kResetDoc[] =
-    "reset($self, key)\n--\n\nForgets what `key` has used.\n\nRaises StoreError where the store cannot be asked.";
+    "reset($self, key)\n--\n\nForgets what `key` has used.\n\nRaises StoreError where the store "
+    "cannot be asked.";
 
 template <bool kAsync>
-PyMethodDef methods[] = {
-    {"consume", as_function(ask<TG_OP_CONSUME, kAsync>), kFast, kConsumeDoc},
-    {"peek", as_function(ask<TG_OP_PEEK, kAsync>), kFast, kPeekDoc},
-    {"refund", as_function(ask<TG_OP_REFUND, kAsync>), kFast, kRefundDoc},
-    {"reset", as_function(ask<TG_OP_RESET, kAsync>), kFast, kResetDoc},
-    {"_rates", limiter_rates, METH_NOARGS, nullptr},
-    {"_change", limiter_change, METH_VARARGS, nullptr},
-    {}};
+PyMethodDef methods[] = {{"consume", as_function(ask<TG_OP_CONSUME, kAsync>), kFast, kConsumeDoc},
+                         {"peek", as_function(ask<TG_OP_PEEK, kAsync>), kFast, kPeekDoc},
+                         {"refund", as_function(ask<TG_OP_REFUND, kAsync>), kFast, kRefundDoc},
+                         {"reset", as_function(ask<TG_OP_RESET, kAsync>), kFast, kResetDoc},
+                         {"_rates", limiter_rates, METH_NOARGS, nullptr},
+                         {"_change", limiter_change, METH_VARARGS, nullptr},
+                         {}};
 
-PyGetSetDef getset[] = {
-    {"name", limiter_name, nullptr, "What the limiter is called; also its first word in the store.",
-     nullptr},
-    {"_handle", limiter_same, nullptr, nullptr, nullptr},
-    {}};
+PyGetSetDef getset[] = {{"name", limiter_name, nullptr,
+                         "What the limiter is called; also its first word in the store.", nullptr},
+                        {"_handle", limiter_same, nullptr, nullptr, nullptr},
+                        {}};
 
 template <bool kAsync>
 PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(limiter_new)},
@@ -231,7 +238,8 @@ PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(limiter_new)},
                        {0, nullptr}};
 
 PyTypeObject* add_type(py::module_& module, const char* full, const char* name, PyType_Slot* with) {
-  PyType_Spec spec = {full, sizeof(LimiterObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, with};
+  PyType_Spec spec = {full, sizeof(LimiterObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+                      with};
   PyObject* type = PyType_FromSpec(&spec);
   if (!type || PyModule_AddObjectRef(module.ptr(), name, type) < 0) throw py::error_already_set();
   return reinterpret_cast<PyTypeObject*>(type);
@@ -293,7 +301,8 @@ py::object call(py::handle owner, uint32_t op, py::handle requests, bool async) 
         requests.ptr(), "expected a list of (limiter, key) or (limiter, key, cost)"));
     if (!items || !parts.read(client, op, items.ptr())) throw py::error_already_set();
   }
-  Asker asker{owner.ptr(), client, parts.entries, parts.n, op == TG_OP_PING ? nullptr : parts.states};
+  Asker asker{owner.ptr(), client, parts.entries, parts.n,
+              op == TG_OP_PING ? nullptr : parts.states};
   PyObject* out = async ? asker.async() : asker.sync();
   if (!out) throw py::error_already_set();
   return py::reinterpret_steal<py::object>(out);

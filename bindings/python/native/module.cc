@@ -18,7 +18,8 @@ namespace py = pybind11;
 namespace tidegate_python {
 namespace {
 
-std::unique_ptr<Client> open_client(const std::optional<std::string>& url, Client::Options options) {
+std::unique_ptr<Client> open_client(const std::optional<std::string>& url,
+                                    Client::Options options) {
   return std::make_unique<Client>(url.value_or(""), url.has_value(), std::move(options));
 }
 
@@ -35,9 +36,9 @@ class CallerKey {
   py::str operator()(const std::string& identity, const std::string& peer,
                      const std::string& forwarded_for) const {
     std::string key(identity.size() + 80, '\0');
-    const int64_t size =
-        tg_caller_key(options_.get(), peer.data(), peer.size(), forwarded_for.data(),
-                      forwarded_for.size(), identity.data(), identity.size(), key.data(), key.size());
+    const int64_t size = tg_caller_key(options_.get(), peer.data(), peer.size(),
+                                       forwarded_for.data(), forwarded_for.size(), identity.data(),
+                                       identity.size(), key.data(), key.size());
     if (size < 0) throw_error(static_cast<int32_t>(size));
     PyObject* text = PyUnicode_DecodeUTF8(key.data(), size, "surrogateescape");
     if (!text) throw py::error_already_set();
@@ -82,9 +83,8 @@ PYBIND11_MODULE(tidegate_module, module) {
       .def("take_events", &Client::take_events)
       .def("on_events", &Client::on_events)
       .def("close", &Client::close)
-      .def("call", [](py::object self, uint32_t op, py::object requests) {
-        return call_request(self, op, requests);
-      })
+      .def("call", [](py::object self, uint32_t op,
+                      py::object requests) { return call_request(self, op, requests); })
       .def("call_async", [](py::object self, uint32_t op, py::object requests) {
         return call_request_async(self, op, requests);
       });
@@ -93,7 +93,8 @@ PYBIND11_MODULE(tidegate_module, module) {
       .def("__call__", &CallerKey::operator());
 }
 
-// Refuses sub-interpreters before pybind11 does anything: its own bookkeeping would wait for the main one's lock.
+// Refuses sub-interpreters before pybind11 does anything: its own bookkeeping would wait for the
+// main one's lock.
 extern "C" __attribute__((visibility("default"))) PyObject* PyInit__tidegate() {
   if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
     PyErr_SetString(PyExc_ImportError,

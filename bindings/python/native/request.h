@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A caller's key, cost and limiter as a tg_entry. Each sets a Python error that names the value and what was expected.
+// A caller's key, cost and limiter as a tg_entry. Each sets a Python error that names the value and
+// what was expected.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -14,8 +15,9 @@ bool read_key(PyObject* key, tg_entry& entry);
 // NULL or an integer of 0 or more; booleans and fractions are refused.
 bool read_cost(PyObject* cost, tg_entry& entry);
 
-// Asks, in this thread or on the running loop. `owner` is the client's Python object. NULL with a Python error set;
-// `rebind` is called before a second try, when the client was opened again in a forked child.
+// Asks, in this thread or on the running loop. `owner` is the client's Python object. NULL with a
+// Python error set; `rebind` is called before a second try, when the client was opened again in a
+// forked child.
 struct Asker {
   PyObject* owner;
   Client* client;

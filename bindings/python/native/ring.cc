@@ -18,13 +18,13 @@ constexpr int32_t kCapacity = 65'536;
 constexpr int32_t kBatch = 128;
 
 struct RingObject {
-  PyObject_HEAD
-  Ring ring;
+  PyObject_HEAD Ring ring;
 };
 
 PyTypeObject* ring_type = nullptr;
 
-// asyncio's own, in C: the loop or None. Imported when first needed: asyncio costs more than all of us.
+// asyncio's own, in C: the loop or None. Imported when first needed: asyncio costs more than all of
+// us.
 PyObject* get_running_loop() {
   static PyObject* function = nullptr;
   if (!function) {
@@ -43,7 +43,8 @@ int64_t monotonic_us() {
   return now.tv_sec * 1'000'000 + now.tv_nsec / 1'000;
 }
 
-// The running loop: asyncio's, else an adapter of whatever else runs. A new reference; NULL: none, error set.
+// The running loop: asyncio's, else an adapter of whatever else runs. A new reference; NULL: none,
+// error set.
 PyObject* running_loop() {
   PyObject* loop = get_running_loop();
   if (!loop || loop != Py_None) return loop;
@@ -111,9 +112,9 @@ PyType_Slot ring_slots[] = {{Py_tp_methods, ring_methods},
                             {Py_tp_clear, reinterpret_cast<void*>(ring_clear)},
                             {Py_tp_dealloc, reinterpret_cast<void*>(ring_dealloc)},
                             {0, nullptr}};
-PyType_Spec ring_spec = {"tidegate._tidegate.Ring", sizeof(RingObject), 0,
-                         Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-                         ring_slots};
+PyType_Spec ring_spec = {
+    "tidegate._tidegate.Ring", sizeof(RingObject), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, ring_slots};
 
 }  // namespace
 
@@ -265,7 +266,8 @@ void Ring::reap() {
 void Ring::resubmit() {
   while (!queued_.empty()) {
     Queued& queued = queued_.front();
-    for (size_t i = 0; i < queued.entries.size(); ++i) queued.entries[i].key = queued.keys[i].data();
+    for (size_t i = 0; i < queued.entries.size(); ++i)
+      queued.entries[i].key = queued.keys[i].data();
     const auto n = static_cast<int32_t>(queued.entries.size());
     const int32_t taken = tg_submit(ring_, queued.entries.data(), n);
     if (taken >= 0 && taken < n) return;
@@ -329,7 +331,8 @@ void Ring::client_closed() {
   Py_XDECREF(running);
   if (here) return shutdown();
   PyObject* method = PyObject_GetAttrString(self_, "shutdown");
-  PyObject* out = method ? PyObject_CallMethod(loop_, "call_soon_threadsafe", "O", method) : nullptr;
+  PyObject* out =
+      method ? PyObject_CallMethod(loop_, "call_soon_threadsafe", "O", method) : nullptr;
   if (!out) {
     PyErr_Clear();
     abandon();

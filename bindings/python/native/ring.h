@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
-// One event loop's window onto a client: a tg_ring whose descriptor the loop watches, and the futures that wait.
+// One event loop's window onto a client: a tg_ring whose descriptor the loop watches, and the
+// futures that wait.
 //
-//   PyObject* future = Ring::submit(owner, client, entries, n);   // on the running loop; NULL with an error set
+//   PyObject* future = Ring::submit(owner, client, entries, n);   // on the running loop; NULL with
+//   an error set
 //
-// The loop owns it (its reader is our bound method), it owns the client's Python object. Submitting and reaping
-// happen on the loop's own thread; what is submitted in one tick leaves together at the tick's end.
+// The loop owns it (its reader is our bound method), it owns the client's Python object. Submitting
+// and reaping happen on the loop's own thread; what is submitted in one tick leaves together at the
+// tick's end.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -22,8 +25,9 @@ void add_ring_type(pybind11::module_& module);
 
 class Ring {
  public:
-  // Submits one request on the running event loop and returns the future of its answer: a Decision, None, or
-  // seconds for a ping. NULL with a Python error set. TG_EFORK in `status`: reopen the client and ask again.
+  // Submits one request on the running event loop and returns the future of its answer: a Decision,
+  // None, or seconds for a ping. NULL with a Python error set. TG_EFORK in `status`: reopen the
+  // client and ask again.
   static PyObject* submit(PyObject* owner, Client* client, tg_entry* entries, int32_t n,
                           int32_t& status);
 

@@ -3,14 +3,15 @@
 
     import tidegate
 
-    gate = tidegate.connect("redis://localhost")            # tidegate.connect() is the embedded store
+    gate = tidegate.connect("redis://localhost")   # tidegate.connect() is the embedded store
     api = gate.limiter("100/minute burst 20", name="api")
     decision = api.consume("user:42")
     if not decision:
         print(decision.retry_after)                         # seconds
 
-tidegate.aio has the same for event loops, tidegate.fastapi the middleware for FastAPI and any ASGI application,
-tidegate.testing a clock for tests. Times are float seconds, math.inf is never, unknown figures are None.
+tidegate.aio has the same for event loops, tidegate.fastapi the middleware for FastAPI and any ASGI
+application, tidegate.testing a clock for tests. Times are float seconds, math.inf is never,
+unknown figures are None.
 """
 
 from __future__ import annotations
@@ -26,8 +27,22 @@ from ._tidegate import Decision, Part
 if TYPE_CHECKING:
     from . import aio as aio, fastapi as fastapi, testing as testing
 
-__all__ = ["ClosedError", "ConfigError", "Decision", "Error", "Event", "Gate", "Limiter", "Part", "Rate",
-           "Stats", "StoreError", "caller_key", "connect", "options"]
+__all__ = [
+    "ClosedError",
+    "ConfigError",
+    "Decision",
+    "Error",
+    "Event",
+    "Gate",
+    "Limiter",
+    "Part",
+    "Rate",
+    "Stats",
+    "StoreError",
+    "caller_key",
+    "connect",
+    "options",
+]
 __version__: str = _tidegate.version
 
 _default_caller_key = _tidegate.CallerKey([])
@@ -49,7 +64,8 @@ def options() -> list[OptionInfo]:
 
 
 def caller_key(identity: str | None, address: str) -> str:
-    """The key of a caller, as the middleware makes it: the identity, or without one "@" and the address.
+    """The key of a caller, as the middleware makes it: the identity, or without one "@" and the
+    address.
 
     For admin pages that look a caller up: limiter.peek(caller_key(None, "203.0.113.7")).
     """

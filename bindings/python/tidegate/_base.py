@@ -28,7 +28,8 @@ Self = TypeVar("Self", bound="BaseGate")
 
 
 class Event(NamedTuple):
-    """A change of state: the store was lost, the breaker opened, the store is back, names disagree."""
+    """A change of state: the store was lost, the breaker opened, the store is back, names
+    disagree."""
 
     level: int
     """As in logging: logging.INFO, WARNING or ERROR."""
@@ -105,16 +106,19 @@ def option_text(name: str, value: object) -> str:
         return str(value)
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    raise ConfigError(f"{name}={value!r}: expected a str, an int, a bool or a path, "
-                      f"not {type(value).__name__}")
+    raise ConfigError(
+        f"{name}={value!r}: expected a str, an int, a bool or a path, not {type(value).__name__}"
+    )
 
 
-def open_client(url: str | None, clock: FakeClock | str | None, options: dict[str, Any]
-                ) -> _tidegate.Client:
+def open_client(
+    url: str | None, clock: FakeClock | str | None, options: dict[str, Any]
+) -> _tidegate.Client:
     """The native client. No I/O is done."""
     if url is not None and not isinstance(url, str):
-        raise TypeError(f"url {url!r}: expected a str such as 'redis://localhost', "
-                        f"not {type(url).__name__}")
+        raise TypeError(
+            f"url {url!r}: expected a str such as 'redis://localhost', not {type(url).__name__}"
+        )
     from_clock: dict[str, Any] = {}
     if isinstance(clock, str):
         from_clock = {"clock": clock}
@@ -128,8 +132,13 @@ def open_client(url: str | None, clock: FakeClock | str | None, options: dict[st
 class BaseGate:
     """Opened by connect(); see tidegate.Gate and tidegate.aio.Gate."""
 
-    def __init__(self, url: str | None = None, *, clock: FakeClock | str | None = None,
-                 **options: Option | None):
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        clock: FakeClock | str | None = None,
+        **options: Option | None,
+    ):
         self._client = open_client(url, clock, options)
         self._pid = os.getpid()
         self._clock = None if isinstance(clock, str) else clock
@@ -162,7 +171,8 @@ class BaseGate:
     def on_event(self, callback: Callable[[Event], object]) -> None:
         """Calls `callback(event)` for each change of state from now on, on the thread that noticed.
 
-        The same events go to the logger "tidegate". An exception of a callback is logged and goes no further.
+        The same events go to the logger "tidegate". An exception of a callback is logged and goes
+        no further.
         """
         if not callable(callback):
             raise TypeError(f"on_event({callback!r}): expected a callable")
@@ -198,9 +208,10 @@ class BaseGate:
 
 
 def rates_of(limiter: _tidegate.SyncLimiter | _tidegate.AsyncLimiter) -> tuple[Rate, ...]:
-    return tuple(Rate(limit, window_us / 1e6, burst or None, capacity, algorithm, mode, on_failure)
-                 for limit, window_us, burst, capacity, algorithm, mode, on_failure
-                 in limiter._rates())
+    return tuple(
+        Rate(limit, window_us / 1e6, burst or None, capacity, algorithm, mode, on_failure)
+        for limit, window_us, burst, capacity, algorithm, mode, on_failure in limiter._rates()
+    )
 
 
 def rates_text(rates: tuple[Rate, ...]) -> str:

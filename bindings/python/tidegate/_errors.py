@@ -14,11 +14,13 @@ class Error(Exception):
 
 
 class ConfigError(Error, ValueError):
-    """A rate, option, URL, name, key or cost that cannot be. The message shows the value and what was expected."""
+    """A rate, option, URL, name, key or cost that cannot be. The message shows the value and what
+    was expected."""
 
 
 class StoreError(Error, ConnectionError):
-    """The store could not do it. Raised by ping, reset and refund; checks are answered by the failure policy."""
+    """The store could not do it. Raised by ping, reset and refund; checks are answered by the
+    failure policy."""
 
 
 class ClosedError(Error):

@@ -29,7 +29,8 @@ def fields(decision: Decision, flags: int) -> list[tuple[str, str]]:
     return [(name, value) for name, _, value in (line.partition(": ") for line in lines) if name]
 
 
-def headers(decision: Decision, styles: Iterable[Style] | Style = ("standard", "legacy")
-            ) -> dict[str, str]:
+def headers(
+    decision: Decision, styles: Iterable[Style] | Style = ("standard", "legacy")
+) -> dict[str, str]:
     """Decision.headers()."""
     return dict(fields(decision, style_flags(styles)))

@@ -26,7 +26,9 @@ def in_trio() -> bool:
 def running() -> TrioLoop:
     """The loop of the calling task where asyncio runs none."""
     if not in_trio():
-        raise RuntimeError("tidegate.aio with a store needs a running event loop (asyncio, uvloop or trio)")
+        raise RuntimeError(
+            "tidegate.aio with a store needs a running event loop (asyncio, uvloop or trio)"
+        )
     import trio
 
     token = trio.lowlevel.current_trio_token()
@@ -79,7 +81,8 @@ class TrioFuture:
 
 
 class TrioLoop:
-    """trio through asyncio's words. A system task watches each descriptor; it ends with trio's run."""
+    """trio through asyncio's words. A system task watches each descriptor; it ends with trio's
+    run."""
 
     def __init__(self, token: Any):
         self._token = token

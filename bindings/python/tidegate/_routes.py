@@ -13,12 +13,12 @@ from fastapi import routing
 
 class Route(NamedTuple):
     pattern: re.Pattern[str]
-    kind: str                     # http, websocket
+    kind: str  # http, websocket
     methods: frozenset[str] | None
-    template: str                 # of the whole path, mounts included
-    limits: tuple[Any, ...]       # our dependencies, in the order FastAPI calls them
-    app: Any                      # whose dependency_overrides count
-    mounted: list[Route] | None   # of a mount
+    template: str  # of the whole path, mounts included
+    limits: tuple[Any, ...]  # our dependencies, in the order FastAPI calls them
+    app: Any  # whose dependency_overrides count
+    mounted: list[Route] | None  # of a mount
 
 
 _tables: weakref.WeakKeyDictionary[Any, tuple[Any, list[Route]]] = weakref.WeakKeyDictionary()
@@ -58,14 +58,25 @@ def table_of(app: Any, kind: type, prefix: str = "") -> list[Route]:
         template = prefix + (getattr(route, "path", "") or "")
         methods = getattr(route, "methods", None)
         inner = getattr(route, "app", None)
-        if methods is None and getattr(inner, "routes", None) is not None and \
-                not hasattr(route, "endpoint"):
+        if (
+            methods is None
+            and getattr(inner, "routes", None) is not None
+            and not hasattr(route, "endpoint")
+        ):
             mounted = table_of(inner, kind, template)
             out.append(Route(pattern, "mount", None, template, (), app, mounted))
             continue
-        out.append(Route(pattern, "http" if methods is not None else "websocket",
-                         None if methods is None else frozenset(methods), template,
-                         limits_of(getattr(route, "dependant", None), kind), app, None))
+        out.append(
+            Route(
+                pattern,
+                "http" if methods is not None else "websocket",
+                None if methods is None else frozenset(methods),
+                template,
+                limits_of(getattr(route, "dependant", None), kind),
+                app,
+                None,
+            )
+        )
     return out
 
 
@@ -75,15 +86,16 @@ def version_of(app: Any) -> Any:
 
 
 def find(app: Any, scope: Any, kind: type) -> Route | None:
-    """The route that the framework will choose, or None: no route of FastAPI's, or none with our dependencies."""
+    """The route that the framework will choose, or None: no route of FastAPI's, or none with our
+    dependencies."""
     version = version_of(app)
     known = _tables.get(app)
     if known is None or known[0] != version:
         known = _tables[app] = (version, table_of(app, kind))
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
-    if root and path.startswith(root) and path[len(root):len(root) + 1] in ("", "/"):
-        path = path[len(root):]
+    if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
+        path = path[len(root) :]
     return match(known[1], path or "/", scope)
 
 
@@ -95,6 +107,7 @@ def match(table: list[Route], path: str, scope: Any) -> Route | None:
         if route.mounted is not None:
             return match(route.mounted, "/" + found.groupdict().get("path", ""), scope)
         if route.kind == scope["type"] and (
-                route.methods is None or scope["method"] in route.methods):
+            route.methods is None or scope["method"] in route.methods
+        ):
             return route
     return None

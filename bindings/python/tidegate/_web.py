@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What every piece of web middleware shares: which limits a request meets, who is charged, what is sent."""
+"""What every piece of web middleware shares: which limits a request meets, who is charged, what is
+sent."""
 
 from __future__ import annotations
 
@@ -67,11 +68,14 @@ shared = Shared()
 
 
 class Holder:
-    """Where a piece of middleware gets its gate: its user's, or the shared one while it is in use."""
+    """Where a piece of middleware gets its gate: its user's, or the shared one while it is in
+    use."""
 
     def __init__(self, store: BaseGate | str | None):
         if store is not None and not isinstance(store, (BaseGate, str)):
-            raise TypeError(f"store {store!r}: expected a gate or a URL, not {type(store).__name__}")
+            raise TypeError(
+                f"store {store!r}: expected a gate or a URL, not {type(store).__name__}"
+            )
         self.given = store if isinstance(store, BaseGate) else None
         self._url = store if isinstance(store, str) else None
         self._used: aio.Gate | None = None
@@ -90,14 +94,24 @@ class Holder:
 
 
 class Rule:
-    """What one piece of middleware was told: limits, whom they are for, what they cost, what is said."""
+    """What one piece of middleware was told: limits, whom they are for, what they cost, what is
+    said."""
 
-    def __init__(self, limit: Limits | Callable[[Any], MaybeAwaitable], *, name: str | None,
-                 algorithm: str, mode: str, on_failure: str | None,
-                 key: Callable[[Any], MaybeAwaitable] | None,
-                 cost: int | Callable[[Any], MaybeAwaitable],
-                 headers: Iterable[Style] | Style, message: object,
-                 trusted_proxies: int | Sequence[str], ipv6_prefix: int):
+    def __init__(
+        self,
+        limit: Limits | Callable[[Any], MaybeAwaitable],
+        *,
+        name: str | None,
+        algorithm: str,
+        mode: str,
+        on_failure: str | None,
+        key: Callable[[Any], MaybeAwaitable] | None,
+        cost: int | Callable[[Any], MaybeAwaitable],
+        headers: Iterable[Style] | Style,
+        message: object,
+        trusted_proxies: int | Sequence[str],
+        ipv6_prefix: int,
+    ):
         for what, value in (("key", key), ("cost", None if isinstance(cost, int) else cost)):
             if value is not None and not callable(value):
                 raise TypeError(f"{what} {value!r}: expected a callable that takes the request")
@@ -105,8 +119,9 @@ class Rule:
         self.spec = {"algorithm": algorithm, "mode": mode, "on_failure": on_failure}
         self.flags = style_flags(headers)
         self.body = self._body(message)
-        self.caller_key = _tidegate.CallerKey([
-            ("trusted_proxies", self._proxies(trusted_proxies)), ("ipv6_prefix", str(ipv6_prefix))])
+        self.caller_key = _tidegate.CallerKey(
+            [("trusted_proxies", self._proxies(trusted_proxies)), ("ipv6_prefix", str(ipv6_prefix))]
+        )
         self.fixed_key: str | None = None
         self._limiters: dict[tuple[int, str, str | None], AnyLimiter] = {}
         if not callable(limit):
@@ -117,7 +132,9 @@ class Rule:
     @staticmethod
     def _proxies(trusted: int | Sequence[str]) -> str:
         if isinstance(trusted, bool) or not isinstance(trusted, (int, str, Sequence)):
-            raise ConfigError(f"trusted_proxies={trusted!r}: expected a count, or a list of networks")
+            raise ConfigError(
+                f"trusted_proxies={trusted!r}: expected a count, or a list of networks"
+            )
         if isinstance(trusted, (int, str)):
             return str(trusted)
         return ",".join(map(str, trusted)) or "0"
@@ -145,8 +162,10 @@ class Rule:
                 if isinstance(one, str):
                     probe.limiter(one, self.name, **self.spec)
                 elif one is not None and not isinstance(one, LIMITERS):
-                    raise ConfigError(f"limit {one!r}: expected a rate such as '100/minute', a limiter, a "
-                                      "list of them, or a callable that returns one for a request")
+                    raise ConfigError(
+                        f"limit {one!r}: expected a rate such as '100/minute', a limiter, a "
+                        "list of them, or a callable that returns one for a request"
+                    )
         finally:
             probe._close()
 
@@ -155,7 +174,9 @@ class Rule:
         if isinstance(limit, LIMITERS):
             return limit  # type: ignore[return-value]
         if not isinstance(limit, str):
-            raise ConfigError(f"limit {limit!r}: expected a rate such as '100/minute', or a limiter")
+            raise ConfigError(
+                f"limit {limit!r}: expected a rate such as '100/minute', or a limiter"
+            )
         known = self._limiters.get((id(gate._client), limit, name))
         if known is None:
             known = gate.limiter(limit, name, **self.spec)  # type: ignore[attr-defined]
@@ -171,9 +192,11 @@ class Rule:
         several = limit if isinstance(limit, (list, tuple)) else (limit,)
         return [one for one in several if one is not None]
 
-    async def checks(self, gate: BaseGate, request: Any, scope: Any, route: str | None
-                     ) -> list[Check]:
-        """What this rule asks of a request. `route`: the name of a limit without one; None: its numbers."""
+    async def checks(
+        self, gate: BaseGate, request: Any, scope: Any, route: str | None
+    ) -> list[Check]:
+        """What this rule asks of a request. `route`: the name of a limit without one; None: its
+        numbers."""
         limits = await self.limits(request)
         if not limits:
             return []
@@ -204,7 +227,9 @@ class Rule:
         elif not isinstance(identity, str):
             identity = str(identity)
         client = scope.get("client")
-        forwarded = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+        forwarded = b",".join(
+            value for name, value in scope["headers"] if name == b"x-forwarded-for"
+        )
         return self.caller_key(identity, client[0] if client else "", forwarded.decode("latin-1"))
 
 
@@ -223,10 +248,10 @@ class State:
     __slots__ = ("gate", "charged", "decisions", "passed")
 
     def __init__(self, gate: BaseGate | None):
-        self.gate = gate                                        # of the middleware around, if any
-        self.charged: set[tuple[int, int, str]] = set()         # (client, limiter, key)
+        self.gate = gate  # of the middleware around, if any
+        self.charged: set[tuple[int, int, str]] = set()  # (client, limiter, key)
         self.decisions: list[tuple[_tidegate.Decision, int]] = []
-        self.passed: set[int] = set()                           # ids of the pieces that have been asked
+        self.passed: set[int] = set()  # ids of the pieces that have been asked
 
     @classmethod
     def of(cls, scope: Any) -> State:
@@ -250,9 +275,11 @@ class State:
             if check.limiter.gate._client is not client:
                 return await self._ask_apart(new)
         decision = await client.call_async(
-            _tidegate.OP_CONSUME, [(check.limiter, check.key, check.cost) for check in new])
-        rule = next((check.rule for check in new if check.limiter._handle == decision._handle),
-                    new[0].rule)
+            _tidegate.OP_CONSUME, [(check.limiter, check.key, check.cost) for check in new]
+        )
+        rule = next(
+            (check.rule for check in new if check.limiter._handle == decision._handle), new[0].rule
+        )
         if not decision.allowed:
             return Refusal(decision, rule)
         self.charged |= seen
@@ -271,11 +298,14 @@ class State:
         return None
 
     def header_fields(self) -> list[tuple[bytes, bytes]]:
-        """Of all decisions: the structured fields are lists, the legacy ones speak of the tightest."""
+        """Of all decisions: the structured fields are lists, the legacy ones speak of the
+        tightest."""
         if len(self.decisions) == 1:
             return encoded(*self.decisions[0])
-        decisions = sorted(self.decisions, key=lambda one: (
-            one[0].remaining if one[0].remaining is not None else float("inf")))
+        decisions = sorted(
+            self.decisions,
+            key=lambda one: one[0].remaining if one[0].remaining is not None else float("inf"),
+        )
         joined: dict[bytes, bytes] = {}
         for decision, flags in decisions:
             for name, value in encoded(decision, flags):
@@ -301,16 +331,24 @@ class Refusal:
             kind, self.body = rule.body
         else:
             kind, self.body = b"application/problem+json", decision.problem()
-        self.headers = [*encoded(decision, rule.flags), (b"content-type", kind),
-                        (b"content-length", str(len(self.body)).encode())]
+        self.headers = [
+            *encoded(decision, rule.flags),
+            (b"content-type", kind),
+            (b"content-length", str(len(self.body)).encode()),
+        ]
 
 
 def short_name(text: str) -> str:
-    """A limiter's name made of any text: readable, at most 64 characters, and another one for another text."""
+    """A limiter's name made of any text: readable, at most 64 characters, and another one for
+    another text."""
     import hashlib
 
-    name = "".join(c if c.isascii() and (c.isalnum() or c in "_.-") else
-                   {"/": ".", "{": "-", "}": "-"}.get(c, "_") for c in text)
+    name = "".join(
+        c
+        if c.isascii() and (c.isalnum() or c in "_.-")
+        else {"/": ".", "{": "-", "}": "-"}.get(c, "_")
+        for c in text
+    )
     lossy = any(c not in "/{}_.-" and not (c.isascii() and c.isalnum()) for c in text)
     if lossy or len(name) > 64:
         return f"{name[:55]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

@@ -5,9 +5,10 @@
     api = gate.limiter("100/minute burst 20", name="api")
     decision = await api.consume("user:42")
 
-The embedded store answers at once: nothing is scheduled, on any loop. Valkey/Redis never blocks the loop: its
-descriptor is watched by the running loop (asyncio, uvloop, trio), no thread is started, and what is asked in one tick
-of the loop leaves together. One gate serves any number of loops in any number of threads.
+The embedded store answers at once: nothing is scheduled, on any loop. Valkey/Redis never blocks
+the loop: its descriptor is watched by the running loop (asyncio, uvloop, trio), no thread is
+started, and what is asked in one tick of the loop leaves together. One gate serves any number of
+loops in any number of threads.
 
 A request is on its way when the method returns; a cancelled one may have been charged.
 """
@@ -19,8 +20,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Union
 
 from . import _loops, _tidegate
-from ._base import (
-    BaseGate, Key, Option, Rate, check_timeout, next_pause, rates_of, rates_text)
+from ._base import BaseGate, Key, Option, Rate, check_timeout, next_pause, rates_of, rates_text
 from ._tidegate import Decision
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class Limiter(_tidegate.AsyncLimiter):
         return rates_of(self)
 
     async def wait(self, key: Key, cost: int = 1, timeout: float | None = None) -> Decision:
-        """Consumes, and asks again after each retry_after until the cost fits. As tidegate.Limiter.wait."""
+        """Consumes, and asks again after each retry_after until the cost fits. As
+        tidegate.Limiter.wait."""
         check_timeout(timeout)
         clock = self._gate._clock
         now = clock.time if clock is not None else _loops.now
@@ -63,9 +64,16 @@ class Limiter(_tidegate.AsyncLimiter):
             else:
                 await _loops.sleep(pause)
 
-    def change(self, rates: str | None = None, *, algorithm: str | None = None,
-               mode: str | None = None, on_failure: str | None = None) -> None:
-        """New numbers for the same limiter, at once. As tidegate.Limiter.change; not awaited: no I/O is done."""
+    def change(
+        self,
+        rates: str | None = None,
+        *,
+        algorithm: str | None = None,
+        mode: str | None = None,
+        on_failure: str | None = None,
+    ) -> None:
+        """New numbers for the same limiter, at once. As tidegate.Limiter.change; not awaited: no
+        I/O is done."""
         self._change(None, rates, None, algorithm, mode, on_failure)
 
     def __repr__(self) -> str:
@@ -73,10 +81,18 @@ class Limiter(_tidegate.AsyncLimiter):
 
 
 class Gate(BaseGate):
-    """As tidegate.Gate, for event loops; made by tidegate.aio.connect. An asynchronous context manager."""
+    """As tidegate.Gate, for event loops; made by tidegate.aio.connect. An asynchronous context
+    manager."""
 
-    def limiter(self, rates: str, name: str | None = None, *, algorithm: str = "token_bucket",
-                mode: str = "enforce", on_failure: str | None = None) -> Limiter:
+    def limiter(
+        self,
+        rates: str,
+        name: str | None = None,
+        *,
+        algorithm: str = "token_bucket",
+        mode: str = "enforce",
+        on_failure: str | None = None,
+    ) -> Limiter:
         """A limiter of this gate. As tidegate.Gate.limiter; not awaited: no I/O is done."""
         self._require_open()
         made = Limiter(self._client, rates, name, algorithm, mode, on_failure)
@@ -84,7 +100,8 @@ class Gate(BaseGate):
         return made
 
     def consume(self, parts: Sequence[Part]) -> Coroutine[Any, Any, Decision]:
-        """One atomic request: takes all of [(limiter, key), (limiter, key, cost), ...], or nothing."""
+        """One atomic request: takes all of [(limiter, key), (limiter, key, cost), ...], or
+        nothing."""
         return self._client.call_async(_tidegate.OP_CONSUME, parts)
 
     def peek(self, parts: Sequence[Part]) -> Coroutine[Any, Any, Decision]:
@@ -92,7 +109,8 @@ class Gate(BaseGate):
         return self._client.call_async(_tidegate.OP_PEEK, parts)
 
     def ping(self) -> Coroutine[Any, Any, float]:
-        """Asks the store for a sign of life: the seconds it took. Raises StoreError with what is wrong."""
+        """Asks the store for a sign of life: the seconds it took. Raises StoreError with what is
+        wrong."""
         return self._client.call_async(_tidegate.OP_PING, ())
 
     async def close(self) -> None:
@@ -102,12 +120,18 @@ class Gate(BaseGate):
     async def __aenter__(self) -> Gate:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                        trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         await self.close()
 
 
-def connect(url: str | None = None, *, clock: FakeClock | str | None = None,
-            **options: Option | None) -> Gate:
-    """A gate for event loops; the arguments of tidegate.connect. Needs no running loop, does no I/O."""
+def connect(
+    url: str | None = None, *, clock: FakeClock | str | None = None, **options: Option | None
+) -> Gate:
+    """A gate for event loops; the arguments of tidegate.connect. Needs no running loop, does no
+    I/O."""
     return Gate(url, clock=clock, **options)

@@ -48,7 +48,8 @@ class Headers:
 
 
 class Request:
-    """What key, cost, limit and exempt are given where Starlette is not installed: scope, method, path, headers."""
+    """What key, cost, limit and exempt are given where Starlette is not installed: scope, method,
+    path, headers."""
 
     def __init__(self, scope: Scope):
         self.scope = scope
@@ -78,36 +79,60 @@ def is_preflight(scope: Scope) -> bool:
 class RateLimitMiddleware:
     """Limits every HTTP request and WebSocket handshake that passes.
 
-    limit: a rate ("100/minute burst 20"), a limiter, a list of them (one atomic check), or a callable that returns one
-    of these for a request; None: no limit. key: a callable that returns the caller's identity (an API key, a user);
-    without one, or where it returns nothing, the caller's address counts, of which `trusted_proxies` (a count, or a
-    list of networks) says how much of X-Forwarded-For to believe. cost: an integer or a callable. exempt: paths, or a
-    callable. Callables take the request and may be async. store: a gate or a URL; without one all middleware of a
-    process share one gate. headers: any of "standard", "legacy", "legacy-delta". message: a text or an object that
-    replaces the problem+json body of a refusal. name, algorithm, mode, on_failure: as in Gate.limiter.
+    limit: a rate ("100/minute burst 20"), a limiter, a list of them (one atomic check), or a
+        callable that returns one of these for a request; None: no limit.
+    key: a callable that returns the caller's identity (an API key, a user). Without one, or where
+        it returns nothing, the caller's address counts.
+    trusted_proxies: how much of X-Forwarded-For to believe: a count, or a list of networks.
+    cost: an integer, or a callable.
+    exempt: paths, or a callable.
+    store: a gate or a URL; without one all middleware of a process share one gate.
+    headers: any of "standard", "legacy" and "legacy-delta".
+    message: a text or an object that replaces the problem+json body of a refusal.
+    name, algorithm, mode, on_failure: as in Gate.limiter.
 
-    A mistake in these raises ConfigError when the application starts.
+    Callables take the request and may be async. A mistake raises ConfigError when the application
+    starts.
     """
 
-    def __init__(self, app: App, limit: Limits | Callable[[Any], MaybeAwaitable] = None, *,
-                 name: str | None = None, algorithm: str = "token_bucket", mode: str = "enforce",
-                 on_failure: str | None = None,
-                 key: Callable[[Any], MaybeAwaitable] | None = None,
-                 cost: int | Callable[[Any], MaybeAwaitable] = 1,
-                 exempt: Sequence[str] | Callable[[Any], MaybeAwaitable] = (),
-                 trusted_proxies: int | Sequence[str] = 0, ipv6_prefix: int = 64,
-                 store: BaseGate | str | None = None,
-                 headers: Union[Iterable[Style], Style] = ("standard", "legacy"),
-                 message: object = None):
+    def __init__(
+        self,
+        app: App,
+        limit: Limits | Callable[[Any], MaybeAwaitable] = None,
+        *,
+        name: str | None = None,
+        algorithm: str = "token_bucket",
+        mode: str = "enforce",
+        on_failure: str | None = None,
+        key: Callable[[Any], MaybeAwaitable] | None = None,
+        cost: int | Callable[[Any], MaybeAwaitable] = 1,
+        exempt: Sequence[str] | Callable[[Any], MaybeAwaitable] = (),
+        trusted_proxies: int | Sequence[str] = 0,
+        ipv6_prefix: int = 64,
+        store: BaseGate | str | None = None,
+        headers: Union[Iterable[Style], Style] = ("standard", "legacy"),
+        message: object = None,
+    ):
         self.app = app
-        self.rule = Rule(limit, name=name, algorithm=algorithm, mode=mode, on_failure=on_failure,
-                         key=key, cost=cost, headers=headers, message=message,
-                         trusted_proxies=trusted_proxies, ipv6_prefix=ipv6_prefix)
+        self.rule = Rule(
+            limit,
+            name=name,
+            algorithm=algorithm,
+            mode=mode,
+            on_failure=on_failure,
+            key=key,
+            cost=cost,
+            headers=headers,
+            message=message,
+            trusted_proxies=trusted_proxies,
+            ipv6_prefix=ipv6_prefix,
+        )
         self.holder = Holder(store)
         self.holder.gate()  # a bad URL fails now
         self.exempt = exempt if callable(exempt) else None
-        self.exempt_paths = frozenset(() if callable(exempt) else
-                                      (exempt,) if isinstance(exempt, str) else exempt)
+        self.exempt_paths = frozenset(
+            () if callable(exempt) else (exempt,) if isinstance(exempt, str) else exempt
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -117,7 +142,8 @@ class RateLimitMiddleware:
             return await self.app(scope, receive, send)
         request = make_request(scope)
         if scope["path"] in self.exempt_paths or (
-                self.exempt is not None and await resolved(self.exempt(request))):
+            self.exempt is not None and await resolved(self.exempt(request))
+        ):
             return await self.app(scope, receive, send)
         outermost = STATE not in scope
         state = State.of(scope)
@@ -143,8 +169,9 @@ class RateLimitMiddleware:
         checks += await self._route_checks(state, gate, request, scope)
         return await state.ask(gate, checks)
 
-    async def _route_checks(self, state: State, gate: BaseGate, request: Any, scope: Scope
-                            ) -> list[Any]:
+    async def _route_checks(
+        self, state: State, gate: BaseGate, request: Any, scope: Scope
+    ) -> list[Any]:
         """Limits of the route that the request is on its way to, where the framework can tell."""
         return []
 
@@ -159,22 +186,31 @@ class RateLimitMiddleware:
 
 def has_retry_after(message: Message) -> bool:
     """A refusal from further in speaks for itself."""
-    return any(bytes(name).lower() == b"ratelimit-policy" or bytes(name).lower() == b"retry-after"
-               for name, _ in message.get("headers", ()))
+    return any(
+        bytes(name).lower() == b"ratelimit-policy" or bytes(name).lower() == b"retry-after"
+        for name, _ in message.get("headers", ())
+    )
 
 
 async def refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
-    """Sends a refusal: 429 (503 where the failure policy closed), to a WebSocket before it is accepted."""
+    """Sends a refusal: 429 (503 where the failure policy closed), to a WebSocket before it is
+    accepted."""
     if scope["type"] == "http":
-        await send({"type": "http.response.start", "status": refusal.status,
-                    "headers": refusal.headers})
+        await send(
+            {"type": "http.response.start", "status": refusal.status, "headers": refusal.headers}
+        )
         body = b"" if scope.get("method") == "HEAD" else refusal.body
         await send({"type": "http.response.body", "body": body})
         return
     await receive()
     if "websocket.http.response" in scope.get("extensions", {}):
-        await send({"type": "websocket.http.response.start", "status": refusal.status,
-                    "headers": refusal.headers})
+        await send(
+            {
+                "type": "websocket.http.response.start",
+                "status": refusal.status,
+                "headers": refusal.headers,
+            }
+        )
         await send({"type": "websocket.http.response.body", "body": refusal.body})
     else:  # this server can only close, which callers see as 403
         await send({"type": "websocket.close", "code": 1008, "reason": "rate limit"})

@@ -9,8 +9,9 @@
     @app.post("/expensive", dependencies=[Depends(RateLimit("5/minute", cost=2))])
     async def expensive(): ...
 
-Where the middleware is around, the limits of a request and of its route are one atomic check: a request that the route
-refuses costs nothing anywhere. The same limit met twice on one request is charged once.
+Where the middleware is around, the limits of a request and of its route are one atomic check: a
+request that the route refuses costs nothing anywhere. The same limit met twice on one request is
+charged once.
 """
 
 # No `from __future__ import annotations` here: FastAPI reads the signature of RateLimit.__call__.
@@ -39,8 +40,11 @@ class RateLimited(HTTPException):
     """
 
     def __init__(self, refusal: Refusal):
-        headers = {name.decode(): value.decode() for name, value in refusal.headers
-                   if name not in (b"content-type", b"content-length")}
+        headers = {
+            name.decode(): value.decode()
+            for name, value in refusal.headers
+            if name not in (b"content-type", b"content-length")
+        }
         super().__init__(refusal.status, detail="rate limit", headers=headers)
         self.decision = refusal.decision
         self.refusal = refusal
@@ -66,25 +70,41 @@ async def answer(connection: Any, error: Exception) -> Optional[Response]:
 class RateLimit:
     """A dependency that limits the routes it is put on: `Depends(RateLimit("5/minute"))`.
 
-    The arguments are those of RateLimitMiddleware, without `exempt`. A limit without a name is named by method and
-    route template, so /items/{id} is one limit; give a name to share one between routes. Without `key`,
-    `trusted_proxies`, `ipv6_prefix` and `store` those of the RateLimitMiddleware around count.
+    The arguments are those of RateLimitMiddleware, without `exempt`. A limit without a name is
+    named by method and route template, so /items/{id} is one limit; give a name to share one
+    between routes. Without `key`, `trusted_proxies`, `ipv6_prefix` and `store` those of the
+    RateLimitMiddleware around count.
     """
 
-    def __init__(self, limit: Union[Limits, Callable[[Any], MaybeAwaitable]], *,
-                 name: Optional[str] = None, algorithm: str = "token_bucket",
-                 mode: str = "enforce", on_failure: Optional[str] = None,
-                 key: Optional[Callable[[Any], MaybeAwaitable]] = None,
-                 cost: Union[int, Callable[[Any], MaybeAwaitable]] = 1,
-                 trusted_proxies: Union[int, Sequence[str], None] = None,
-                 ipv6_prefix: Optional[int] = None,
-                 store: Union[BaseGate, str, None] = None,
-                 headers: Union[Iterable[Style], Style] = ("standard", "legacy"),
-                 message: object = None):
-        self.rule = Rule(limit, name=name, algorithm=algorithm, mode=mode, on_failure=on_failure,
-                         key=key, cost=cost, headers=headers, message=message,
-                         trusted_proxies=0 if trusted_proxies is None else trusted_proxies,
-                         ipv6_prefix=64 if ipv6_prefix is None else ipv6_prefix)
+    def __init__(
+        self,
+        limit: Union[Limits, Callable[[Any], MaybeAwaitable]],
+        *,
+        name: Optional[str] = None,
+        algorithm: str = "token_bucket",
+        mode: str = "enforce",
+        on_failure: Optional[str] = None,
+        key: Optional[Callable[[Any], MaybeAwaitable]] = None,
+        cost: Union[int, Callable[[Any], MaybeAwaitable]] = 1,
+        trusted_proxies: Union[int, Sequence[str], None] = None,
+        ipv6_prefix: Optional[int] = None,
+        store: Union[BaseGate, str, None] = None,
+        headers: Union[Iterable[Style], Style] = ("standard", "legacy"),
+        message: object = None,
+    ):
+        self.rule = Rule(
+            limit,
+            name=name,
+            algorithm=algorithm,
+            mode=mode,
+            on_failure=on_failure,
+            key=key,
+            cost=cost,
+            headers=headers,
+            message=message,
+            trusted_proxies=0 if trusted_proxies is None else trusted_proxies,
+            ipv6_prefix=64 if ipv6_prefix is None else ipv6_prefix,
+        )
         self.own_address = trusted_proxies is not None or ipv6_prefix is not None
         self.own_store = store is not None
         self.holder = Holder(store)
@@ -114,8 +134,14 @@ class RateLimit:
             return state.gate
         return self.holder.gate()
 
-    async def checks(self, state: State, request: Any, scope: Any, name: Optional[str],
-                     around: Optional[Rule] = None) -> list[Check]:
+    async def checks(
+        self,
+        state: State,
+        request: Any,
+        scope: Any,
+        name: Optional[str],
+        around: Optional[Rule] = None,
+    ) -> list[Check]:
         """What this dependency asks of a request."""
         rule = self.rule
         found = await rule.checks(self.gate(state), request, scope, name)
@@ -134,21 +160,27 @@ async def caller_of(rule: Rule, request: Any, scope: Any) -> str:
 
 
 def names_of(limits: Sequence[RateLimit], scope: Scope, template: str) -> dict[int, str]:
-    """A name for each limit of a route that has none: the method and the template, numbered where rates differ."""
+    """A name for each limit of a route that has none: the method and the template, numbered where
+    rates differ."""
     method = {"HEAD": "GET"}.get(scope.get("method", ""), scope.get("method", "WS"))
     kinds: dict[Any, int] = {}
     out = {}
     for limit in limits:
         if limit.rule.name is None:
-            kind = (id(limit.rule.limit) if callable(limit.rule.limit) else repr(limit.rule.limit),
-                    *limit.rule.spec.values())
+            kind = (
+                id(limit.rule.limit) if callable(limit.rule.limit) else repr(limit.rule.limit),
+                *limit.rule.spec.values(),
+            )
             number = kinds.setdefault(kind, len(kinds) + 1)
-            out[id(limit)] = short_name(f"{method}{template}" + (f"_{number}" if number > 1 else ""))
+            out[id(limit)] = short_name(
+                f"{method}{template}" + (f"_{number}" if number > 1 else "")
+            )
     return out
 
 
-async def ask_route(state: State, limits: Sequence[RateLimit], request: Any, scope: Scope,
-                    route: Any) -> Optional[Refusal]:
+async def ask_route(
+    state: State, limits: Sequence[RateLimit], request: Any, scope: Scope, route: Any
+) -> Optional[Refusal]:
     checks = await route_checks(state, limits, request, scope, route, state_rule(scope))
     if not checks:
         return None
@@ -160,8 +192,14 @@ def state_rule(scope: Scope) -> Optional[Rule]:
     return rule if isinstance(rule, Rule) else None
 
 
-async def route_checks(state: State, limits: Sequence[RateLimit], request: Any, scope: Scope,
-                       route: Any, around: Optional[Rule]) -> list[Check]:
+async def route_checks(
+    state: State,
+    limits: Sequence[RateLimit],
+    request: Any,
+    scope: Scope,
+    route: Any,
+    around: Optional[Rule],
+) -> list[Check]:
     template = route.template if route is not None else scope["path"]
     names = names_of(limits, scope, template)
     overridden = getattr(getattr(route, "app", None), "dependency_overrides", {})
@@ -176,8 +214,9 @@ async def route_checks(state: State, limits: Sequence[RateLimit], request: Any, 
 class RateLimitMiddleware(_AsgiMiddleware):
     __doc__ = _AsgiMiddleware.__doc__
 
-    async def _route_checks(self, state: State, gate: BaseGate, request: Any, scope: Scope
-                            ) -> list[Any]:
+    async def _route_checks(
+        self, state: State, gate: BaseGate, request: Any, scope: Scope
+    ) -> list[Any]:
         scope.setdefault(STATE + ".rule", self.rule)
         app = scope.get("app")
         if not isinstance(app, FastAPI):
@@ -189,22 +228,37 @@ class RateLimitMiddleware(_AsgiMiddleware):
 
 
 REFUSAL = {
-    "description": "Too many requests: the rate limit is reached. Retry-After says when to come again.",
-    "headers": {"Retry-After": {"description": "Seconds to wait; absent when the request can never pass",
-                                "schema": {"type": "integer"}}},
-    "content": {"application/problem+json": {"schema": {
-        "type": "object", "required": ["type", "title", "status", "detail"],
-        "properties": {"type": {"type": "string"}, "title": {"type": "string"},
-                       "status": {"type": "integer"}, "detail": {"type": "string"},
-                       "violated-policies": {"type": "array", "items": {"type": "string"}},
-                       "retry_after": {"type": "integer"}}}}},
+    "description": "Too many requests: the rate limit is reached. Retry-After says when to come.",
+    "headers": {
+        "Retry-After": {
+            "description": "Seconds to wait; absent when the request can never pass",
+            "schema": {"type": "integer"},
+        }
+    },
+    "content": {
+        "application/problem+json": {
+            "schema": {
+                "type": "object",
+                "required": ["type", "title", "status", "detail"],
+                "properties": {
+                    "type": {"type": "string"},
+                    "title": {"type": "string"},
+                    "status": {"type": "integer"},
+                    "detail": {"type": "string"},
+                    "violated-policies": {"type": "array", "items": {"type": "string"}},
+                    "retry_after": {"type": "integer"},
+                },
+            }
+        }
+    },
 }
 
 
 def document_refusals(app: FastAPI, schema: dict[str, Any]) -> dict[str, Any]:
     """Adds the 429 response to each operation of an OpenAPI schema whose route has a RateLimit.
 
-    FastAPI.openapi() does it by itself; call it where `app.openapi` was replaced by a function of your own.
+    FastAPI.openapi() does it by itself; call it where `app.openapi` was replaced by a function of
+    your own.
     """
     for route in _routes.table_of(app, RateLimit):
         if not route.limits or route.kind != "http":

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
 """A clock that tests own.
 
-    clock = tidegate.testing.FakeClock()
-    gate = tidegate.connect(clock=clock)
-    api = gate.limiter("1/minute")
-    assert api.consume("a") and not api.consume("a")
-    clock.advance(60)
-    assert api.consume("a")
+clock = tidegate.testing.FakeClock()
+gate = tidegate.connect(clock=clock)
+api = gate.limiter("1/minute")
+assert api.consume("a") and not api.consume("a")
+clock.advance(60)
+assert api.consume("a")
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ __all__ = ["FakeClock"]
 
 
 class FakeClock:
-    """Time that stands still until it is advanced; passed as `clock=` to connect. Any thread may use it.
+    """Time that stands still until it is advanced; passed as `clock=` to connect. Any thread may
+    use it.
 
-    On a Valkey/Redis store it is for tests only, in a namespace of its own (`namespace=`): the time is passed along.
+    On a Valkey/Redis store it is for tests only, in a namespace of its own (`namespace=`): the
+    time is passed along.
     """
 
     def __init__(self, now_us: int = 1_763_683_200_000_000):
