@@ -73,6 +73,7 @@ class Connection final : private Reactor::Handler {
   void say_hello();
   void heard_hello(const redisReply* reply);
   void heard_select(const redisReply* reply);
+  void become_ready();
   void refuse(const redisReply* reply);
   void gone();
   void lose(Code code, std::string why);
