@@ -35,7 +35,7 @@ def api_key(request: Request):
 
 
 def tier_of(request: Request):
-    return tiers[KEYS.get(api_key(request), "basic")]
+    return tiers[KEYS.get(api_key(request) or "", "basic")]
 
 
 app = FastAPI(title="Rate limits, an example")

@@ -105,7 +105,7 @@ def option_text(name: str, value: object) -> str:
     if isinstance(value, (str, int)):
         return str(value)
     if isinstance(value, os.PathLike):
-        return os.fspath(value)
+        return str(os.fspath(value))
     raise ConfigError(
         f"{name}={value!r}: expected a str, an int, a bool or a path, not {type(value).__name__}"
     )

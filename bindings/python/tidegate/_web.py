@@ -116,7 +116,7 @@ class Rule:
             if value is not None and not callable(value):
                 raise TypeError(f"{what} {value!r}: expected a callable that takes the request")
         self.limit, self.name, self.key, self.cost = limit, name, key, cost
-        self.spec = {"algorithm": algorithm, "mode": mode, "on_failure": on_failure}
+        self.spec: dict[str, Any] = {"algorithm": algorithm, "mode": mode, "on_failure": on_failure}
         self.flags = style_flags(headers)
         self.body = self._body(message)
         self.caller_key = _tidegate.CallerKey(
