@@ -11,6 +11,7 @@ struct Answers {
   std::vector<std::unique_ptr<Call>> calls;
   std::vector<Call*> asked;
   std::vector<char> scratch;
+  ShapedRequest shaped;
 
   Call& call(size_t i) {
     while (calls.size() <= i) calls.push_back(std::make_unique<Call>());
@@ -19,8 +20,13 @@ struct Answers {
 };
 
 Answers& answers() {
-  static thread_local Answers of_this_thread;
-  return of_this_thread;
+  // In the thread's static block: found without a call.
+  static thread_local Answers* mine __attribute__((tls_model("initial-exec"))) = nullptr;
+  if (!mine) [[unlikely]] {
+    static thread_local Answers of_this_thread;
+    mine = &of_this_thread;
+  }
+  return *mine;
 }
 
 // How many requests the entries are; TG_EINVAL where they are none, or more than max.
@@ -40,8 +46,8 @@ void start(Client& client, Call& call, ShapedRequest& shaped, std::vector<Call*>
   call.timeout_us = shaped.request.timeout_us;
   call.status = Code::kOk;
   call.decision = {};
-  if (auto status = client.resolve(shaped.request.parts); !status) {
-    call.fail(status.error().code, status.error().message);
+  if (const Code code = client.resolve(shaped.request.parts); code != Code::kOk) {
+    call.fail(code, Client::why(code, shaped.request.parts));
   } else if (client.embedded()) {
     call.parts.assign(shaped.request.parts.begin(), shaped.request.parts.end());
     call.decision = client.decide_here(call.op, call.parts, call.room_for_results());
@@ -65,7 +71,7 @@ extern "C" int32_t tg_call_sized(tg_client* client, const tg_entry* entries, int
     mine.scratch.clear();
 
     int32_t count = 1;
-    ShapedRequest shaped;
+    ShapedRequest& shaped = mine.shaped;
     if (n == 1 && max >= 1) {
       if (const int32_t status = read_request(entries, 0, 1, layout, shaped); status < 0)
         return status;

@@ -50,7 +50,7 @@ def read_junit(path, tally):
 
 
 def read_go(path, tally):
-    """A test that holds subtests is not one of its own, unless it failed though none of them did."""
+    """A test that holds subtests is not one of its own, unless it failed and none of them did."""
     ends, output, parents = {}, {}, {}
     for line in open(path, encoding="utf-8", errors="replace"):
         if not line.startswith("{"):

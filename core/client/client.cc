@@ -81,25 +81,35 @@ void Client::dismiss(Channel* channel) {
   std::erase(channels_, channel);
 }
 
-Status Client::resolve(std::span<Part> parts) const {
+Code Client::resolve(std::span<Part> parts) const {
   for (Part& part : parts) {
     part.limiter = limiters_.find(part.handle);
     if (!part.limiter) [[unlikely]]
-      return Error{Code::kHandle,
-                   "no such limiter in this client: it was closed, or opened by another"};
+      return Code::kHandle;
     if (part.key.empty()) [[unlikely]]
-      return Error{Code::kKey, "an empty key for limiter '" + part.limiter->name +
-                                   "': expected 1 byte or more"};
+      return Code::kKey;
     if (part.cost < 0 || part.cost > kMaxCost) [[unlikely]]
-      return Error{Code::kCost, "cost " + std::to_string(part.cost) + " for limiter '" +
-                                    part.limiter->name + "': expected 0 to " +
-                                    std::to_string(kMaxCost)};
+      return Code::kCost;
   }
-  return Nothing{};
+  return Code::kOk;
+}
+
+std::string Client::why(Code code, std::span<const Part> parts) {
+  for (const Part& part : parts) {
+    if (!part.limiter) break;
+    const std::string of = " for limiter '" + part.limiter->name + "': expected ";
+    if (code == Code::kKey && part.key.empty()) return "an empty key" + of + "1 byte or more";
+    if (code == Code::kCost && (part.cost < 0 || part.cost > kMaxCost))
+      return "cost " + std::to_string(part.cost) + of + "0 to " + std::to_string(kMaxCost);
+  }
+  return "no such limiter in this client: it was closed, or opened by another";
 }
 
 Decision Client::decide_here(Op op, std::span<const Part> parts, PartResult* results) {
-  const Decision decision = engine_.decide(op, parts, Engine::kOwn, Source::kMemory, results);
+  const bool one = op == Op::kConsume && parts.size() == 1 && parts[0].limiter->rates.size() == 1 &&
+                   parts[0].limiter->mode != Mode::kOff;
+  const Decision decision = one ? engine_.consume_one(parts[0], results[0])
+                                : engine_.decide(op, parts, Engine::kOwn, Source::kMemory, results);
   if (op == Op::kConsume) {
     counters_.add(decision.allowed ? Counter::kAllowed : Counter::kDenied);
     counters_.add(Counter::kByMemory);

@@ -4,7 +4,7 @@
 //   auto client = Client::open("memory://", Options{});
 //   auto api = (*client)->limiters().open({.rates = "100/minute", .name = "api"});
 //   Part part{.handle = *api, .key = "user:42", .cost = 1};
-//   if (auto status = (*client)->resolve({&part, 1}); !status) return report(status.error());
+//   if ((*client)->resolve({&part, 1}) != Code::kOk) return;
 //   PartResult results[kMaxRates];
 //   Decision decision = (*client)->decide_here(Op::kConsume, {&part, 1}, results);
 //
@@ -54,7 +54,8 @@ class Client {
   MemoryStats memory_stats() const { return engine_.stats(); }
 
   // Finds the limiters of the parts and checks keys and costs: kHandle, kKey, kCost.
-  Status resolve(std::span<Part> parts) const;
+  Code resolve(std::span<Part> parts) const;
+  static std::string why(Code code, std::span<const Part> parts);  // what resolve() found, in words
 
   // Blocks until all calls are answered by the store, or by the failure policy.
   void run(std::span<Call* const> calls);

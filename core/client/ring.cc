@@ -57,8 +57,8 @@ bool Ring::submit(const Request& request) {
     done(call);
     return true;
   }
-  if (auto status = client_.resolve(request.parts); !status) {
-    call->fail(status.error().code, status.error().message);
+  if (const Code code = client_.resolve(request.parts); code != Code::kOk) {
+    call->fail(code, Client::why(code, request.parts));
     done(call);
     return true;
   }

@@ -2,19 +2,6 @@
 #include "limiter/request.h"
 
 namespace tidegate {
-namespace {
-
-PartResult part_result(const Part& part, uint32_t rate) {
-  const Limit& limit = part.limiter->rates[rate].limit;
-  PartResult result{.handle = part.handle, .rate = rate, .limit = limit.limit};
-  if (part.limiter->mode == Mode::kShadow) result.flags |= PartResult::kShadow;
-  if (part.limiter->mode == Mode::kOff) result.flags |= PartResult::kOff | PartResult::kAllowed;
-  result.window_us = limit.window_us;
-  result.capacity = limit.capacity;
-  return result;
-}
-
-}  // namespace
 
 size_t make_legs(std::span<const Part> parts, Engine engine, const Fingerprinter& fingerprint,
                  Leg* legs) {
@@ -52,11 +39,7 @@ Decision report(std::span<const Part> parts, std::span<const Leg> legs, const Ve
       if (part.limiter->mode == Mode::kOff) continue;
       if (leg == verdict.binding) decision.binding = at;
       const Answer& answer = legs[leg++].answer;
-      if (answer.allowed) result.flags |= PartResult::kAllowed;
-      result.remaining = answer.remaining;
-      result.retry_after_us = answer.retry_after_us;
-      result.next_us = answer.next_us;
-      result.reset_after_us = answer.reset_after_us;
+      put_answer(answer, result);
     }
   }
   decision.part_count = at;

@@ -37,6 +37,26 @@ struct PartResult {
   int64_t window_us = 0, capacity = 0;
 };
 
+// What is known of a part's rate before any engine is asked.
+inline PartResult part_result(const Part& part, uint32_t rate) {
+  constexpr uint32_t kFlags[] = {0, PartResult::kShadow, PartResult::kOff | PartResult::kAllowed};
+  const Limit& limit = part.limiter->rates[rate].limit;
+  return {.handle = part.handle,
+          .rate = rate,
+          .flags = kFlags[static_cast<size_t>(part.limiter->mode)],
+          .limit = limit.limit,
+          .window_us = limit.window_us,
+          .capacity = limit.capacity};
+}
+
+inline void put_answer(const Answer& answer, PartResult& result) {
+  if (answer.allowed) result.flags |= PartResult::kAllowed;
+  result.remaining = answer.remaining;
+  result.retry_after_us = answer.retry_after_us;
+  result.next_us = answer.next_us;
+  result.reset_after_us = answer.reset_after_us;
+}
+
 struct Decision {
   bool allowed = true;
   bool would_deny = false;

@@ -24,6 +24,9 @@ async def hello() -> dict[str, str]:
     return {"hello": "from Python"}
 
 
-with socket.create_server(("127.0.0.1", 0)) as listener:
+# asyncio turns Nagle's delay off only where the protocol is named.
+with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(128)
     print("listening on {}:{}".format(*listener.getsockname()), flush=True)
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])

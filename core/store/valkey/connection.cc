@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "store/valkey/errors.h"
 
@@ -146,8 +147,7 @@ bool Connection::start_tls() {
   // Failing this early, hiredis leaves the state to us. Where OpenSSL has nothing to say, it was
   // the socket.
   const bool refused = ERR_peek_last_error() != 0;
-  const std::string why =
-      refused ? TlsContext::why(ssl_, shared_.url.host) : context_->c.errstr;
+  const std::string why = refused ? TlsContext::why(ssl_, shared_.url.host) : context_->c.errstr;
   SSL_free(ssl_);
   ssl_ = nullptr;
   drop(refused ? Code::kTls : Code::kConnect, why);
@@ -195,9 +195,12 @@ void Connection::ready(bool readable, bool writable) {
   }
   if (!readable || !context_) return;
   more_to_read_ = false;
+  replying_ = true;
   redisAsyncHandleRead(context_);
   while (context_ && ssl_ && SSL_pending(ssl_) > 0)  // decrypted already: no descriptor reports it
     redisAsyncHandleRead(context_);
+  replying_ = false;
+  if (std::exchange(flush_after_, false)) flush();
 }
 
 bool Connection::send(std::string_view command, ReplyTaker* taker) {
@@ -211,6 +214,10 @@ bool Connection::send(std::string_view command, ReplyTaker* taker) {
 
 void Connection::flush() {
   if (state_ != State::kReady || !writing_) return;
+  if (replying_) {  // a write that fails frees the context, even from within a taker
+    flush_after_ = true;
+    return;
+  }
   const NoSigpipe quiet(ssl_ != nullptr);
   flushing_ = true;
   redisAsyncHandleWrite(context_);

@@ -73,6 +73,7 @@ class Connection final : private Reactor::Handler {
   void say_hello();
   void heard_hello(const redisReply* reply);
   void heard_select(const redisReply* reply);
+  void become_ready();
   void refuse(const redisReply* reply);
   void gone();
   void lose(Code code, std::string why);
@@ -88,6 +89,8 @@ class Connection final : private Reactor::Handler {
   long (*raw_read_)(redisContext*, char*, size_t) = nullptr;
   bool reading_ = false, writing_ = false, flushing_ = false, partial_ = false;
   bool more_to_read_ = false;
+  bool replying_ = false;     // hiredis is calling takers: it must not be made to write
+  bool flush_after_ = false;  // it was asked to meanwhile
 
   Resolver resolver_;
   std::vector<std::string> addresses_;  // of the host; each attempt takes the next

@@ -61,8 +61,7 @@ void Connection::heard_hello(const redisReply* reply) {
     if (me && answer) me->heard_select(static_cast<const redisReply*>(answer));
   };
   if (shared_.url.database == 0) {
-    state_ = State::kReady;
-    owner_.connected();
+    become_ready();
   } else if (redisAsyncCommand(context_, heard, nullptr, "SELECT %d", shared_.url.database) !=
              REDIS_OK) {
     drop(Code::kNoMemory, "no memory for a command");
@@ -71,7 +70,13 @@ void Connection::heard_hello(const redisReply* reply) {
 
 void Connection::heard_select(const redisReply* reply) {
   if (reply->type == REDIS_REPLY_ERROR) return refuse(reply);
+  become_ready();
+}
+
+void Connection::become_ready() {
   state_ = State::kReady;
+  addresses_.clear();  // the next connection looks the host up again: it may have moved
+  attempt_ = 0;
   owner_.connected();
 }
 

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// What an asynchronous call returns: an awaitable that already has its answer, or one that waits
+// for a future. It is a coroutine to asyncio (send, throw, close), so create_task and gather take
+// it too.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace tidegate_python {
+
+void add_check_type(pybind11::module_& module);
+
+// Both take over the reference; NULL (with a Python error set) is passed through.
+PyObject* new_check_done(PyObject* result);
+PyObject* new_check_waiting(PyObject* future);
+
+}  // namespace tidegate_python

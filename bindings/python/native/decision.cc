@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: MIT
+#include "decision.h"
+
+#include <cstring>
+#include <string>
+
+#include "errors.h"
+
+namespace py = pybind11;
+
+namespace tidegate_python {
+namespace {
+
+struct DecisionObject {
+  PyObject_VAR_HEAD PyObject* owner;  // keeps client alive
+  Client* client;
+  uint64_t generation;
+  uint32_t flags, binding;
+  tg_part parts[1];  // ob_size of them
+};
+
+struct PartObject {
+  PyObject_HEAD DecisionObject* decision;
+  uint32_t index;
+};
+
+PyTypeObject* decision_type = nullptr;
+PyTypeObject* part_type = nullptr;
+PyObject* source_names[8] = {};
+
+DecisionObject* as_decision(PyObject* self) { return reinterpret_cast<DecisionObject*>(self); }
+
+const tg_part* bound(const DecisionObject* self) {
+  return Py_SIZE(self) > 0 ? &self->parts[self->binding] : nullptr;
+}
+
+bool asked(const DecisionObject* self) {  // an engine was asked: the figures are known
+  const uint32_t source = TG_SOURCE(self->flags);
+  return source >= TG_SOURCE_MEMORY && source <= TG_SOURCE_FALLBACK;
+}
+
+bool known(const DecisionObject* decision, const tg_part* part) {
+  return part && !(part->flags & TG_OFF) && asked(decision);
+}
+
+PyObject* seconds(int64_t us) { return PyFloat_FromDouble(static_cast<double>(us) / 1e6); }
+
+// The getters of a decision and of a part are the same questions to a tg_part.
+enum Figure : intptr_t { kLimit, kRemaining, kRetryAfter, kNextAfter, kResetAfter };
+
+PyObject* figure(const DecisionObject* decision, const tg_part* part, Figure which) {
+  if (which == kRetryAfter) {
+    if (!part) return PyFloat_FromDouble(0.0);
+    if (part->retry_after_us >= 0) return seconds(part->retry_after_us);
+    if (part->flags & TG_ALLOWED) return PyFloat_FromDouble(0.0);
+    if (known(decision, part)) return PyFloat_FromDouble(Py_HUGE_VAL);
+    Py_RETURN_NONE;
+  }
+  if (!known(decision, part)) Py_RETURN_NONE;
+  switch (which) {
+    case kLimit:
+      return PyLong_FromLongLong(part->limit);
+    case kRemaining:
+      return PyLong_FromLongLong(part->remaining);
+    case kNextAfter:
+      return seconds(part->next_us);
+    default:
+      return seconds(part->reset_after_us);
+  }
+}
+
+PyObject* name_of(const DecisionObject* decision, const tg_part* part) {
+  if (!part) Py_RETURN_NONE;
+  return decision->client->policy_name(part->handle, part->rate, decision->generation);
+}
+
+PyObject* decision_figure(PyObject* self, void* which) {
+  return figure(as_decision(self), bound(as_decision(self)),
+                static_cast<Figure>(reinterpret_cast<intptr_t>(which)));
+}
+
+PyObject* decision_flag(PyObject* self, void* flag) {
+  return PyBool_FromLong(as_decision(self)->flags & reinterpret_cast<uintptr_t>(flag) ? 1 : 0);
+}
+
+PyObject* decision_name(PyObject* self, void*) {
+  return name_of(as_decision(self), bound(as_decision(self)));
+}
+
+PyObject* decision_source(PyObject* self, void*) {
+  return Py_NewRef(source_names[TG_SOURCE(as_decision(self)->flags)]);
+}
+
+PyObject* decision_parts(PyObject* self, void*) {
+  const Py_ssize_t count = Py_SIZE(self);
+  PyObject* out = PyTuple_New(count);
+  for (Py_ssize_t i = 0; out && i < count; ++i) {
+    PartObject* part = PyObject_New(PartObject, part_type);
+    if (!part) {
+      Py_DECREF(out);
+      return nullptr;
+    }
+    part->decision = reinterpret_cast<DecisionObject*>(Py_NewRef(self));
+    part->index = static_cast<uint32_t>(i);
+    PyTuple_SET_ITEM(out, i, reinterpret_cast<PyObject*>(part));
+  }
+  return out;
+}
+
+PyObject* decision_handle(PyObject* self, void*) {
+  const tg_part* part = bound(as_decision(self));
+  return PyLong_FromUnsignedLongLong(part ? part->handle : 0);
+}
+
+int decision_bool(PyObject* self) { return as_decision(self)->flags & TG_ALLOWED ? 1 : 0; }
+
+tg_result result_of(const DecisionObject* self) {
+  tg_result result{};
+  result.flags = self->flags;
+  result.part_count = static_cast<uint32_t>(Py_SIZE(self));
+  result.binding = self->binding;
+  result.parts = self->parts;
+  return result;
+}
+
+PyObject* decision_status(PyObject* self, void*) {
+  const tg_result result = result_of(as_decision(self));
+  return PyLong_FromLong(tg_decision_status(&result));
+}
+
+// _lines(styles, wall_us): the header fields as the core writes them, "Name: value\n" each.
+PyObject* decision_lines(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+  if (count != 2) {
+    PyErr_SetString(PyExc_TypeError, "_lines(styles, wall_us): expected two integers");
+    return nullptr;
+  }
+  const unsigned long styles = PyLong_AsUnsignedLong(args[0]);
+  const long long wall_us = PyLong_AsLongLong(args[1]);
+  if (PyErr_Occurred()) return nullptr;
+  const tg_result result = result_of(as_decision(self));
+  tg_client* client = as_decision(self)->client->get();
+  char buffer[2048];
+  const int32_t size = tg_decision_headers(client, &result, static_cast<uint32_t>(styles), wall_us,
+                                           buffer, sizeof buffer);
+  if (size < 0) {
+    set_error(size);
+    return nullptr;
+  }
+  if (static_cast<size_t>(size) < sizeof buffer) return PyBytes_FromStringAndSize(buffer, size);
+  PyObject* out = PyBytes_FromStringAndSize(nullptr, size);
+  if (out)
+    tg_decision_headers(client, &result, static_cast<uint32_t>(styles), wall_us,
+                        PyBytes_AS_STRING(out), static_cast<size_t>(size) + 1);
+  return out;
+}
+
+PyObject* decision_problem(PyObject* self, PyObject*) {
+  const tg_result result = result_of(as_decision(self));
+  tg_client* client = as_decision(self)->client->get();
+  std::string text(1024, '\0');
+  int32_t size = tg_decision_problem(client, &result, text.data(), text.size());
+  if (size >= static_cast<int32_t>(text.size())) {
+    text.resize(static_cast<size_t>(size) + 1);
+    size = tg_decision_problem(client, &result, text.data(), text.size());
+  }
+  if (size < 0) {
+    set_error(size);
+    return nullptr;
+  }
+  return PyBytes_FromStringAndSize(text.data(), size);
+}
+
+// Forwards to Python: tidegate._headers has what is not worth writing in C.
+PyObject* decision_headers(PyObject* self, PyObject* args, PyObject* kwargs) {
+  try {
+    const py::object function = py::module_::import("tidegate._headers").attr("headers");
+    py::tuple all(static_cast<size_t>(PyTuple_GET_SIZE(args)) + 1);
+    all[0] = py::reinterpret_borrow<py::object>(self);
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); ++i)
+      all[static_cast<size_t>(i) + 1] =
+          py::reinterpret_borrow<py::object>(PyTuple_GET_ITEM(args, i));
+    return PyObject_Call(function.ptr(), all.ptr(), kwargs);
+  } catch (py::error_already_set& error) {
+    error.restore();
+    return nullptr;
+  }
+}
+
+PyObject* represent(PyObject* self, const char* const* names, const char* type) {
+  std::string text = std::string(type) + "(";
+  for (int i = 0; names[i]; ++i) {
+    PyObject* value = PyObject_GetAttrString(self, names[i]);
+    PyObject* shown = value ? PyObject_Repr(value) : nullptr;
+    Py_XDECREF(value);
+    if (!shown) return nullptr;
+    text += std::string(i ? ", " : "") + names[i] + "=" + PyUnicode_AsUTF8(shown);
+    Py_DECREF(shown);
+  }
+  return PyUnicode_FromString((text + ")").c_str());
+}
+
+PyObject* decision_repr(PyObject* self) {
+  static const char* const kAll[] = {"allowed",     "would_deny",  "name",   "limit", "remaining",
+                                     "retry_after", "reset_after", "source", nullptr};
+  static const char* const kUsual[] = {"allowed",     "name",        "limit",  "remaining",
+                                       "retry_after", "reset_after", "source", nullptr};
+  return represent(self, as_decision(self)->flags & TG_WOULD_DENY ? kAll : kUsual, "Decision");
+}
+
+void free_object(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  PyObject_Free(self);
+  Py_DECREF(type);
+}
+
+void decision_dealloc(PyObject* self) {
+  PyObject* owner = as_decision(self)->owner;
+  free_object(self);
+  Py_DECREF(owner);
+}
+
+// ---- Part ----
+
+PartObject* as_part(PyObject* self) { return reinterpret_cast<PartObject*>(self); }
+const tg_part* leg(PyObject* self) { return &as_part(self)->decision->parts[as_part(self)->index]; }
+
+PyObject* part_figure(PyObject* self, void* which) {
+  return figure(as_part(self)->decision, leg(self),
+                static_cast<Figure>(reinterpret_cast<intptr_t>(which)));
+}
+PyObject* part_flag(PyObject* self, void* flag) {
+  return PyBool_FromLong(leg(self)->flags & reinterpret_cast<uintptr_t>(flag) ? 1 : 0);
+}
+PyObject* part_would_deny(PyObject* self, void*) {
+  const uint32_t flags = leg(self)->flags;
+  return PyBool_FromLong((flags & TG_SHADOW) && !(flags & (TG_ALLOWED | TG_OFF)));
+}
+PyObject* part_name(PyObject* self, void*) { return name_of(as_part(self)->decision, leg(self)); }
+PyObject* part_source(PyObject* self, void* none) {
+  return decision_source(reinterpret_cast<PyObject*>(as_part(self)->decision), none);
+}
+PyObject* part_repr(PyObject* self) {
+  static const char* const kNames[] = {"allowed",     "name",       "limit",       "remaining",
+                                       "retry_after", "next_after", "reset_after", nullptr};
+  return represent(self, kNames, "Part");
+}
+void part_dealloc(PyObject* self) {
+  PyObject* decision = reinterpret_cast<PyObject*>(as_part(self)->decision);
+  free_object(self);
+  Py_DECREF(decision);
+}
+int part_bool(PyObject* self) { return leg(self)->flags & TG_ALLOWED ? 1 : 0; }
+
+void* as_closure(intptr_t value) { return reinterpret_cast<void*>(value); }
+
+const char kLimitDoc[] = "Tokens per window; None where no engine was asked.";
+const char kRemainingDoc[] = "Tokens that could be spent at this instant; None where unknown.";
+const char kRetryDoc[] =
+    "Seconds until this cost would fit if nobody else came: 0.0 when allowed, math.inf when it "
+    "never fits, "
+    "None where unknown.";
+const char kResetDoc[] = "Seconds until nothing of the past is left; None where unknown.";
+const char kNextDoc[] = "Seconds until `remaining` grows, 0.0 when it is full; None where unknown.";
+const char kSourceDoc[] =
+    "Who decided: 'memory', 'store', 'fallback', 'fail_open' or 'fail_closed'.";
+const char kNameDoc[] = "The name of the limit these figures are of.";
+
+PyGetSetDef decision_getset[] = {
+    {"allowed", decision_flag, nullptr, "Whether the request may pass; also the truth value.",
+     as_closure(TG_ALLOWED)},
+    {"would_deny", decision_flag, nullptr, "Whether a shadow limit did not fit.",
+     as_closure(TG_WOULD_DENY)},
+    {"name", decision_name, nullptr, kNameDoc, nullptr},
+    {"limit", decision_figure, nullptr, kLimitDoc, as_closure(kLimit)},
+    {"remaining", decision_figure, nullptr, kRemainingDoc, as_closure(kRemaining)},
+    {"retry_after", decision_figure, nullptr, kRetryDoc, as_closure(kRetryAfter)},
+    {"reset_after", decision_figure, nullptr, kResetDoc, as_closure(kResetAfter)},
+    {"source", decision_source, nullptr, kSourceDoc, nullptr},
+    {"parts", decision_parts, nullptr,
+     "A tuple of Part, one per rate, in the order of the request.", nullptr},
+    {"_handle", decision_handle, nullptr, nullptr, nullptr},
+    {"status", decision_status, nullptr,
+     "The HTTP status: 200, 429, or 503 where the policy closed.", nullptr},
+    {}};
+
+PyMethodDef decision_methods[] = {
+    {"headers", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(decision_headers)),
+     METH_VARARGS | METH_KEYWORDS,
+     "headers(styles=('standard', 'legacy'))\n--\n\nThe HTTP header fields of this decision, a "
+     "dict.\n\n"
+     "styles: any of 'standard' (RateLimit-Policy, RateLimit), 'legacy' (X-RateLimit-*, reset in "
+     "epoch\n"
+     "seconds) and 'legacy-delta'. A denial has Retry-After unless it never fits."},
+    {"problem", decision_problem, METH_NOARGS,
+     "problem()\n--\n\nThe application/problem+json body of a refusal, bytes; empty when allowed."},
+    {"_lines", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(decision_lines)),
+     METH_FASTCALL, nullptr},
+    {}};
+
+PyGetSetDef part_getset[] = {
+    {"allowed", part_flag, nullptr, "Whether this part fitted.", as_closure(TG_ALLOWED)},
+    {"would_deny", part_would_deny, nullptr, "Whether this is a shadow limit that did not fit.",
+     nullptr},
+    {"shadow", part_flag, nullptr, "Whether the limit only watches.", as_closure(TG_SHADOW)},
+    {"name", part_name, nullptr, kNameDoc, nullptr},
+    {"limit", part_figure, nullptr, kLimitDoc, as_closure(kLimit)},
+    {"remaining", part_figure, nullptr, kRemainingDoc, as_closure(kRemaining)},
+    {"retry_after", part_figure, nullptr, kRetryDoc, as_closure(kRetryAfter)},
+    {"next_after", part_figure, nullptr, kNextDoc, as_closure(kNextAfter)},
+    {"reset_after", part_figure, nullptr, kResetDoc, as_closure(kResetAfter)},
+    {"source", part_source, nullptr, kSourceDoc, nullptr},
+    {}};
+
+PyType_Slot decision_slots[] = {
+    {Py_tp_doc,
+     const_cast<char*>(
+         "What a request was told. Immutable; true when allowed.\n\n"
+         "The figures are those of the part that speaks for the request: the denying one with the\n"
+         "longest wait, else the one with the fewest tokens left. Unknown ones are None.")},
+    {Py_tp_getset, decision_getset},
+    {Py_tp_methods, decision_methods},
+    {Py_nb_bool, reinterpret_cast<void*>(decision_bool)},
+    {Py_tp_repr, reinterpret_cast<void*>(decision_repr)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(decision_dealloc)},
+    {0, nullptr}};
+
+PyType_Slot part_slots[] = {
+    {Py_tp_doc, const_cast<char*>("One rate's view of a request. Immutable; true when it fitted.")},
+    {Py_tp_getset, part_getset},
+    {Py_nb_bool, reinterpret_cast<void*>(part_bool)},
+    {Py_tp_repr, reinterpret_cast<void*>(part_repr)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(part_dealloc)},
+    {0, nullptr}};
+
+constexpr unsigned kClosedType =
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE;
+
+PyType_Spec decision_spec = {"tidegate.Decision", offsetof(DecisionObject, parts), sizeof(tg_part),
+                             kClosedType, decision_slots};
+PyType_Spec part_spec = {"tidegate.Part", sizeof(PartObject), 0, kClosedType, part_slots};
+
+PyTypeObject* make_type(py::module_& module, PyType_Spec& spec, const char* name) {
+  PyObject* type = PyType_FromSpec(&spec);
+  if (!type || PyModule_AddObjectRef(module.ptr(), name, type) < 0) throw py::error_already_set();
+  return reinterpret_cast<PyTypeObject*>(type);
+}
+
+}  // namespace
+
+void add_decision_types(py::module_& module) {
+  static const char* const kNames[] = {"none",      "memory",      "store", "fallback",
+                                       "fail_open", "fail_closed", "none",  "none"};
+  for (int i = 0; i < 8; ++i) source_names[i] = PyUnicode_InternFromString(kNames[i]);
+  decision_type = make_type(module, decision_spec, "Decision");
+  part_type = make_type(module, part_spec, "Part");
+}
+
+PyObject* new_decision(PyObject* owner, Client* client, const tg_result& result) {
+  const Py_ssize_t count = static_cast<Py_ssize_t>(result.part_count);
+  auto* self = PyObject_NewVar(DecisionObject, decision_type, count);
+  if (!self) return nullptr;
+  self->owner = Py_NewRef(owner);
+  self->client = client;
+  self->generation = client->generation();
+  self->flags = result.flags;
+  self->binding = result.binding;
+  if (count) std::memcpy(self->parts, result.parts, static_cast<size_t>(count) * sizeof(tg_part));
+  return reinterpret_cast<PyObject*>(self);
+}
+
+int source_of(PyObject* decision) {
+  if (!Py_IS_TYPE(decision, decision_type)) return -1;
+  return static_cast<int>(TG_SOURCE(as_decision(decision)->flags));
+}
+
+}  // namespace tidegate_python

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: MIT
+#include "limiter.h"
+
+#include <memory>
+#include <new>
+#include <string>
+
+#include "client.h"
+#include "decision.h"
+#include "errors.h"
+#include "request.h"
+
+namespace py = pybind11;
+
+namespace tidegate_python {
+namespace {
+
+struct LimiterObject {
+  PyObject_HEAD PyObject* owner;  // keeps client alive
+  Client* client;
+  std::shared_ptr<LimiterState> state;
+};
+
+PyTypeObject* sync_type = nullptr;
+PyTypeObject* async_type = nullptr;
+
+LimiterObject* as_limiter(PyObject* self) { return reinterpret_cast<LimiterObject*>(self); }
+
+// The arguments of (key, cost=1, decision=None), by place or by name.
+struct Arguments {
+  PyObject* key = nullptr;
+  PyObject* cost = nullptr;
+  PyObject* decision = nullptr;
+};
+
+bool read_arguments(const char* function, int most, PyObject* const* args, Py_ssize_t count,
+                    PyObject* names, Arguments& out) {
+  static const char* const kNames[] = {"key", "cost", "decision"};
+  PyObject** const fields[] = {&out.key, &out.cost, &out.decision};
+  if (count > most) {
+    PyErr_Format(PyExc_TypeError, "%s() takes at most %d arguments, %zd given", function, most,
+                 count);
+    return false;
+  }
+  for (Py_ssize_t i = 0; i < count; ++i) *fields[i] = args[i];
+  for (Py_ssize_t k = 0; names && k < PyTuple_GET_SIZE(names); ++k) {
+    PyObject* name = PyTuple_GET_ITEM(names, k);
+    int i = 0;
+    while (i < most && PyUnicode_CompareWithASCIIString(name, kNames[i]) != 0) ++i;
+    if (i == most || *fields[i]) {
+      PyErr_Format(PyExc_TypeError, "%s() got %s argument '%U'", function,
+                   i == most ? "an unexpected" : "twice the", name);
+      return false;
+    }
+    *fields[i] = args[count + k];
+  }
+  if (out.key) return true;
+  PyErr_Format(PyExc_TypeError, "%s() misses its argument 'key'", function);
+  return false;
+}
+
+template <uint32_t kOp, bool kAsync>
+PyObject* ask(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  constexpr const char* kName = kOp == TG_OP_CONSUME  ? "consume"
+                                : kOp == TG_OP_PEEK   ? "peek"
+                                : kOp == TG_OP_REFUND ? "refund"
+                                                      : "reset";
+  constexpr int kMost = kOp == TG_OP_REFUND ? 3 : kOp == TG_OP_RESET ? 1 : 2;
+  Arguments given;
+  if (count == 1 && !names) {
+    given.key = args[0];
+  } else if (!read_arguments(kName, kMost, args, count, names, given)) {
+    return nullptr;
+  }
+  LimiterObject* limiter = as_limiter(self);
+  tg_entry entry{};
+  entry.op = kOp;
+  if (!read_key(given.key, entry) || !read_cost(given.cost, entry)) return nullptr;
+  if (given.decision && given.decision != Py_None) {
+    const int source = source_of(given.decision);
+    if (source < 0) {
+      PyErr_Format(PyExc_TypeError, "refund(decision=...): expected a Decision, not %s",
+                   Py_TYPE(given.decision)->tp_name);
+      return nullptr;
+    }
+    entry.flags = TG_SOURCE_FLAGS(source);
+  }
+  LimiterState* state = limiter->state.get();
+  Asker asker{limiter->owner, limiter->client, &entry, 1, &state};
+  return kAsync ? asker.async() : asker.sync();
+}
+
+std::string text_or_empty(PyObject* value, const char* what) {
+  if (!value || value == Py_None) return {};
+  Py_ssize_t size = 0;
+  const char* text = PyUnicode_Check(value) ? PyUnicode_AsUTF8AndSize(value, &size) : nullptr;
+  if (!text) {
+    PyErr_Clear();
+    PyErr_Format(PyExc_TypeError, "%s %R: expected a str, such as '100/minute'", what, value);
+    throw py::error_already_set();
+  }
+  return {text, static_cast<size_t>(size)};
+}
+
+// (first, rates, name, algorithm, mode, on_failure), by place.
+LimiterSpec read_spec(PyObject* args, PyObject** first) {
+  PyObject *rates = nullptr, *name = nullptr, *algorithm = nullptr, *mode = nullptr,
+           *policy = nullptr;
+  if (!PyArg_UnpackTuple(args, "limiter", 2, 6, first, &rates, &name, &algorithm, &mode, &policy))
+    throw py::error_already_set();
+  return {text_or_empty(rates, "rate"), text_or_empty(name, "name"),
+          text_or_empty(algorithm, "algorithm"), text_or_empty(mode, "mode"),
+          text_or_empty(policy, "on_failure")};
+}
+
+PyObject* limiter_new(PyTypeObject* type, PyObject* args, PyObject*) {
+  try {
+    PyObject* owner = nullptr;
+    LimiterSpec spec = read_spec(args, &owner);
+    Client* client = py::cast<Client*>(py::handle(owner));
+    if (client->closed()) throw_error(TG_ECLOSED, "the gate is closed");
+    auto state = client->open_limiter(std::move(spec));
+    PyObject* self = type->tp_alloc(type, 0);
+    if (!self) return nullptr;
+    as_limiter(self)->owner = Py_NewRef(owner);
+    as_limiter(self)->client = client;
+    new (&as_limiter(self)->state) std::shared_ptr<LimiterState>(std::move(state));
+    return self;
+  } catch (py::error_already_set& error) {
+    error.restore();
+  } catch (const py::cast_error& error) {
+    PyErr_SetString(PyExc_TypeError, error.what());
+  } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+  }
+  return nullptr;
+}
+
+void limiter_dealloc(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  as_limiter(self)->state.~shared_ptr();
+  Py_XDECREF(as_limiter(self)->owner);
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+PyObject* limiter_name(PyObject* self, void*) {
+  return PyUnicode_FromString(as_limiter(self)->state->name.c_str());
+}
+
+PyObject* limiter_same(PyObject* self, void*) {  // equal for two handles of one limiter
+  const auto* limiter = as_limiter(self);
+  return PyLong_FromUnsignedLongLong(limiter->state->handle);
+}
+
+PyObject* limiter_rates(PyObject* self, PyObject*) {
+  LimiterObject* limiter = as_limiter(self);
+  try {
+    tg_rate rates[TG_MAX_RATES];
+    const int32_t count = tg_limiter_rates(
+        limiter->client->get(), limiter->client->handle_of(*limiter->state), rates, TG_MAX_RATES);
+    if (count < 0) throw_error(count);
+    py::list out;
+    for (int32_t i = 0; i < count; ++i)
+      out.append(py::make_tuple(rates[i].limit, rates[i].window_us, rates[i].burst,
+                                rates[i].capacity, rates[i].algorithm, rates[i].mode,
+                                rates[i].on_failure));
+    return out.release().ptr();
+  } catch (py::error_already_set& error) {
+    error.restore();
+    return nullptr;
+  }
+}
+
+// _change(None, rates, None, algorithm, mode, on_failure): None leaves it as it was.
+PyObject* limiter_change(PyObject* self, PyObject* args) {
+  LimiterObject* limiter = as_limiter(self);
+  try {
+    PyObject* none = nullptr;
+    const LimiterSpec change = read_spec(args, &none);
+    if (limiter->client->closed()) throw_error(TG_ECLOSED, "the gate is closed");
+    limiter->client->change_limiter(*limiter->state, change);
+    Py_RETURN_NONE;
+  } catch (py::error_already_set& error) {
+    error.restore();
+    return nullptr;
+  }
+}
+
+template <class F>
+PyCFunction as_function(F function) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
+constexpr int kFast = METH_FASTCALL | METH_KEYWORDS;
+
+const char kConsumeDoc[] =
+    "consume($self, key, cost=1)\n--\n\nTakes `cost` tokens of the caller `key`, or none of them: "
+    "a Decision.\n\n"
+    "key: str or bytes, 1 byte or more (above 512 bytes its SHA-256 stands for it). cost: an "
+    "integer of 0 or\n"
+    "more; 0 is always allowed. A denial is no error. Raises ConfigError for a key or cost that "
+    "cannot be,\n"
+    "TypeError for one of another type, ClosedError after close. What fails in the store is "
+    "answered by the\n"
+    "limiter's on_failure policy; Decision.source tells.";
+const char kPeekDoc[] =
+    "peek($self, key, cost=1)\n--\n\nWhat consume would answer now. Nothing is written.";
+const char kRefundDoc[] =
+    "refund($self, key, cost=1, decision=None)\n--\n\nGives `cost` tokens back to `key`, never "
+    "beyond untouched; not "
+    "idempotent.\n\nGiven the decision that took them they go back to the engine that decided "
+    "(Decision.source).\n"
+    "Raises StoreError where the store cannot be asked.";
+const char kResetDoc[] =
+    "reset($self, key)\n--\n\nForgets what `key` has used.\n\nRaises StoreError where the store "
+    "cannot be asked.";
+
+template <bool kAsync>
+PyMethodDef methods[] = {{"consume", as_function(ask<TG_OP_CONSUME, kAsync>), kFast, kConsumeDoc},
+                         {"peek", as_function(ask<TG_OP_PEEK, kAsync>), kFast, kPeekDoc},
+                         {"refund", as_function(ask<TG_OP_REFUND, kAsync>), kFast, kRefundDoc},
+                         {"reset", as_function(ask<TG_OP_RESET, kAsync>), kFast, kResetDoc},
+                         {"_rates", limiter_rates, METH_NOARGS, nullptr},
+                         {"_change", limiter_change, METH_VARARGS, nullptr},
+                         {}};
+
+PyGetSetDef getset[] = {{"name", limiter_name, nullptr,
+                         "What the limiter is called; also its first word in the store.", nullptr},
+                        {"_handle", limiter_same, nullptr, nullptr, nullptr},
+                        {}};
+
+template <bool kAsync>
+PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(limiter_new)},
+                       {Py_tp_dealloc, reinterpret_cast<void*>(limiter_dealloc)},
+                       {Py_tp_methods, methods<kAsync>},
+                       {Py_tp_getset, getset},
+                       {0, nullptr}};
+
+PyTypeObject* add_type(py::module_& module, const char* full, const char* name, PyType_Slot* with) {
+  PyType_Spec spec = {full, sizeof(LimiterObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+                      with};
+  PyObject* type = PyType_FromSpec(&spec);
+  if (!type || PyModule_AddObjectRef(module.ptr(), name, type) < 0) throw py::error_already_set();
+  return reinterpret_cast<PyTypeObject*>(type);
+}
+
+// The parts of one atomic request; false with a Python error set.
+struct Parts {
+  tg_entry entries[TG_MAX_PARTS] = {};
+  LimiterState* states[TG_MAX_PARTS] = {};
+  int32_t n = 0;
+
+  bool read(Client* client, uint32_t op, PyObject* items);
+  bool read_part(Client* client, uint32_t op, PyObject* item);
+};
+
+bool Parts::read(Client* client, uint32_t op, PyObject* items) {
+  const Py_ssize_t count = PySequence_Fast_GET_SIZE(items);
+  if (count < 1 || count > TG_MAX_PARTS) {
+    set_error(TG_EINVAL, "a request of " + std::to_string(count) + " parts: expected 1 to " +
+                             std::to_string(TG_MAX_PARTS));
+    return false;
+  }
+  for (Py_ssize_t i = 0; i < count; ++i)
+    if (!read_part(client, op, PySequence_Fast_GET_ITEM(items, i))) return false;
+  for (int32_t i = 0; i + 1 < n; ++i) entries[i].flags |= TG_LINK;
+  return true;
+}
+
+bool Parts::read_part(Client* client, uint32_t op, PyObject* item) {
+  const Py_ssize_t size = PyTuple_Check(item) ? PyTuple_GET_SIZE(item) : 0;
+  PyObject* limiter = size ? PyTuple_GET_ITEM(item, 0) : nullptr;
+  if (size < 2 || size > 3 ||
+      (!PyObject_TypeCheck(limiter, sync_type) && !PyObject_TypeCheck(limiter, async_type))) {
+    PyErr_Format(PyExc_TypeError, "part %d is %R: expected (limiter, key) or (limiter, key, cost)",
+                 static_cast<int>(n), item);
+    return false;
+  }
+  if (as_limiter(limiter)->client != client) {
+    set_error(TG_EHANDLE, "limiter '" + as_limiter(limiter)->state->name +
+                              "': expected a limiter of this gate, not of another");
+    return false;
+  }
+  tg_entry& entry = entries[n];
+  entry.op = op;
+  states[n++] = as_limiter(limiter)->state.get();
+  return read_key(PyTuple_GET_ITEM(item, 1), entry) &&
+         read_cost(size == 3 ? PyTuple_GET_ITEM(item, 2) : nullptr, entry);
+}
+
+py::object call(py::handle owner, uint32_t op, py::handle requests, bool async) {
+  Client* client = py::cast<Client*>(owner);
+  Parts parts;
+  py::object items;
+  if (op == TG_OP_PING) {
+    parts.entries[0].op = op;
+    parts.n = 1;
+  } else {
+    items = py::reinterpret_steal<py::object>(PySequence_Fast(
+        requests.ptr(), "expected a list of (limiter, key) or (limiter, key, cost)"));
+    if (!items || !parts.read(client, op, items.ptr())) throw py::error_already_set();
+  }
+  Asker asker{owner.ptr(), client, parts.entries, parts.n,
+              op == TG_OP_PING ? nullptr : parts.states};
+  PyObject* out = async ? asker.async() : asker.sync();
+  if (!out) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(out);
+}
+
+}  // namespace
+
+void add_limiter_types(py::module_& module) {
+  sync_type = add_type(module, "tidegate._tidegate.SyncLimiter", "SyncLimiter", slots<false>);
+  async_type = add_type(module, "tidegate._tidegate.AsyncLimiter", "AsyncLimiter", slots<true>);
+}
+
+py::object call_request(py::handle owner, uint32_t op, py::handle requests) {
+  return call(owner, op, requests, false);
+}
+
+py::object call_request_async(py::handle owner, uint32_t op, py::handle requests) {
+  return call(owner, op, requests, true);
+}
+
+}  // namespace tidegate_python

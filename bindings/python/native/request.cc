@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+#include "request.h"
+
+#include <time.h>
+
+#include <string>
+
+#include "check.h"
+#include "decision.h"
+#include "errors.h"
+#include "ring.h"
+
+namespace py = pybind11;
+
+namespace tidegate_python {
+namespace {
+
+// As much of a value as an error message should show.
+std::string shown(PyObject* value) {
+  PyObject* text = PyObject_Repr(value);
+  const char* bytes = text ? PyUnicode_AsUTF8(text) : nullptr;
+  std::string out = bytes ? bytes : "?";
+  Py_XDECREF(text);
+  PyErr_Clear();
+  return out.size() > 80 ? out.substr(0, 77) + "..." : out;
+}
+
+bool refuse_type(const char* what, PyObject* value, const char* expected) {
+  PyErr_Format(PyExc_TypeError, "%s %s: expected %s, not %s", what, shown(value).c_str(), expected,
+               Py_TYPE(value)->tp_name);
+  return false;
+}
+
+bool refuse_value(int32_t code, const char* what, PyObject* value, const char* expected) {
+  set_error(code, std::string(what) + " " + shown(value) + ": expected " + expected);
+  return false;
+}
+
+int64_t monotonic_us() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1'000'000 + now.tv_nsec / 1'000;
+}
+
+}  // namespace
+
+bool read_key(PyObject* key, tg_entry& entry) {
+  static const char kExpected[] = "a str or bytes of at least one byte";
+  Py_ssize_t size = 0;
+  if (PyUnicode_Check(key)) {
+    entry.key = PyUnicode_AsUTF8AndSize(key, &size);
+    if (!entry.key) {
+      PyErr_Clear();
+      return refuse_value(TG_EKEY, "key", key, "text that UTF-8 can say (no lone surrogates)");
+    }
+  } else if (PyBytes_Check(key)) {
+    entry.key = PyBytes_AS_STRING(key);
+    size = PyBytes_GET_SIZE(key);
+  } else {
+    return refuse_type("key", key, kExpected);
+  }
+  if (size == 0) return refuse_value(TG_EKEY, "key", key, kExpected);
+  if (size > INT32_MAX) return refuse_value(TG_EKEY, "key", key, "less than 2 GB");
+  entry.key_len = static_cast<uint32_t>(size);
+  return true;
+}
+
+bool read_cost(PyObject* cost, tg_entry& entry) {
+  static const char kExpected[] = "an integer from 0 to 4503599627370495";
+  if (!cost) {
+    entry.arg = 1;
+    return true;
+  }
+  if (PyBool_Check(cost) || (!PyLong_Check(cost) && !PyIndex_Check(cost)))
+    return refuse_type("cost", cost, kExpected);
+  PyObject* number = PyNumber_Index(cost);
+  if (!number) return false;
+  int overflow = 0;
+  const long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
+  Py_DECREF(number);
+  if (overflow || value < 0 || value > TG_MAX_COST)
+    return refuse_value(TG_ECOST, "cost", cost, kExpected);
+  entry.arg = value;
+  return true;
+}
+
+bool Asker::bind() {
+  try {
+    for (int32_t i = 0; states && i < n; ++i) entries[i].handle = client->handle_of(*states[i]);
+    return true;
+  } catch (py::error_already_set& error) {
+    error.restore();
+    return false;
+  }
+}
+
+PyObject* Asker::answer(const tg_result& result, int64_t started_us) {
+  if (result.status < 0) {
+    const auto* text = static_cast<const char*>(result.data);
+    set_error(result.status, text ? std::string(text, result.data_len) : std::string());
+    return nullptr;
+  }
+  const uint32_t op = entries[0].op;
+  if (op == TG_OP_CONSUME || op == TG_OP_PEEK) return new_decision(owner, client, result);
+  if (op == TG_OP_PING) return PyFloat_FromDouble((monotonic_us() - started_us) / 1e6);
+  Py_RETURN_NONE;
+}
+
+PyObject* Asker::in_place() {
+  if (!bind()) return nullptr;
+  const int64_t started_us = entries[0].op == TG_OP_PING ? monotonic_us() : 0;
+  tg_result result;
+  int32_t status = client->run(entries, n, result);
+  if (status == TG_EFORK) {
+    try {
+      client->reopen();
+    } catch (py::error_already_set& error) {
+      error.restore();
+      return nullptr;
+    }
+    if (!bind()) return nullptr;
+    status = client->run(entries, n, result);
+  }
+  if (status < 0) {
+    set_error(status, status == TG_ECLOSED ? "the gate is closed" : "");
+    return nullptr;
+  }
+  PyObject* out = answer(result, started_us);
+  if (client->has_events()) client->deliver_events();
+  return out;
+}
+
+PyObject* Asker::sync() { return in_place(); }
+
+PyObject* Asker::async() {
+  if (client->embedded()) return new_check_done(in_place());
+  if (client->closed()) {
+    set_error(TG_ECLOSED, "the gate is closed");
+    return nullptr;
+  }
+  if (!bind()) return nullptr;
+  int32_t status = TG_OK;
+  PyObject* future = Ring::submit(owner, client, entries, n, status);
+  if (status == TG_EFORK && !future) {
+    try {
+      client->reopen();
+    } catch (py::error_already_set& error) {
+      error.restore();
+      return nullptr;
+    }
+    if (!bind()) return nullptr;
+    future = Ring::submit(owner, client, entries, n, status);
+  }
+  if (!future && !PyErr_Occurred()) set_error(status);
+  return new_check_waiting(future);
+}
+
+}  // namespace tidegate_python

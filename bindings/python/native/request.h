@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// A caller's key, cost and limiter as a tg_entry. Each sets a Python error that names the value and
+// what was expected.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include "client.h"
+#include "tidegate.h"
+
+namespace tidegate_python {
+
+// The bytes of `key` (str or bytes) live as long as the object does.
+bool read_key(PyObject* key, tg_entry& entry);
+// NULL or an integer of 0 or more; booleans and fractions are refused.
+bool read_cost(PyObject* cost, tg_entry& entry);
+
+// Asks, in this thread or on the running loop. `owner` is the client's Python object. NULL with a
+// Python error set; `rebind` is called before a second try, when the client was opened again in a
+// forked child.
+struct Asker {
+  PyObject* owner;
+  Client* client;
+  tg_entry* entries;
+  int32_t n;
+  LimiterState** states;  // one per entry; NULL where the operation has none
+
+  PyObject* sync();
+  PyObject* async();
+
+ private:
+  bool bind();
+  PyObject* answer(const tg_result& result, int64_t started_us);
+  PyObject* in_place();
+};
+
+}  // namespace tidegate_python

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""Rate limits that are exact across workers, over Valkey/Redis or embedded in the process.
+
+    import tidegate
+
+    gate = tidegate.connect("redis://localhost")   # tidegate.connect() is the embedded store
+    api = gate.limiter("100/minute burst 20", name="api")
+    decision = api.consume("user:42")
+    if not decision:
+        print(decision.retry_after)                         # seconds
+
+tidegate.aio has the same for event loops, tidegate.fastapi the middleware for FastAPI and any ASGI
+application, tidegate.testing a clock for tests. Times are float seconds, math.inf is never,
+unknown figures are None.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import _tidegate
+from ._base import Event, Rate, Stats
+from ._errors import ClosedError, ConfigError, Error, StoreError
+from ._sync import Gate, Limiter, connect
+from ._tidegate import Decision, Part
+
+if TYPE_CHECKING:
+    from . import aio as aio, fastapi as fastapi, testing as testing
+
+__all__ = [
+    "ClosedError",
+    "ConfigError",
+    "Decision",
+    "Error",
+    "Event",
+    "Gate",
+    "Limiter",
+    "Part",
+    "Rate",
+    "Stats",
+    "StoreError",
+    "caller_key",
+    "connect",
+    "options",
+]
+__version__: str = _tidegate.version
+
+_default_caller_key = _tidegate.CallerKey([])
+
+
+class OptionInfo(NamedTuple):
+    """One option of connect."""
+
+    name: str
+    type: str
+    range: str
+    default: str
+    meaning: str
+
+
+def options() -> list[OptionInfo]:
+    """The options that connect and store URLs take."""
+    return [OptionInfo(*line.split("\t")) for line in _tidegate.describe_options().splitlines()]
+
+
+def caller_key(identity: str | None, address: str) -> str:
+    """The key of a caller, as the middleware makes it: the identity, or without one "@" and the
+    address.
+
+    For admin pages that look a caller up: limiter.peek(caller_key(None, "203.0.113.7")).
+    """
+    return _default_caller_key(identity or "", address, "")
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("aio", "fastapi", "testing"):
+        import importlib
+
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+for _class in (Event, Rate, Stats, Gate, Limiter, OptionInfo):
+    _class.__module__ = __name__
+del _class

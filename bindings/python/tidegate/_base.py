@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: MIT
+"""What the synchronous and the asynchronous gate share: opening, closing, statistics and news."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import sys
+import warnings
+import weakref
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Union
+
+from . import _tidegate
+from ._errors import ClosedError, ConfigError
+
+if TYPE_CHECKING:
+    from .testing import FakeClock
+
+logger = logging.getLogger("tidegate")
+LEVELS = {1: logging.INFO, 2: logging.WARNING, 3: logging.ERROR}
+
+Key = Union[str, bytes]
+Option = Union[str, int, bool, "os.PathLike[str]"]
+Self = TypeVar("Self", bound="BaseGate")
+
+
+class Event(NamedTuple):
+    """A change of state: the store was lost, the breaker opened, the store is back, names
+    disagree."""
+
+    level: int
+    """As in logging: logging.INFO, WARNING or ERROR."""
+    code: int
+    """The core's error code behind it, or 0."""
+    time: float
+    """Seconds since the epoch."""
+    text: str
+    """One line, without secrets and callers' keys."""
+
+
+class Rate(NamedTuple):
+    """One rate of a limiter."""
+
+    limit: int
+    """Tokens per window."""
+    window: float
+    """Seconds."""
+    burst: int | None
+    """The token bucket's capacity where it was given."""
+    capacity: int
+    """The largest cost that can ever be allowed at once."""
+    algorithm: str
+    mode: str
+    on_failure: str
+
+
+class Stats(NamedTuple):
+    """Counters since the gate was opened; keys, bytes and breaker_open are gauges."""
+
+    allowed: int
+    denied: int
+    would_deny: int
+    by_memory: int
+    by_store: int
+    by_fallback: int
+    by_fail_open: int
+    by_fail_closed: int
+    keys: int
+    bytes: int
+    evicted_idle: int
+    evicted_harmless: int
+    evicted_owing: int
+    round_trips: int
+    batches: int
+    merged: int
+    script_loads: int
+    connects: int
+    breaker_opened: int
+    breaker_open: int
+    late_replies: int
+    timeouts: int
+    connect_errors: int
+    auth_errors: int
+    tls_errors: int
+    protocol_errors: int
+    cluster_errors: int
+    oom_errors: int
+    readonly_errors: int
+    loading_errors: int
+    busy_errors: int
+    noperm_errors: int
+    wrongtype_errors: int
+    other_errors: int
+    name_conflicts: int
+    events_dropped: int
+
+
+def option_text(name: str, value: object) -> str:
+    """An option's value as the core reads it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int)):
+        return str(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise ConfigError(
+        f"{name}={value!r}: expected a str, an int, a bool or a path, not {type(value).__name__}"
+    )
+
+
+def open_client(
+    url: str | None, clock: FakeClock | str | None, options: dict[str, Any]
+) -> _tidegate.Client:
+    """The native client. No I/O is done."""
+    if url is not None and not isinstance(url, str):
+        raise TypeError(
+            f"url {url!r}: expected a str such as 'redis://localhost', not {type(url).__name__}"
+        )
+    from_clock: dict[str, Any] = {}
+    if isinstance(clock, str):
+        from_clock = {"clock": clock}
+    elif clock is not None:
+        from_clock = {"clock": "manual", "testing": 1}
+    given = {**from_clock, **options}
+    texts = [(name, option_text(name, value)) for name, value in given.items() if value is not None]
+    return _tidegate.Client(url, texts)
+
+
+class BaseGate:
+    """Opened by connect(); see tidegate.Gate and tidegate.aio.Gate."""
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        clock: FakeClock | str | None = None,
+        **options: Option | None,
+    ):
+        self._client = open_client(url, clock, options)
+        self._pid = os.getpid()
+        self._clock = None if isinstance(clock, str) else clock
+        self._listeners: list[Callable[[Event], object]] = []
+        if self._clock is not None:
+            self._clock._attach(self._client)
+        this = weakref.ref(self)
+
+        def deliver() -> None:
+            gate = this()
+            if gate is not None:
+                gate._deliver()
+
+        self._client.on_events(deliver)
+
+    @property
+    def url(self) -> str:
+        """The store's URL, its password replaced."""
+        return self._client.url
+
+    @property
+    def closed(self) -> bool:
+        """Whether close was called."""
+        return self._client.closed
+
+    def stats(self) -> Stats:
+        """Counters since the gate was opened. Any time, also after close."""
+        return Stats(**self._client.stats())
+
+    def on_event(self, callback: Callable[[Event], object]) -> None:
+        """Calls `callback(event)` for each change of state from now on, on the thread that noticed.
+
+        The same events go to the logger "tidegate". An exception of a callback is logged and goes
+        no further.
+        """
+        if not callable(callback):
+            raise TypeError(f"on_event({callback!r}): expected a callable")
+        self._listeners.append(callback)
+
+    def _deliver(self) -> None:
+        for level, code, wall_us, text in self._client.take_events():
+            event = Event(LEVELS.get(level, logging.INFO), code, wall_us / 1e6, text)
+            logger.log(event.level, "%s", event.text)
+            for callback in list(self._listeners):
+                try:
+                    callback(event)
+                except Exception:
+                    logger.exception("an on_event callback failed")
+
+    def _close(self) -> None:
+        self._client.close()
+
+    def _require_open(self) -> None:
+        if self._client.closed:
+            raise ClosedError("the gate is closed")
+
+    def __repr__(self) -> str:
+        state = " closed" if self.closed else ""
+        return f"<{type(self).__module__}.{type(self).__name__} {self.url}{state}>"
+
+    def __del__(self) -> None:
+        client = getattr(self, "_client", None)
+        if client is None or client.closed or sys.is_finalizing() or os.getpid() != self._pid:
+            return
+        warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+        client.close()
+
+
+def rates_of(limiter: _tidegate.SyncLimiter | _tidegate.AsyncLimiter) -> tuple[Rate, ...]:
+    return tuple(
+        Rate(limit, window_us / 1e6, burst or None, capacity, algorithm, mode, on_failure)
+        for limit, window_us, burst, capacity, algorithm, mode, on_failure in limiter._rates()
+    )
+
+
+def rates_text(rates: tuple[Rate, ...]) -> str:
+    """Rates as one would write them, for repr."""
+    texts = []
+    for rate in rates:
+        window = f"{rate.window:g}s"
+        texts.append(f"{rate.limit}/{window}" + (f" burst {rate.burst}" if rate.burst else ""))
+    return "; ".join(texts)
+
+
+def check_timeout(timeout: float | None) -> float | None:
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float))):
+        raise TypeError(f"timeout {timeout!r}: expected seconds, not {type(timeout).__name__}")
+    if timeout is not None and not timeout >= 0:
+        raise ConfigError(f"timeout {timeout!r}: expected 0 seconds or more")
+    return timeout
+
+
+def next_pause(decision: _tidegate.Decision, left: float | None) -> float | None:
+    """How long to wait before asking again; None: answer with this decision."""
+    if decision.allowed:
+        return None
+    pause = decision.retry_after
+    if pause is None or pause == math.inf or (left is not None and pause > left):
+        return None
+    return pause
+
+
+class Exit:
+    """The types of __exit__'s arguments, once."""
+
+    Type = Union[type[BaseException], None]
+    Value = Union[BaseException, None]
+    Trace = Union[TracebackType, None]

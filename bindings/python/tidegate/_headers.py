@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+"""Header fields of a decision: the core writes them, this hands them out as Python likes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from ._errors import ConfigError
+from ._tidegate import Decision
+
+Style = Literal["standard", "legacy", "legacy-delta"]
+STYLES: dict[str, int] = {"standard": 1, "legacy": 2, "legacy-delta": 4}
+
+
+def style_flags(styles: Iterable[Style] | Style) -> int:
+    """The core's flags for a list of styles."""
+    flags = 0
+    for style in (styles,) if isinstance(styles, str) else styles:
+        if style not in STYLES:
+            raise ConfigError(f"headers {style!r}: expected any of {', '.join(map(repr, STYLES))}")
+        flags |= STYLES[style]
+    return flags
+
+
+def fields(decision: Decision, flags: int) -> list[tuple[str, str]]:
+    """(name, value) pairs in the core's order."""
+    lines = decision._lines(flags, 0).decode("ascii").split("\n")
+    return [(name, value) for name, _, value in (line.partition(": ") for line in lines) if name]
+
+
+def headers(
+    decision: Decision, styles: Iterable[Style] | Style = ("standard", "legacy")
+) -> dict[str, str]:
+    """Decision.headers()."""
+    return dict(fields(decision, style_flags(styles)))

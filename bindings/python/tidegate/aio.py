@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""tidegate for event loops: the same names, awaitable.
+
+    gate = tidegate.aio.connect("redis://localhost")
+    api = gate.limiter("100/minute burst 20", name="api")
+    decision = await api.consume("user:42")
+
+The embedded store answers at once: nothing is scheduled, on any loop. Valkey/Redis never blocks
+the loop: its descriptor is watched by the running loop (asyncio, uvloop, trio), no thread is
+started, and what is asked in one tick of the loop leaves together. One gate serves any number of
+loops in any number of threads.
+
+A request is on its way when the method returns; a cancelled one may have been charged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Union
+
+from . import _loops, _tidegate
+from ._base import BaseGate, Key, Option, Rate, check_timeout, next_pause, rates_of, rates_text
+from ._tidegate import Decision
+
+if TYPE_CHECKING:
+    from .testing import FakeClock
+
+__all__ = ["Gate", "Limiter", "connect"]
+
+Part = Union[tuple["Limiter", Key], tuple["Limiter", Key, int]]
+
+
+class Limiter(_tidegate.AsyncLimiter):
+    """A limit by name, made by Gate.limiter; consume, peek, refund and reset are awaited."""
+
+    __slots__ = ("_gate", "__weakref__")
+    _gate: Gate
+
+    @property
+    def gate(self) -> Gate:
+        """The gate that made it."""
+        return self._gate
+
+    @property
+    def rates(self) -> tuple[Rate, ...]:
+        """The numbers it has now."""
+        return rates_of(self)
+
+    async def wait(self, key: Key, cost: int = 1, timeout: float | None = None) -> Decision:
+        """Consumes, and asks again after each retry_after until the cost fits. As
+        tidegate.Limiter.wait."""
+        check_timeout(timeout)
+        clock = self._gate._clock
+        now = clock.time if clock is not None else _loops.now
+        until = None if timeout is None else now() + timeout
+        while True:
+            decision = await self.consume(key, cost)
+            pause = next_pause(decision, None if until is None else until - now())
+            if pause is None:
+                return decision
+            if clock is not None:
+                await clock._sleep_async(pause)
+            else:
+                await _loops.sleep(pause)
+
+    def change(
+        self,
+        rates: str | None = None,
+        *,
+        algorithm: str | None = None,
+        mode: str | None = None,
+        on_failure: str | None = None,
+    ) -> None:
+        """New numbers for the same limiter, at once. As tidegate.Limiter.change; not awaited: no
+        I/O is done."""
+        self._change(None, rates, None, algorithm, mode, on_failure)
+
+    def __repr__(self) -> str:
+        return f"<tidegate.aio.Limiter {self.name!r} {rates_text(self.rates)!r}>"
+
+
+class Gate(BaseGate):
+    """As tidegate.Gate, for event loops; made by tidegate.aio.connect. An asynchronous context
+    manager."""
+
+    def limiter(
+        self,
+        rates: str,
+        name: str | None = None,
+        *,
+        algorithm: str = "token_bucket",
+        mode: str = "enforce",
+        on_failure: str | None = None,
+    ) -> Limiter:
+        """A limiter of this gate. As tidegate.Gate.limiter; not awaited: no I/O is done."""
+        self._require_open()
+        made = Limiter(self._client, rates, name, algorithm, mode, on_failure)
+        made._gate = self
+        return made
+
+    def consume(self, parts: Sequence[Part]) -> Coroutine[Any, Any, Decision]:
+        """One atomic request: takes all of [(limiter, key), (limiter, key, cost), ...], or
+        nothing."""
+        return self._client.call_async(_tidegate.OP_CONSUME, parts)
+
+    def peek(self, parts: Sequence[Part]) -> Coroutine[Any, Any, Decision]:
+        """What consume would answer now. Nothing is written."""
+        return self._client.call_async(_tidegate.OP_PEEK, parts)
+
+    def ping(self) -> Coroutine[Any, Any, float]:
+        """Asks the store for a sign of life: the seconds it took. Raises StoreError with what is
+        wrong."""
+        return self._client.call_async(_tidegate.OP_PING, ())
+
+    async def close(self) -> None:
+        """Lets go of the store; what is in flight ends with ClosedError. Idempotent."""
+        self._close()
+
+    async def __aenter__(self) -> Gate:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+def connect(
+    url: str | None = None, *, clock: FakeClock | str | None = None, **options: Option | None
+) -> Gate:
+    """A gate for event loops; the arguments of tidegate.connect. Needs no running loop, does no
+    I/O."""
+    return Gate(url, clock=clock, **options)

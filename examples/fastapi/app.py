@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""A small API with rate limits: tiers by API key, an expensive endpoint, a limit for everybody,
+admin pages.
+
+pip install tidegate fastapi uvicorn
+uvicorn app:app                                    # limits in this process
+TIDEGATE_URL=redis://localhost uvicorn app:app     # limits shared by all processes
+"""
+
+import os
+import secrets
+
+from fastapi import Depends, FastAPI, Header, HTTPException, Request
+
+import tidegate.aio
+from tidegate.fastapi import RateLimit, RateLimitMiddleware
+
+TIERS = {
+    "basic": "100/minute burst 20",
+    "pro": "500/minute burst 100",
+    "enterprise": "1000/minute burst 200",
+}
+KEYS = {"basic-1": "basic", "basic-2": "basic", "pro-1": "pro", "enterprise-1": "enterprise"}
+ADMIN_TOKEN = os.environ.get("ADMIN_TOKEN", "let-me-in")
+
+gate = tidegate.aio.connect()  # $TIDEGATE_URL, or a store in this process
+tiers = {name: gate.limiter(rate, name=f"tier-{name}") for name, rate in TIERS.items()}
+everybody = gate.limiter("20000/minute", name="everybody")
+
+
+def api_key(request: Request):
+    """Who is calling. A key that nobody was given is nobody's: then the address counts."""
+    key = request.headers.get("x-api-key")
+    return key if key in KEYS else None
+
+
+def tier_of(request: Request):
+    return tiers[KEYS.get(api_key(request), "basic")]
+
+
+app = FastAPI(title="Rate limits, an example")
+# The last one added is the outermost: first the limit for all callers together, then the caller's
+# own.
+app.add_middleware(
+    RateLimitMiddleware,
+    limit=tier_of,
+    key=api_key,
+    store=gate,
+    exempt=lambda request: exempt(request.url.path),
+)
+app.add_middleware(
+    RateLimitMiddleware,
+    limit=everybody,
+    key=lambda request: "all",
+    store=gate,
+    exempt=lambda request: exempt(request.url.path),
+    headers=[],
+)
+
+
+def exempt(path: str) -> bool:
+    return path == "/health" or path.startswith("/admin/")
+
+
+@app.get("/health")
+def health():
+    return {"status": "ok"}
+
+
+@app.get("/items")
+async def items():
+    return [{"id": 1, "name": "first"}, {"id": 2, "name": "second"}]
+
+
+@app.post("/report", dependencies=[Depends(RateLimit("5/minute", name="report", key=api_key))])
+def report():
+    """Expensive: 5 a minute for each caller, whatever the tier."""
+    return {"report": "done"}
+
+
+def admin(x_admin_token: str = Header("")):
+    if not secrets.compare_digest(x_admin_token, ADMIN_TOKEN):
+        raise HTTPException(403, "X-Admin-Token is missing or wrong")
+
+
+def limiter_of(caller: str):
+    return tiers[KEYS.get(caller, "basic")]
+
+
+@app.get("/admin/callers/{caller}", dependencies=[Depends(admin)])
+async def look_up(caller: str):
+    """`caller` is an API key, or an address as @203.0.113.7."""
+    decision = await limiter_of(caller).peek(caller)
+    return {
+        "caller": caller,
+        "limit": decision.limit,
+        "remaining": decision.remaining,
+        "retry_after": decision.retry_after,
+        "reset_after": decision.reset_after,
+        "source": decision.source,
+    }
+
+
+@app.delete("/admin/callers/{caller}", dependencies=[Depends(admin)], status_code=204)
+async def forget(caller: str):
+    """Gives a caller a fresh start."""
+    await limiter_of(caller).reset(caller)
+
+
+@app.get("/admin/stats", dependencies=[Depends(admin)])
+async def stats():
+    return gate.stats()._asdict()

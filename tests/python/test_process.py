@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: MIT
+"""Forks, exits, collection, interpreters: what happens around the calls."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+
+import tidegate
+
+
+def run_code(code, *arguments, timeout=60):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(code), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd="/",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stdout
+
+
+def in_child(work):
+    """Runs work() in a forked child and returns what it returned (a str); a child that hangs is a
+    failure."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writing, str(work()).encode())
+        except BaseException as error:
+            os.write(writing, repr(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    end = time.monotonic() + 30
+    while os.waitpid(child, os.WNOHANG)[0] == 0:
+        if time.monotonic() > end:
+            os.kill(child, 9)
+            os.waitpid(child, 0)
+            raise AssertionError("the child hangs")
+        time.sleep(0.01)
+    with os.fdopen(reading) as answer:
+        return answer.read()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_child_goes_on_with_the_same_limits(store):
+    with tidegate.connect(store.url()) as gate:
+        api = gate.limiter("10/hour", name="api")
+        other = gate.limiter("5/hour", name="other")
+        api.change("3/hour")
+        assert api.consume("a")
+        assert (
+            in_child(
+                lambda: (
+                    api.consume("a").remaining,
+                    other.consume("a").remaining,
+                    gate.ping() >= 0,
+                    api.name,
+                )
+            )
+            == "(1, 4, True, 'api')"
+        )
+        assert api.consume("a").remaining == 0
+        assert gate.consume([(other, "a")]).remaining == 3
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_embedded_store_starts_empty_in_a_child():
+    with tidegate.connect() as gate:
+        api = gate.limiter("2/hour", name="api")
+        api.consume("a")
+        assert in_child(lambda: (api.consume("a").remaining, gate.stats().allowed)) == "(1, 1)"
+        assert api.consume("a").remaining == 0
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_fork_while_threads_are_asking(store):
+    with tidegate.connect(store.url()) as gate:
+        api = gate.limiter("1000000/hour", name="api")
+        stop = threading.Event()
+
+        def work():
+            while not stop.is_set():
+                api.consume("a")
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        [thread.start() for thread in threads]
+        try:
+            for _ in range(10):
+                assert in_child(lambda: (api.consume("b").allowed, gate.close())) == "(True, None)"
+        finally:
+            stop.set()
+            [thread.join() for thread in threads]
+        assert api.consume("a")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_asynchronous_gate_in_a_child(store):
+    import asyncio
+
+    import tidegate.aio
+
+    gate = tidegate.aio.connect(store.url())
+    api = gate.limiter("3/hour", name="api")
+
+    async def ask():
+        return (await api.consume("a")).remaining
+
+    assert asyncio.run(ask()) == 2
+    assert in_child(lambda: asyncio.run(ask())) == "1"
+    assert asyncio.run(ask()) == 0
+    asyncio.run(gate.close())
+
+
+def work_in_pool(url):
+    with tidegate.connect(url, timeout_ms=30_000) as gate:
+        return sum(gate.limiter("100/hour", name="api").consume("a").allowed for _ in range(50))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_multiprocessing_shares_a_limit(store, method):
+    with multiprocessing.get_context(method).Pool(4) as pool:
+        assert sum(pool.map(work_in_pool, [store.url()] * 4)) == 100
+
+
+def test_an_open_gate_at_exit_is_no_trouble(store):
+    assert (
+        run_code(
+            """
+        import asyncio, sys, threading
+        import tidegate, tidegate.aio
+        gate = tidegate.connect(sys.argv[1])
+        api = gate.limiter("10/hour", name="api")
+        assert api.consume("a")
+        async def main():
+            other = tidegate.aio.connect(sys.argv[1])
+            globals()["kept"] = other
+            assert await other.limiter("10/hour", name="api").consume("a")
+        asyncio.run(main())
+        def busy(): return [api.consume("b") for _ in range(10**6)]
+        threading.Thread(target=busy, daemon=True).start()
+        print("done")
+    """,
+            store.url(),
+        )
+        == "done\n"
+    )
+
+
+def test_an_unclosed_gate_warns_when_it_is_collected(url):
+    with pytest.warns(ResourceWarning, match="unclosed <tidegate.Gate"):
+        gate = tidegate.connect(url)
+        gate.limiter("1/hour").consume("a")
+        gate.on_event(gate.on_event)  # a cycle
+        del gate
+        gc.collect()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with tidegate.connect(url) as closed:
+            closed.ping()
+        del closed
+        gc.collect()
+
+
+def test_a_gate_lives_as_long_as_its_limiters(url):
+    api = tidegate.connect(url).limiter("2/hour")
+    gc.collect()
+    decision = api.consume("a")
+    assert decision
+    api.gate.close()
+    del api
+    gc.collect()
+    assert decision.name == "2-per-3600s" and decision.headers()
+
+
+def test_sub_interpreters_are_refused():
+    script = """if True:
+        try:
+            import tidegate
+        except ImportError as error:
+            print("refused:", error, flush=True)
+        else:
+            print("imported", flush=True)
+    """
+    code = f"""
+        try:
+            import _xxsubinterpreters as interpreters
+        except ImportError:
+            import _interpreters as interpreters
+        import tidegate
+        gate = tidegate.connect()
+        sub = interpreters.create()
+        interpreters.run_string(sub, {script!r})
+        interpreters.destroy(sub)
+        print("still here", bool(gate.limiter("1/hour").consume("a")))
+        gate.close()
+    """
+    out = run_code(code)
+    assert "refused:" in out and "imported" not in out and "still here True" in out
+
+
+def test_importing_is_quick_and_lazy():
+    loaded = run_code("""
+        import sys, tidegate
+        print([name for name in ("asyncio", "fastapi", "starlette", "trio") if name in sys.modules])
+    """)
+    assert loaded == "[]\n"
+
+
+def test_nothing_but_the_init_function_is_visible():
+    module = Path(tidegate._tidegate.__file__)
+    symbols = subprocess.run(
+        ["nm", "-D", "--defined-only", str(module)], capture_output=True, text=True, check=True
+    ).stdout.split("\n")
+    assert [line.split()[-1] for line in symbols if line] == ["PyInit__tidegate"]
+    needed = subprocess.run(
+        ["readelf", "-d", str(module)], capture_output=True, text=True, check=True
+    ).stdout
+    libraries = [
+        line.rsplit("[", 1)[1].rstrip("]") for line in needed.splitlines() if "(NEEDED)" in line
+    ]
+    assert libraries and all(
+        name.startswith(("libc.", "libm.", "libpthread.", "libdl.", "ld-linux"))
+        for name in libraries
+    ), libraries
+
+
+def test_memory_is_given_back():
+    out = run_code("""
+        import gc, resource, tidegate
+        gate = tidegate.connect(max_keys=1000)
+        api = gate.limiter("10/second; 100/minute", name="api")
+        def work(count):
+            for i in range(count):
+                decision = api.consume("a%d" % (i % 500))
+                decision.parts, decision.headers(), repr(decision), decision.problem()
+                try: api.consume("")
+                except tidegate.ConfigError: pass
+        work(20000)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        work(60000)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+        gate.close()
+    """)
+    assert int(out) < 4096  # kB
