@@ -98,14 +98,16 @@ void Ring::flush() {
   if (channel_) channel_->send_queued();
 }
 
-std::span<Call* const> Ring::reap(size_t most) {
+std::span<Call* const> Ring::reap(size_t most) { return take_done(most, !local_); }
+
+std::span<Call* const> Ring::take_done(size_t most, bool sleeps) {
   if (channel_) {
     {
       std::scoped_lock lock(mutex_);
       reaping_ = true;
     }
     channel_->pump();
-    channel_->arm(!local_);
+    channel_->arm(sleeps);
   } else {
     while (reactor_->poll(0)) {
     }
@@ -127,10 +129,11 @@ std::span<Call* const> Ring::reap(size_t most) {
 std::span<Call* const> Ring::wait(size_t most, int64_t timeout_us) {
   const int64_t end_us = timeout_us < 0 ? 0 : monotonic_us() + timeout_us;
   while (true) {
-    const auto reaped = reap(most);
+    const auto reaped = take_done(most, false);  // disarmed: this thread comes back
     if (!reaped.empty() || most == 0) return reaped;
     int64_t left_us = -1;
     if (timeout_us >= 0 && (left_us = end_us - monotonic_us()) <= 0) return reaped;
+    if (channel_) channel_->arm(!local_);
     reactor_->poll(left_us < 0 ? -1 : static_cast<int>(ceil_div(left_us, 1'000)));
   }
 }

@@ -49,6 +49,8 @@ class Ring final : private CallSink {
   Ring(Client& client, std::unique_ptr<Reactor> reactor, int32_t capacity, bool local);
 
   Call* take_free();
+  // sleeps: whoever submits next shall wake the host.
+  std::span<Call* const> take_done(size_t most, bool sleeps);
   void start(Call* call);
   void done(Call* call) override;
 

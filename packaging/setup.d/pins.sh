@@ -42,7 +42,7 @@ GO_MINIMUM=1.24
 GO_SUITES=trixie
 GO_PACKAGES=(golang-1.24-go golang-1.24-src)
 
-CARGO_MINIMUM=1.80
+CARGO_MINIMUM=1.85
 CARGO_PACKAGES=(cargo-web rustc-web)
 
 # What must be there before cmake can run. Each entry: how to see it is there, and the package.

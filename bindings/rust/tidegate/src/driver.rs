@@ -2,9 +2,15 @@
 //! How requests are awaited: one ring for each client, its descriptor in tokio's poller, one task
 //! that reaps. A request waits in a numbered slot; the number is its user_data, and a slot is free
 //! again when its one result has come.
+//!
+//! Who sends what was submitted: the reaping task, woken through the descriptor, when it sleeps
+//! `ARMED`; the reaping task, which is about to look again, while it is `AWAKE`; the submitter
+//! himself when it sleeps `UNARMED`, as it does after it has woken one lone caller. A submitter
+//! looks at the state after he has submitted, and the task looks at the queue after it has set it.
 
 use std::io;
 use std::mem;
+use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -15,6 +21,10 @@ use tokio::task::AbortHandle;
 
 use crate::boundary::{open_ring, watch, Answer, Ask, Client, Reaper, Submitter, Taken};
 use crate::error::Error;
+
+const ARMED: u8 = 0;
+const AWAKE: u8 = 1;
+const UNARMED: u8 = 2;
 
 pub(crate) type Outcome = Result<Answer, Error>;
 
@@ -34,8 +44,6 @@ struct Table {
     queue: Vec<Waker>,
     /// Sent, and without a result yet.
     out: usize,
-    /// Results were handed out just now: who was woken may still submit before the next flush.
-    is_delivering: bool,
     /// Why no result will come any more.
     dead: Option<Error>,
 }
@@ -60,6 +68,7 @@ impl Table {
 pub(crate) struct Line {
     submitter: Submitter,
     table: Mutex<Table>,
+    state: AtomicU8,
 }
 
 /// Whether a request was sent, and where its result will be.
@@ -81,7 +90,7 @@ impl Line {
             if let Some(why) = &table.dead {
                 return Err(why.clone());
             }
-            let is_alone = table.out == 0 && !table.is_delivering;
+            let is_alone = table.out == 0;
             table.out += 1;
             (table.take_slot(waker.clone()), is_alone)
         };
@@ -93,8 +102,10 @@ impl Line {
         }
         match taken {
             Ok(Taken::Yes) => {
-                if is_alone {
-                    self.submitter.flush();
+                match self.state.load(SeqCst) {
+                    UNARMED => self.submitter.flush(),
+                    ARMED if is_alone => self.submitter.flush(), // no need to wait for the task
+                    _ => {}
                 }
                 Ok(Sent::Slot(index))
             }
@@ -113,12 +124,6 @@ impl Line {
         let mut table = self.table();
         table.out -= 1;
         drop(table.free_slot(index));
-    }
-
-    /// Sends what those who were woken have submitted.
-    fn flush(&self) {
-        self.table().is_delivering = false;
-        self.submitter.flush();
     }
 
     /// The result in a slot, if it has come; else `waker` is called when it does.
@@ -151,8 +156,9 @@ impl Line {
         }
     }
 
-    /// Hands out results; the wakers are the caller's to call, when no lock is held.
-    fn deliver(&self, results: &mut Vec<(u64, Outcome)>, wakers: &mut Vec<Waker>) {
+    /// Hands out results; the wakers are the caller's to call, when no lock is held. Returns how
+    /// many requests are still out.
+    fn deliver(&self, results: &mut Vec<(u64, Outcome)>, wakers: &mut Vec<Waker>) -> usize {
         let mut table = self.table();
         table.out -= results.len();
 
@@ -164,7 +170,7 @@ impl Line {
             }
         }
         wakers.append(&mut table.queue);
-        table.is_delivering |= !wakers.is_empty();
+        table.out
     }
 
     /// No result will come any more: everybody who waits is told why.
@@ -193,36 +199,66 @@ struct Pump {
 
 impl Pump {
     async fn run(mut self) {
-        let (mut results, mut wakers) = (Vec::new(), Vec::new());
+        let mut hands = Hands::default();
         let why = loop {
             let mut ready = match self.descriptor.readable_mut().await {
                 Ok(ready) => ready,
                 Err(why) => break lost(&why),
             };
-            let drained = loop {
-                let more = ready.get_inner_mut().reap(|number, outcome| {
-                    results.push((number, outcome));
-                });
-                self.line.deliver(&mut results, &mut wakers);
-                match more {
-                    Ok(true) => continue,
-                    other => break other,
+            let reaper = ready.get_inner_mut();
+            self.line.state.store(AWAKE, SeqCst);
+            let mut last = hands.take(&self.line, reaper, false);
+            let is_lone = hands.wakers.len() == 1 && hands.out == 0;
+            if last.is_ok() && is_lone {
+                self.line.state.store(UNARMED, SeqCst);
+                self.line.submitter.flush();
+                hands.wake();
+            } else {
+                if hands.wake() {
+                    // Whoever was woken submits before the next flush, and they share it.
+                    tokio::task::yield_now().await;
                 }
-            };
+                last = last.and_then(|()| hands.take(&self.line, reaper, true));
+                self.line.state.store(ARMED, SeqCst);
+            }
             // Only after the drain: tokio registers edge-triggered.
             ready.clear_ready();
-            let has_delivered = !wakers.is_empty();
-            wakers.drain(..).for_each(Waker::wake);
-            if let Err(why) = drained {
-                break why;
-            }
-            // Whoever was woken submits before the next flush.
-            if has_delivered {
+            if hands.wake() {
                 tokio::task::yield_now().await;
-                self.line.flush();
+            }
+            if let Err(why) = last {
+                break why;
             }
         };
         self.line.die(&why);
+    }
+}
+
+/// Results and wakers on their way, kept for their room.
+#[derive(Default)]
+struct Hands {
+    results: Vec<(u64, Outcome)>,
+    wakers: Vec<Waker>,
+    out: usize,
+}
+
+impl Hands {
+    /// Reaps all there is.
+    fn take(&mut self, line: &Line, reaper: &mut Reaper, sleeps: bool) -> Result<(), Error> {
+        loop {
+            let more = reaper.reap(sleeps, |number, outcome| self.results.push((number, outcome)));
+            self.out = line.deliver(&mut self.results, &mut self.wakers);
+            if !more? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Wakes those it is for; whether there was anybody.
+    fn wake(&mut self) -> bool {
+        let is_anybody = !self.wakers.is_empty();
+        self.wakers.drain(..).for_each(Waker::wake);
+        is_anybody
     }
 }
 
@@ -266,7 +302,8 @@ impl Driver {
             return Err(Error::new(sys::TG_EINVAL, message.into(), None));
         };
         let (submitter, reaper) = open_ring(&self.client, self.capacity)?;
-        let line = Arc::new(Line { submitter, table: Mutex::default() });
+        let line =
+            Arc::new(Line { submitter, table: Mutex::default(), state: AtomicU8::new(ARMED) });
         let descriptor = watch(reaper).map_err(|why| lost(&why))?;
         let pump = Pump { descriptor, line: line.clone() };
         let task = runtime.spawn(pump.run());

@@ -65,9 +65,10 @@ impl Contestant {
     }
 }
 
-/// The p50 of one caller, microseconds.
-pub async fn alone(contestant: &Contestant, length: Duration) -> f64 {
+/// The p50 of one caller, and this process's CPU for each decision, microseconds.
+pub async fn alone(contestant: &Contestant, length: Duration) -> (f64, f64) {
     let mut contestant = contestant.clone();
+    let cpu = cpu_us();
     // A task, as a server's handlers are.
     let task = tokio::spawn(async move {
         let mut times = Vec::new();
@@ -77,7 +78,7 @@ pub async fn alone(contestant: &Contestant, length: Duration) -> f64 {
             assert!(contestant.decide("user:00000042").await);
             times.push(start.elapsed().as_secs_f64() * 1e6);
         }
-        crate::median(&times)
+        (crate::median(&times), (cpu_us() - cpu) / times.len() as f64)
     });
     task.await.unwrap()
 }

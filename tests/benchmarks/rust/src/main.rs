@@ -77,9 +77,13 @@ fn measure(options: &Options, server: &Server) -> Result<Figures, Box<dyn Error>
     for _ in 0..options.rounds {
         let length = options.length;
         add("raw p50", raw::p50(server, &replay, length)?);
-        add("ours p50", single.block_on(alone(&ours_single, length)));
-        add("peer p50", single.block_on(alone(&peer_single, length)));
-        add("ours p50, threads", multi.block_on(alone(&ours_multi, length)));
+        let (p50, cpu) = single.block_on(alone(&ours_single, length));
+        add("ours p50", p50);
+        add("ours cpu, alone", cpu);
+        let (p50, cpu) = single.block_on(alone(&peer_single, length));
+        add("peer p50", p50);
+        add("peer cpu, alone", cpu);
+        add("ours p50, threads", multi.block_on(alone(&ours_multi, length)).0);
         let hot = contestants::Keys::Hot;
         let distinct = contestants::Keys::Distinct;
         let (rate, cpu) = single.block_on(together(&ours_single, 64, distinct, length));
@@ -100,7 +104,7 @@ fn measure(options: &Options, server: &Server) -> Result<Figures, Box<dyn Error>
 
 /// What is compared with what, and how far it should reach: `<= 1.1` for times, `>= 1.5` for rates.
 #[allow(clippy::type_complexity)]
-const ROWS: [(&str, &str, &str, &str, &str, Option<f64>); 9] = [
+const ROWS: [(&str, &str, &str, &str, &str, Option<f64>); 10] = [
     (
         "Rust tokio, one caller, p50, against a raw EVALSHA",
         "ours p50",
@@ -118,6 +122,14 @@ const ROWS: [(&str, &str, &str, &str, &str, Option<f64>); 9] = [
         None,
     ),
     ("Rust tokio, one caller, p50, against redis-rs", "ours p50", "peer p50", REDIS_RS, "us", None),
+    (
+        "Rust tokio, one caller, client CPU, against redis-rs",
+        "ours cpu, alone",
+        "peer cpu, alone",
+        REDIS_RS,
+        "us CPU",
+        None,
+    ),
     (
         "Rust tokio, 64 tasks, against redis-rs with a script",
         "ours rate",

@@ -5,7 +5,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr::{self, NonNull};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tidegate_sys as sys;
 use tokio::io::unix::AsyncFd;
@@ -89,13 +89,9 @@ impl Submitter {
         Ok(if check_count(taken)? == 0 { Taken::Full } else { Taken::Yes })
     }
 
-    /// Sends what is queued, unless somebody is about to.
+    /// Sends what is queued.
     pub(crate) fn flush(&self) {
-        let _pumping = match self.0.pumping.try_lock() {
-            Err(TryLockError::WouldBlock) => return,
-            Ok(guard) => guard,
-            Err(TryLockError::Poisoned(guard)) => guard.into_inner(),
-        };
+        let _pumping = self.0.pumping.lock().unwrap_or_else(PoisonError::into_inner);
         let (_inside, _) = self.0.client.enter();
         // SAFETY: nobody else pumps. An error is told by the next reap.
         unsafe { sys::tg_ring_flush(self.0.raw.as_ptr()) };
@@ -110,17 +106,24 @@ impl Submitter {
 }
 
 impl Reaper {
-    /// Does the I/O and gives each result to `take`; true: there may be more, reap again.
+    /// Does the I/O and gives each result to `take`; true: there may be more, reap again. Whoever
+    /// submits wakes the descriptor only if the last reap was one that `sleeps`.
     pub(crate) fn reap(
         &mut self,
+        sleeps: bool,
         mut take: impl FnMut(u64, Result<Answer, Error>),
     ) -> Result<bool, Error> {
         let ring = self.ring.clone();
         let _pumping = ring.pumping.lock().unwrap_or_else(PoisonError::into_inner);
         let (_inside, _) = ring.client.enter();
-        // SAFETY: `&mut self` of the only Reaper: nobody else reaps or pumps; there is room for BATCH.
+        let (raw, results, max) = (ring.raw.as_ptr(), self.results.as_mut_ptr(), BATCH as i32);
+        // SAFETY: `&mut self` of the only Reaper: nobody else reaps; there is room for BATCH.
         let count = unsafe {
-            sys::tg_reap(self.ring.raw.as_ptr(), self.results.as_mut_ptr(), BATCH as i32)
+            if sleeps {
+                sys::tg_reap(raw, results, max)
+            } else {
+                sys::tg_ring_wait(raw, results, max, 0)
+            }
         };
         let count = check_count(count)?;
         for result in &self.results[..count] {
