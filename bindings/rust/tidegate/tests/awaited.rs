@@ -236,3 +236,35 @@ fn without_a_runtime_there_is_a_clear_error() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn no_wake_up_is_lost_however_many_are_in_flight() {
+    let server = Server::one();
+    let gate = patient(&server);
+    let api = gate.limiter("700000000/minute").open().unwrap();
+    // Callers on the runtime that reaps and on another one, alone and in crowds, with pauses.
+    let runtimes = [runtime(), runtime()];
+    for tasks in [1, 2, 3, 8, 64] {
+        let started = Instant::now();
+        let mut joined = Vec::new();
+        for task in 0..tasks {
+            let api = api.clone();
+            joined.push(runtimes[task % 2].spawn(async move {
+                for turn in 0..3000 / tasks {
+                    let decision = api.consume(&format!("{task}")).await.unwrap();
+                    assert_eq!(decision.source(), Source::Store);
+                    match (turn * 7 + task) % 11 {
+                        0 => tokio::time::sleep(Duration::from_micros(50)).await,
+                        1 | 2 => tokio::task::yield_now().await,
+                        _ => {}
+                    }
+                }
+            }));
+        }
+        for task in joined {
+            runtimes[0].block_on(task).unwrap();
+        }
+        // One that is lost is noticed only by its deadline.
+        assert!(started.elapsed() < Duration::from_secs(19), "{tasks}: {:?}", started.elapsed());
+    }
+}
