@@ -74,7 +74,7 @@ static void one_to_sixteen_linked_entries_are_one_request(void) {
     tg_client* client = open_client("memory://");
     tg_entry entries[17];
     tg_result results[2];
-    char names[17][8];
+    char names[17][16];
     for (int32_t i = 0; i < n; ++i) {
       snprintf(names[i], sizeof names[i], "l%d", i);
       entries[i] = entry_of(open_limiter(client, "2/minute", names[i]), "k");

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The embedded limiter beside Rust's governor: interleaved rounds of both, medians, JSON and Markdown.
+"""The embedded limiter beside Rust's governor: interleaved rounds, medians, JSON and Markdown.
 
     cmake --preset release -DTIDEGATE_BENCHMARKS=ON
     cmake --build --preset release --target embedded_benchmark
