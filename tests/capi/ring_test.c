@@ -229,11 +229,14 @@ static void errors_come_out_of_reap_too(void) {
   CHECK_INT(tg_reap(ring, results, -1), TG_EINVAL);
   CHECK_INT(tg_ring_wait(ring, results, 0, 0), TG_EINVAL);
   CHECK_INT(tg_ring_wait(ring, results, 1, 1000), 0);
-  CHECK_INT(tg_ring_open_sized(client, 0, 0, &ring, NULL, TG_LAYOUT), TG_EINVAL);
-  CHECK_INT(tg_ring_open_sized(client, 8, 2, &ring, NULL, TG_LAYOUT), TG_EINVAL);
+  tg_ring* none = NULL;
+  CHECK_INT(tg_ring_open_sized(client, 0, 0, &none, NULL, TG_LAYOUT), TG_EINVAL);
+  CHECK_INT(tg_ring_open_sized(client, 8, 2, &none, NULL, TG_LAYOUT), TG_EINVAL);
   CHECK_INT(tg_cancel(NULL, 1), TG_EINVAL);
-  tg_client_free(NULL);
+  tg_ring_free(ring);
+  tg_client_free(client);
   tg_ring_free(NULL);
+  tg_client_free(NULL);
 }
 
 static void a_cancelled_request_still_has_one_result(void) {
