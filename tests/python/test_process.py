@@ -240,6 +240,12 @@ def test_nothing_but_the_init_function_is_visible():
     ), libraries
 
 
+def test_the_package_and_the_core_are_of_one_version():
+    from importlib.metadata import version
+
+    assert version("tidegate") == tidegate.__version__ == tidegate._tidegate.version
+
+
 def test_memory_is_given_back():
     out = run_code("""
         import gc, resource, tidegate

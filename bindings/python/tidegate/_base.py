@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import sys
@@ -19,8 +18,8 @@ from ._errors import ClosedError, ConfigError
 if TYPE_CHECKING:
     from .testing import FakeClock
 
-logger = logging.getLogger("tidegate")
-LEVELS = {1: logging.INFO, 2: logging.WARNING, 3: logging.ERROR}
+INFO, WARNING, ERROR = 20, 30, 40  # logging's; logging itself is imported when there is news
+LEVELS = {1: INFO, 2: WARNING, 3: ERROR}
 
 Key = Union[str, bytes]
 Option = Union[str, int, bool, "os.PathLike[str]"]
@@ -179,8 +178,11 @@ class BaseGate:
         self._listeners.append(callback)
 
     def _deliver(self) -> None:
+        import logging
+
+        logger = logging.getLogger("tidegate")
         for level, code, wall_us, text in self._client.take_events():
-            event = Event(LEVELS.get(level, logging.INFO), code, wall_us / 1e6, text)
+            event = Event(LEVELS.get(level, INFO), code, wall_us / 1e6, text)
             logger.log(event.level, "%s", event.text)
             for callback in list(self._listeners):
                 try:
