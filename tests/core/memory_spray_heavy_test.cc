@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdio>
+#include <ctime>
 
 #include "memory_helper.h"
 
@@ -26,15 +26,15 @@ int64_t resident_bytes() {
 // Sprays keys, and says what an insertion cost and what the store holds.
 void spray(MemoryStore& store, const Limit& limit, uint64_t keys, const char* what) {
   const int64_t before = resident_bytes();
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   for (uint64_t i = 0; i < keys; ++i) {
     const int64_t now_us = kNow + static_cast<int64_t>(i / 10);
     ASSERT_TRUE(allowed(store, limit, kFirstSprayed + i, now_us));
   }
-  const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - start;
+  const double cpu_ns = 1e9 * static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
   const MemoryStats stats = store.stats();
-  std::printf("%s: %.0f ns a key; %ld keys, %ld bytes, resident +%ld; evicted %ld %ld %ld\n", what,
-              took.count() / static_cast<double>(keys), stats.keys, stats.bytes,
+  std::printf("%s: %.0f ns of CPU a key; %ld keys, %ld bytes, resident +%ld; evicted %ld %ld %ld\n",
+              what, cpu_ns / static_cast<double>(keys), stats.keys, stats.bytes,
               resident_bytes() - before, stats.evicted_idle, stats.evicted_harmless,
               stats.evicted_owing);
 }
@@ -71,12 +71,12 @@ TEST(SprayOfExhaustedKeys, FlushesItsOwnLimiterNotAnother) {
   for (uint64_t caller = 0; caller < 10'000; ++caller)
     ASSERT_TRUE(allowed(store, other, caller, kNow, caller % 2 ? 1000 : 300));
 
-  spray(store, sprayed, kKeys, "exhausted");
+  spray(store, sprayed, kKeys / 5, "exhausted");
 
   for (uint64_t caller = 0; caller < 10'000; ++caller)
     ASSERT_EQ(allowed(store, other, caller, kNow + 2 * kSecond, 701), false) << caller;
   EXPECT_EQ(store.stats().evicted_harmless, 0);
-  EXPECT_GT(store.stats().evicted_owing, 9'000'000);
+  EXPECT_GT(store.stats().evicted_owing, 1'700'000);
 }
 
 TEST(Memory, AMillionKeysAreKeptAtTheDefaultsInLessThan80BytesEach) {
