@@ -6,8 +6,6 @@
 #include <chrono>
 #include <cstdint>
 
-#include "limiter/steady_clock.h"
-
 namespace tidegate {
 
 // CLOCK_MONOTONIC in us; deadlines are judged by it whatever the client's clock is.
@@ -26,19 +24,18 @@ inline int64_t wall_us() {
 // Any thread.
 class Clock {
  public:
-  explicit Clock(bool manual) : manual_(manual), offset_us_(wall_us() - steady_.now_us()) {}
+  explicit Clock(bool manual) : manual_(manual), offset_us_(wall_us() - monotonic_us()) {}
 
   bool manual() const { return manual_; }
   void set(int64_t now_us) { now_us_.store(now_us, std::memory_order_relaxed); }
   // Starts at the epoch's time, so that clock-aligned windows stand where a server's do, and never
   // steps.
   int64_t now_us() const {
-    return manual_ ? now_us_.load(std::memory_order_relaxed) : steady_.now_us() + offset_us_;
+    return manual_ ? now_us_.load(std::memory_order_relaxed) : monotonic_us() + offset_us_;
   }
 
  private:
   const bool manual_;
-  const SteadyClock steady_;
   const int64_t offset_us_;
   std::atomic<int64_t> now_us_{0};
 };

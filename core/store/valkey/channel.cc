@@ -56,9 +56,10 @@ bool Channel::refused_at_once(Call* call, int64_t now_us) {
 
 void Channel::submit(Call* call, bool from_the_pump) {
   const int64_t now_us = monotonic_us();
-  call->batch = -1;
-  call->deadline_us =
+  const int64_t deadline_us =  // once it is queued, the call is the pump's
       now_us + (call->timeout_us > 0 ? call->timeout_us : shared_.options.timeout_ms * 1'000);
+  call->batch = -1;
+  call->deadline_us = deadline_us;
   if (refused_at_once(call, now_us)) return;
   {
     std::unique_lock lock(mutex_);
@@ -79,7 +80,7 @@ void Channel::submit(Call* call, bool from_the_pump) {
   }
   const bool armed = armed_.exchange(false, std::memory_order_seq_cst);
   const int64_t timer_us = timer_at_us_.load(std::memory_order_seq_cst);
-  if (armed || (timer_us != 0 && call->deadline_us < timer_us)) reactor_.wake();
+  if (armed || (timer_us != 0 && deadline_us < timer_us)) reactor_.wake();
 }
 
 void Channel::cancel(Call* call) {

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "limiter/fingerprint.h"
-#include "limiter/steady_clock.h"
+#include "stats/clock.h"
 #include "store/memory/memory_store.h"
 #include "tidegate.h"
 #include "tidegate/rate.h"
@@ -125,7 +125,7 @@ class StoreEngine {
  private:
   const Limit limit_;
   Fingerprinter fingerprint_;
-  SteadyClock clock_;
+  Clock clock_{false};
   MemoryStore store_;
 };
 
