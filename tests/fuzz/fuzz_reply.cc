@@ -77,7 +77,7 @@ class Prepared {
     std::vector<Part> parts;
     for (const Asked& one : asked)
       parts.push_back({.handle = handles_[one.limiter], .key = "key", .cost = one.cost});
-    require(client_->resolve(parts).ok());
+    require(client_->resolve(parts) == Code::kOk);
     call->op = op;
     call->take(parts);
     require(client_->prepare(call.get()));
