@@ -29,6 +29,15 @@ Error nonsense(std::string_view what) {
           "the store's answer to the program makes no sense: " + std::string(what)};
 }
 
+// No state of ours has numbers whose products with its limit's could exceed 64 bits.
+bool plausible(const Limit& limit, const State& state) {
+  const int64_t scale = limit.algorithm == Algorithm::kSlidingWindow ? limit.ticks : 1;
+  const int64_t most = kExact / scale;
+  const int64_t stamp =
+      kExact / (limit.algorithm == Algorithm::kTokenBucket ? limit.tick_us : scale);
+  return state.a <= most && state.b <= stamp && state.c <= most;
+}
+
 }  // namespace
 
 // Loads the views of one item's legs from what the program saw of them.
@@ -57,6 +66,7 @@ Status Program::read(Reader& reader, Item& item, int64_t now_us) {
       state.a = reader.number(7);
       state.b = reader.number(7);
       if (leg.limit->algorithm == Algorithm::kSlidingWindow) state.c = reader.number(7);
+      if (!plausible(*leg.limit, state)) return nonsense("a state's numbers");
       leg.view = view_at(*leg.limit, state, now_us);
     }
   }
@@ -66,6 +76,7 @@ Status Program::read(Reader& reader, Item& item, int64_t now_us) {
 Status Program::answer(std::string_view reply) {
   Reader reader{reply};
   const int64_t now_us = reader.number(7);
+  if (now_us > kExact) return nonsense("time");
   log_entries_.clear();
   log_entries_.reserve(legs_.size() * kMostLogEntries);  // views point into it
   for (Item& item : items_)
