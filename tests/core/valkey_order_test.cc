@@ -7,6 +7,7 @@
 
 #include "support/every_server.h"
 #include "support/gate.h"
+#include "support/proxy.h"
 
 namespace tidegate::test {
 namespace {
@@ -326,6 +327,28 @@ TEST_P(ValkeyOrder, SixteenPartsOfEightRatesAreOneRequest) {
     large.parts.push_back({0, "k" + std::to_string(i), 1});
   }
   EXPECT_EQ(pair.burst({large, large, take(0, "k3"), large}), "");
+}
+
+// The first request meets a server without the program and is sent again; meanwhile somebody else
+// loads the program, so that the second, sent beside it, would run before it.
+TEST_P(ValkeyOrder, NothingOvertakesARequestWhoseProgramWasUnknown) {
+  Server server(GetParam());
+  Proxy proxy(server.socket());
+  Gate gate(proxy.url("timeout_ms=20000"));
+  Gate other(server.url());
+  const uint64_t limiter = gate.open("100/d", "l");
+  Reaper ring(gate);
+  ring.submit(TG_OP_PING, {{0, "", 0}}, 0);
+  ASSERT_EQ(ring.take(1).at(0).status, TG_OK);
+  proxy.delay(200);
+  ring.submit(TG_OP_CONSUME, {{limiter, "k", 5}}, 1);
+  tg_ring_flush(ring.ring());
+  sleep_ms(50);
+  ASSERT_EQ(other.consume(other.open("100/d", "l"), "j").source, TG_SOURCE_STORE);
+  ring.submit(TG_OP_REFUND, {{limiter, "k", 5}}, 2);
+  tg_ring_flush(ring.ring());
+  ASSERT_EQ(ring.take(2).size(), 2u);
+  EXPECT_EQ(gate.call(TG_OP_PEEK, {{limiter, "k", 0}}).parts.at(0).remaining, 100);
 }
 
 TIDEGATE_ON_EVERY_SERVER(ValkeyOrder);

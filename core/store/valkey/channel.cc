@@ -74,8 +74,7 @@ void Channel::submit(Call* call, bool from_the_pump) {
   }
   if (from_the_pump) {
     // Early, when about half of what is in flight is queued: the end of the tick would be too late.
-    if (in_flight_ > 0 && in_flight_ < kMaxInFlight && queued_.load() * 2 >= calls_in_flight_)
-      flush();
+    if (in_flight_ > 0 && !full() && queued_.load() * 2 >= calls_in_flight_) flush();
     return;
   }
   const bool armed = armed_.exchange(false, std::memory_order_seq_cst);
@@ -99,6 +98,10 @@ void Channel::shut() {
 void Channel::take_queue() {
   if (idle_queue()) return;
   std::scoped_lock lock(mutex_);
+  stage_queue();
+}
+
+void Channel::stage_queue() {
   while (Call* call = queue_.pop_front()) {
     staged_.push_back(call);
     if (!fresh_deadline_us_ || call->deadline_us < fresh_deadline_us_)
@@ -108,10 +111,10 @@ void Channel::take_queue() {
 }
 
 void Channel::settle_cancels() {
-  take_queue();
   std::vector<Call*> cancels;
   {
     std::scoped_lock lock(mutex_);
+    stage_queue();  // under the same lock: a call that is canceled must be in a list of the pump's
     for (const auto& [call, sequence] : cancels_)  // those that have not been answered meanwhile
       if (call->under_way && call->sequence == sequence) cancels.push_back(call);
     cancels_.clear();
@@ -194,8 +197,7 @@ void Channel::send_queued() {
 }
 
 void Channel::arm(bool sleeps) {
-  const bool full = in_flight_ == kMaxInFlight || reloading_;
-  if (!sleeps || (full && timer_at_us_.load(std::memory_order_relaxed) != 0)) {
+  if (!sleeps || (full() && timer_at_us_.load(std::memory_order_relaxed) != 0)) {
     // With no room in flight a reply must come anyway, or a deadline.
     armed_.store(false, std::memory_order_release);
     return;
@@ -206,7 +208,7 @@ void Channel::arm(bool sleeps) {
     armed_.store(false, std::memory_order_release);
     flush();
     set_timer(monotonic_us());
-    if (in_flight_ == kMaxInFlight || connection_.state() != Connection::State::kReady) return;
+    if (full() || connection_.state() != Connection::State::kReady) return;
   }
 }
 

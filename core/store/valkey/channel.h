@@ -58,6 +58,9 @@ class Channel final : private Connection::Owner {
   void connected() override;
   void disconnected(Code code, std::string_view why) override;
 
+  // Until the server is known to have the program, batches go one by one: with several out, another
+  // client could load it between two of them, and the later overtake the one that is sent again.
+  bool full() const { return in_flight_ >= (known_ ? kMaxInFlight : 1); }
   void flush();
   // queue (channel.cc)
   void finish(Call* call);
@@ -65,6 +68,7 @@ class Channel final : private Connection::Owner {
   void fail_waiting(Code code, std::string_view why);
   bool refused_at_once(Call* call, int64_t now_us);
   void take_queue();
+  void stage_queue();  // under mutex_
   void settle_cancels();
   void expire(int64_t now_us);
   void set_timer(int64_t now_us);
@@ -101,9 +105,8 @@ class Channel final : private Connection::Owner {
   std::array<Batch, kMaxInFlight> batches_;
   int in_flight_ = 0;
   size_t calls_in_flight_ = 0;
-  bool reloading_ = false;  // the program is unknown there: nothing new is sent until what is in
-                            // flight is settled
-  bool ending_ = false;     // being destroyed: nobody is told
+  bool known_ = false;   // the program has run on this connection, and was not forgotten since
+  bool ending_ = false;  // being destroyed: nobody is told
   int64_t fresh_deadline_us_ =
       0;  // the earliest of what was taken from the queue since the timer was set
   int64_t connect_by_us_ = 0;

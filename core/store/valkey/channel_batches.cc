@@ -72,7 +72,7 @@ void Channel::flush() {
       return;
   }
   bool sent = false;
-  while (!staged_.empty() && !reloading_) {
+  while (!staged_.empty() && !full()) {
     Batch* batch = free_batch();
     if (!batch || !fill(*batch)) break;
     batch->whole = batch->late = false;
@@ -95,10 +95,7 @@ void Channel::release(Batch& batch) {
   batch.program.clear();
   batch.kind = Batch::Kind::kFree;
   --in_flight_;
-  if (in_flight_ == 0) {
-    reloading_ = false;
-    calls_in_flight_ = 0;
-  }
+  if (in_flight_ == 0) calls_in_flight_ = 0;
 }
 
 void Channel::fail_batch(Batch& batch, Code code, std::string_view why) {
@@ -117,8 +114,8 @@ void Channel::replied(Batch& batch, const redisReply* reply) {
   round_trip_us_ = round_trip_us_ ? (7 * round_trip_us_ + took_us) / 8 : took_us;
   shared_.counters.add(Counter::kRoundTrips);
   if (reply->type == REDIS_REPLY_ERROR && is_noscript(text_of(reply)) && !batch.whole) {
-    // It certainly did not run. Nothing overtakes it: order is kept for each key.
-    reloading_ = true;
+    // It certainly did not run. Nothing new overtakes it: order is kept for each key.
+    known_ = false;
     batch.whole = true;
     shared_.counters.add(Counter::kScriptLoads);
     if (!send_batch(batch)) return fail_batch(batch, Code::kNoMemory, "no memory for a command");
@@ -150,6 +147,7 @@ void Channel::answer(Batch& batch, const redisReply* reply) {
     fail_batch(batch, status.error().code, status.error().message);
     return connection_.drop(Code::kProtocol, status.error().message);
   }
+  if (batch.kind == Batch::Kind::kProgram) known_ = true;
   note_answers();
   CallList done;
   done.splice(batch.calls);

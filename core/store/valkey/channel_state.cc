@@ -53,6 +53,7 @@ struct Announcement final : Connection::ReplyTaker {
 void Channel::connected() {
   connect_by_us_ = 0;
   backoff_us_ = 0;
+  known_ = false;
   down_until_us_.store(0, std::memory_order_release);
   shared_.counters.add(Counter::kConnects);
 }
