@@ -102,7 +102,7 @@ int32_t tg_client_close(tg_client* client) {
   return guard([&] { return client->core->close() ? TG_OK : TG_ECLOSED; });
 }
 
-void tg_client_free(tg_client* client) { delete client; }
+void tg_client_free(tg_client* client) { free_handle(client); }
 
 int32_t tg_client_set_time(tg_client* client, int64_t now_us) {
   if (const int32_t status = usable(client); status < 0) return status;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <exception>
 #include <memory>
@@ -25,6 +26,7 @@ struct tg_client {
   std::mutex hook_mutex;
   tg_event_fn hook = nullptr;
   void* hook_context = nullptr;
+  tg_client* next_kept = nullptr;  // free_handle
 };
 
 namespace tidegate::capi {
@@ -62,6 +64,19 @@ struct ShapedRequest {
 // Reads the request that starts at entry `at` of `n`: TG_OK, or TG_EINVAL.
 int32_t read_request(const void* entries, int32_t at, int32_t n, const Layout& layout,
                      ShapedRequest& shaped);
+
+// Frees a handle; in a forked child closes its descriptors, and keeps the rest, which a thread of
+// the parent's may have been changing.
+template <class Handle>
+void free_handle(Handle* handle) {
+  if (!handle || !handle->core->forked()) {
+    delete handle;
+    return;
+  }
+  handle->core->abandon();
+  static std::atomic<Handle*> kept{nullptr};  // in a list, so that it is no leak
+  handle->next_kept = kept.exchange(handle);
+}
 
 // Nothing is thrown across the C ABI: what libstdc++ throws ends here.
 template <class F>

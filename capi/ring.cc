@@ -8,6 +8,7 @@ struct tg_ring {
   std::unique_ptr<Ring> core;
   Layout layout;
   std::vector<char> scratch;
+  tg_ring* next_kept = nullptr;  // free_handle
 };
 
 namespace {
@@ -47,7 +48,7 @@ int32_t tg_ring_open_sized(tg_client* client, int32_t capacity, uint32_t flags, 
     if (!layout.valid()) return fail(error, Code::kSize, tg_strerror(TG_ESIZE));
     auto opened = Ring::open(*client->core, capacity, flags & TG_RING_LOCAL);
     if (!opened) return fail(error, opened.error());
-    *ring = new tg_ring{std::move(*opened), layout, {}};
+    *ring = new tg_ring{std::move(*opened), layout, {}, nullptr};
     return TG_OK;
   });
 }
@@ -104,6 +105,6 @@ int32_t tg_cancel(tg_ring* ring, uint64_t user_data) {
   });
 }
 
-void tg_ring_free(tg_ring* ring) { delete ring; }
+void tg_ring_free(tg_ring* ring) { capi::free_handle(ring); }
 
 }  // extern "C"

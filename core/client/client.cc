@@ -54,11 +54,10 @@ Client::Client(StoreUrl url, Options options)
                            {}});
 }
 
-Client::~Client() {
-  if (!forked())
-    close();
-  else if (driver_)
-    driver_->abandon();
+Client::~Client() { close(); }
+
+void Client::abandon() {
+  if (driver_) driver_->abandon();
 }
 
 bool Client::forked() const { return fork_generation_ != tidegate::fork_generation(); }

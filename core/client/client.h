@@ -8,8 +8,7 @@
 //   PartResult results[kMaxRates];
 //   Decision decision = (*client)->decide_here(Op::kConsume, {&part, 1}, results);
 //
-// Thread safety: any thread. In a forked child every function answers kFork (forked()); destroying
-// is fine there.
+// Thread safety: any thread. In a forked child nothing may be called but forked() and abandon().
 #pragma once
 
 #include <atomic>
@@ -41,6 +40,9 @@ class Client {
 
   bool embedded() const { return url_.kind == StoreKind::kMemory; }
   bool forked() const;
+  // In a forked child, in place of destroying: closes descriptors. Whatever else another thread was
+  // at when the process forked is left as it was, and goes with the process.
+  void abandon();
   bool closed() const { return closed_.load(std::memory_order_acquire); }
   // What is in flight completes with kClosed. False: it was closed before.
   bool close();

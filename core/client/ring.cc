@@ -26,10 +26,7 @@ Ring::Ring(Client& client, std::unique_ptr<Reactor> reactor, int32_t capacity, b
 
 Ring::~Ring() {
   if (!channel_) return;
-  if (forked())
-    reactor_->abandon();
-  else
-    client_.dismiss(channel_.get());
+  client_.dismiss(channel_.get());
   channel_.reset();  // before the calls that it knows
 }
 

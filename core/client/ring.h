@@ -26,6 +26,7 @@ class Ring final : private CallSink {
 
   int fd() const { return reactor_->fd(); }
   bool forked() const { return client_.forked(); }
+  void abandon() { reactor_->abandon(); }  // Client::abandon()
   Client& client() { return client_; }
 
   struct Request {

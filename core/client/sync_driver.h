@@ -23,7 +23,7 @@ class SyncDriver {
   // Submits the calls and returns when every one is answered.
   void run(std::span<Call* const> calls);
   Channel& channel() { return channel_; }
-  void abandon() { reactor_->abandon(); }  // in a forked child, before it is destroyed
+  void abandon() { reactor_->abandon(); }
 
  private:
   SyncDriver(Shared& shared, std::unique_ptr<Reactor> reactor)

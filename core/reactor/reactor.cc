@@ -32,9 +32,8 @@ Result<std::unique_ptr<Reactor>> Reactor::make() {
 }
 
 void Reactor::abandon() {
-  close(epoll_);
-  epoll_ = -1;
-  watched_ = -1;
+  for (const int descriptor : {epoll_, event_, timer_, watched_})
+    if (descriptor >= 0) close(descriptor);
 }
 
 Reactor::~Reactor() {

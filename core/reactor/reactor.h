@@ -39,7 +39,8 @@ class Reactor {
   Status watch(int descriptor, bool read, bool write, Handler* handler);
   void unwatch(int descriptor);
 
-  // In a forked child, before anything else: the set is the parent's too, and must not be changed.
+  // In a forked child, and the last that is done with it: closes all descriptors, the watched one's
+  // too, and changes nothing that is the parent's.
   void abandon();
 
   // Waits up to timeout_ms (-1: for ever, 0: looks), runs the handlers; true if anything was
@@ -49,8 +50,7 @@ class Reactor {
  private:
   Reactor(int epoll, int event, int timer) : epoll_(epoll), event_(event), timer_(timer) {}
 
-  int epoll_;
-  const int event_, timer_;
+  const int epoll_, event_, timer_;
   int64_t timer_at_us_ = 0;
   int watched_ = -1;  // one connection per reactor
   uint32_t watched_events_ = 0;
