@@ -49,11 +49,42 @@ int32_t usable(const tg_client* client);
 // Copies text into a caller's buffer, cut to fit and closed with NUL; returns the length needed.
 int64_t put_text(std::string_view text, char* buffer, size_t size);
 
+// A decision as the caller sees it; its parts stay where they are.
+inline void put_decision(const Decision& decision, uint64_t user_data, const PartResult* parts,
+                         tg_result& result) {
+  result = {.user_data = user_data,
+            .status = TG_OK,
+            .flags = (decision.allowed ? TG_ALLOWED : 0) |
+                     (decision.would_deny ? TG_WOULD_DENY : 0) |
+                     static_cast<uint32_t>(decision.source) << 8,
+            .part_count = decision.part_count,
+            .binding = decision.binding,
+            .parts = reinterpret_cast<const tg_part*>(parts),
+            .data = nullptr,
+            .data_len = 0};
+}
+
 // Writes `count` results of ours into the caller's, parts in the caller's layout (copied into
 // `scratch` where it differs from ours).
 void put_result(const Call& call, const Layout& layout, std::vector<char>& scratch, char* out);
 // How much scratch put_result needs for the call.
 size_t scratch_needed(const Call& call, const Layout& layout);
+
+// Is the entry one that this version knows, alone or as the first of its request?
+inline bool well_formed(const tg_entry& entry, bool first) {
+  uint64_t id[2];
+  std::memcpy(id, entry.id, sizeof id);
+  const uint32_t known = TG_LINK | (entry.op == TG_OP_REFUND ? 7u << 8 : 0);
+  const bool wrong = entry.op < TG_OP_CONSUME || entry.op > TG_OP_PING || entry.flags & ~known ||
+                     TG_SOURCE(entry.flags) > TG_SOURCE_FAIL_CLOSED || entry.timeout_us < 0 ||
+                     (!entry.key && entry.key_len);
+  const bool reserved = entry.value || entry.value_len || entry.arg2 | entry.arg3 || id[0] | id[1];
+  if (wrong || reserved) [[unlikely]]
+    return false;
+  if (entry.op == TG_OP_PING)
+    return first && !(entry.flags & TG_LINK) && !entry.handle && !entry.key_len && !entry.arg;
+  return true;
+}
 
 // One request of a caller's entries, checked for shape.
 struct ShapedRequest {

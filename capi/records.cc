@@ -17,7 +17,6 @@ static_assert(TG_ALLOWED == PartResult::kAllowed && TG_SHADOW == PartResult::kSh
 static_assert(static_cast<uint32_t>(Source::kFailClosed) == TG_SOURCE_FAIL_CLOSED);
 
 constexpr size_t kMostRecord = 4'096;
-constexpr uint32_t kSourceBits = 7u << 8;
 
 // An entry in our layout: the caller's own where the sizes agree.
 const tg_entry* entry_at(const void* entries, int32_t at, const Layout& layout, tg_entry& copy) {
@@ -28,20 +27,6 @@ const tg_entry* entry_at(const void* entries, int32_t at, const Layout& layout, 
   for (size_t i = sizeof copy; i < layout.entry; ++i)
     if (from[i]) return nullptr;  // asks for something this version does not know
   return &copy;
-}
-
-bool well_formed(const tg_entry& entry, bool first) {
-  static constexpr uint8_t kNoId[16] = {};
-  if (entry.op < TG_OP_CONSUME || entry.op > TG_OP_PING) return false;
-  const uint32_t known = TG_LINK | (entry.op == TG_OP_REFUND ? kSourceBits : 0);
-  if (entry.flags & ~known || TG_SOURCE(entry.flags) > TG_SOURCE_FAIL_CLOSED) return false;
-  if (entry.value || entry.value_len || entry.arg2 || entry.arg3 || entry.timeout_us < 0)
-    return false;
-  if (std::memcmp(entry.id, kNoId, sizeof kNoId) != 0) return false;
-  if (!entry.key && entry.key_len) return false;
-  if (entry.op == TG_OP_PING)
-    return first && !(entry.flags & TG_LINK) && !entry.handle && !entry.key_len && !entry.arg;
-  return true;
 }
 
 }  // namespace
@@ -87,25 +72,19 @@ size_t scratch_needed(const Call& call, const Layout& layout) {
 
 void put_result(const Call& call, const Layout& layout, std::vector<char>& scratch, char* out) {
   tg_result result{};
-  result.user_data = call.user_data;
-  result.status = static_cast<int32_t>(call.status);
   if (call.status == Code::kOk) {
-    const Decision& decision = call.decision;
-    result.flags = (decision.allowed ? TG_ALLOWED : 0) | (decision.would_deny ? TG_WOULD_DENY : 0) |
-                   static_cast<uint32_t>(decision.source) << 8;
-    result.part_count = decision.part_count;
-    result.binding = decision.binding;
-    if (layout.same_parts()) {
-      result.parts = reinterpret_cast<const tg_part*>(call.results.data());
-    } else {
+    put_decision(call.decision, call.user_data, call.results.data(), result);
+    if (!layout.same_parts()) {
       const size_t at = scratch.size();
       scratch.resize(at + scratch_needed(call, layout));  // reserved by the caller: does not move
       char* part = scratch.data() + at;
       result.parts = reinterpret_cast<const tg_part*>(part);
-      for (uint32_t i = 0; i < decision.part_count; ++i, part += layout.part)
+      for (uint32_t i = 0; i < call.decision.part_count; ++i, part += layout.part)
         std::memcpy(part, &call.results[i], std::min(layout.part, sizeof(tg_part)));
     }
   } else {
+    result.user_data = call.user_data;
+    result.status = static_cast<int32_t>(call.status);
     result.data = call.text.data();
     result.data_len = call.text.size();
   }

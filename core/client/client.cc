@@ -105,10 +105,9 @@ std::string Client::why(Code code, std::span<const Part> parts) {
 }
 
 Decision Client::decide_here(Op op, std::span<const Part> parts, PartResult* results) {
-  const bool one = op == Op::kConsume && parts.size() == 1 && parts[0].limiter->rates.size() == 1 &&
-                   parts[0].limiter->mode != Mode::kOff;
-  const Decision decision = one ? engine_.consume_one(parts[0], results[0])
-                                : engine_.decide(op, parts, Engine::kOwn, Source::kMemory, results);
+  if (op == Op::kConsume && parts.size() == 1 && parts[0].limiter->simple())
+    return consume_here(parts[0], results[0]);
+  const Decision decision = engine_.decide(op, parts, Engine::kOwn, Source::kMemory, results);
   if (op == Op::kConsume) {
     counters_.add(decision.allowed ? Counter::kAllowed : Counter::kDenied);
     counters_.add(Counter::kByMemory);

@@ -72,6 +72,14 @@ class Client {
 
   // The embedded store's answer, inline. `results` has room for kMaxLegs.
   Decision decide_here(Op op, std::span<const Part> parts, PartResult* results);
+  // The same at its cheapest: a consume of one part whose limiter is simple().
+  Decision consume_here(const Part& part, PartResult& result) {
+    const Decision decision = engine_.consume_one(part, result);
+    counters_.add_two(decision.allowed ? Counter::kAllowed : Counter::kDenied, Counter::kByMemory);
+    if (decision.would_deny) [[unlikely]]
+      counters_.add(Counter::kWouldDeny);
+    return decision;
+  }
 
  private:
   Client(StoreUrl url, Options options);

@@ -47,13 +47,11 @@ enum class Counter : uint8_t {
 // beyond the stripes share the last one and pay for an atomic addition.
 class Counters {
  public:
-  void add(Counter counter, int64_t n = 1) {
+  void add(Counter counter, int64_t n = 1) { add_to(thread_stripe(), counter, n); }
+  void add_two(Counter one, Counter other) {  // 1 to each
     const size_t stripe = thread_stripe();
-    std::atomic<int64_t>& cell = stripes_[stripe].cells[static_cast<size_t>(counter)];
-    if (stripe < kStripes)
-      cell.store(cell.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-    else
-      cell.fetch_add(n, std::memory_order_relaxed);
+    add_to(stripe, one, 1);
+    add_to(stripe, other, 1);
   }
 
   int64_t sum(Counter counter) const {
@@ -68,6 +66,13 @@ class Counters {
   struct alignas(64) Stripe {
     std::array<std::atomic<int64_t>, static_cast<size_t>(Counter::kCount)> cells{};
   };
+  void add_to(size_t stripe, Counter counter, int64_t n) {
+    std::atomic<int64_t>& cell = stripes_[stripe].cells[static_cast<size_t>(counter)];
+    if (stripe < kStripes)
+      cell.store(cell.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    else
+      cell.fetch_add(n, std::memory_order_relaxed);
+  }
   static size_t thread_stripe();  // below kStripes: this thread's own; kStripes: shared
   std::array<Stripe, kStripes + 1> stripes_{};
 };

@@ -49,6 +49,8 @@ struct LimiterConfig {
 
   mutable std::atomic<bool> announced{false};  // its numbers have been told to the store
 
+  // One rate, and not off: what the fastest way through the embedded engine can answer.
+  bool simple() const { return rates.size() == 1 && mode != Mode::kOff; }
   // Everything that is asked for, in one line: equal texts are equal limiters.
   std::string text() const;
 };
