@@ -201,7 +201,10 @@ function algorithms.l()
   end
   function self.put(limit, tokens, log)
     local total = log.total + tokens
-    if log.far then return write('>I7I7I7', 0, now, total - log.base), limit.window end
+    if log.far then
+      if total == log.base then return write('>I7', 0), limit.window end
+      return write('>I7I7I7', 0, now, total - log.base), limit.window
+    end
     local live = log.last >= log.first
     -- The last live entry is written anew: a refund may have cut it.
     local keep = live and log.last - 1 or log.last

@@ -329,6 +329,21 @@ TEST_P(ValkeyOrder, SixteenPartsOfEightRatesAreOneRequest) {
   EXPECT_EQ(pair.burst({large, large, take(0, "k3"), large}), "");
 }
 
+// An empty log has no clock of its own: it must not hold later charges in the time of a refund.
+TEST_P(ValkeyOrder, ARefundOfAllInALogFromTheFutureLeavesNoTrace) {
+  Server server(GetParam());
+  Pair pair(server.url("clock=manual&testing=1&timeout_ms=20000"));
+  pair.open("10/5s", "sliding_log");
+  const auto one = [](uint32_t op, int64_t cost) { return Asked{op, {0}, {{0, "k", cost}}}; };
+  const int64_t steps_us[] = {0, -3'600'000'000, -3'600'500'000, -3'595'450'000};
+  const Asked asked[] = {one(TG_OP_CONSUME, 2), one(TG_OP_REFUND, 2), one(TG_OP_CONSUME, 10),
+                         one(TG_OP_CONSUME, 1)};
+  for (size_t i = 0; i < std::size(asked); ++i) {
+    pair.set_time(kStart + steps_us[i]);
+    EXPECT_EQ(pair.burst({asked[i]}), "") << "step " << i;
+  }
+}
+
 // The first request meets a server without the program and is sent again; meanwhile somebody else
 // loads the program, so that the second, sent beside it, would run before it.
 TEST_P(ValkeyOrder, NothingOvertakesARequestWhoseProgramWasUnknown) {
