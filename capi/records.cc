@@ -9,8 +9,8 @@ namespace {
 
 static_assert(sizeof(tg_part) == sizeof(PartResult));
 static_assert(offsetof(tg_part, rate) == offsetof(PartResult, rate));
-static_assert(offsetof(tg_part, remaining) == offsetof(PartResult, remaining));
-static_assert(offsetof(tg_part, reset_after_us) == offsetof(PartResult, reset_after_us));
+static_assert(offsetof(tg_part, remaining) == offsetof(PartResult, figures.remaining));
+static_assert(offsetof(tg_part, reset_after_us) == offsetof(PartResult, figures.reset_after_us));
 static_assert(offsetof(tg_part, capacity) == offsetof(PartResult, capacity));
 static_assert(TG_ALLOWED == PartResult::kAllowed && TG_SHADOW == PartResult::kShadow &&
               TG_OFF == PartResult::kOff);

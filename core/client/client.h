@@ -74,11 +74,15 @@ class Client {
   Decision decide_here(Op op, std::span<const Part> parts, PartResult* results);
   // The same at its cheapest: a consume of one part whose limiter is simple().
   Decision consume_here(const Part& part, PartResult& result) {
-    const Decision decision = engine_.consume_one(part, result);
-    counters_.add_two(decision.allowed ? Counter::kAllowed : Counter::kDenied, Counter::kByMemory);
-    if (decision.would_deny) [[unlikely]]
+    const bool fit = engine_.consume_one(part, result);
+    const bool shadow = part.limiter->mode == Mode::kShadow;
+    counters_.add_two(fit || shadow ? Counter::kAllowed : Counter::kDenied, Counter::kByMemory);
+    if (shadow && !fit) [[unlikely]]
       counters_.add(Counter::kWouldDeny);
-    return decision;
+    return {.allowed = fit || shadow,
+            .would_deny = shadow && !fit,
+            .source = Source::kMemory,
+            .part_count = 1};
   }
 
  private:

@@ -18,13 +18,17 @@
 
 namespace tidegate {
 
+// What a rate has left, and the waits. kNever where nobody knows.
+struct Figures {
+  int64_t remaining = kNever;       // tokens that could be spent now
+  int64_t retry_after_us = kNever;  // the least wait after which this cost would fit; 0 when allowed
+  int64_t next_us = kNever;         // the least wait after which remaining grows; 0 when it is full
+  int64_t reset_after_us = kNever;  // the wait after which nothing of the past is left
+};
+
 // One rate's view of a request, after it if it was charged.
-struct Answer {
-  bool allowed;
-  int64_t remaining;       // tokens that could be spent now
-  int64_t retry_after_us;  // the least wait after which this cost would fit; 0 when allowed; kNever
-  int64_t next_us;         // the least wait after which remaining grows; 0 when nothing is owed
-  int64_t reset_after_us;  // the wait after which nothing of the past is left
+struct Answer : Figures {
+  bool allowed = false;
 };
 
 // A state as of one instant; which member counts is the limit's algorithm.
@@ -99,21 +103,27 @@ bool fits(const Limit& limit, const Algo& state, int64_t cost) {
 }
 
 template <class Algo>
-Answer ask(const Limit& limit, const Algo& state, int64_t cost) {
+Figures figures_of(const Limit& limit, const Algo& state, int64_t cost) {
   const int64_t remaining = state.remaining(limit);
   const int64_t retry = cost > limit.capacity ? kNever : cost ? state.wait(limit, cost) : 0;
   const int64_t next = remaining >= limit.capacity ? 0
                        : cost == remaining + 1     ? retry
                                                    : state.wait(limit, remaining + 1);
-  return {retry == 0, remaining, retry, next, state.reset_after(limit)};
+  return {remaining, retry, next, state.reset_after(limit)};
+}
+
+template <class Algo>
+Answer ask(const Limit& limit, const Algo& state, int64_t cost) {
+  const Figures figures = figures_of(limit, state, cost);
+  return {figures, figures.retry_after_us == 0};
 }
 
 // The single leg of the most frequent request: consume(), without the loops.
 template <class Algo>
-bool consume_one(const Limit& limit, Algo& state, int64_t cost, Answer& answer) {
+bool consume_one(const Limit& limit, Algo& state, int64_t cost, Figures& figures) {
   const bool fit = fits(limit, state, cost);
   if (fit && cost) state.charge(limit, cost);
-  answer = ask(limit, state, fit ? 0 : cost);
+  figures = figures_of(limit, state, fit ? 0 : cost);
   return fit;
 }
 

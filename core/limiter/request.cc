@@ -55,7 +55,7 @@ Decision report_unasked(std::span<const Part> parts, bool allowed, int64_t retry
     for (uint32_t rate = 0; rate < part.limiter->rates.size(); ++rate, ++at) {
       PartResult& result = results[at] = part_result(part, rate);
       if (part.limiter->mode == Mode::kOff) continue;
-      result.retry_after_us = allowed ? 0 : retry_after_us;
+      result.figures.retry_after_us = allowed ? 0 : retry_after_us;
       if (allowed || part.limiter->mode == Mode::kShadow) result.flags |= PartResult::kAllowed;
       if (!bound && part.limiter->mode == Mode::kEnforce) {
         decision.binding = at;

@@ -32,8 +32,8 @@ struct PartResult {
   uint64_t handle = 0;
   uint32_t rate = 0;
   uint32_t flags = 0;
-  int64_t limit = kNever, remaining = kNever;
-  int64_t retry_after_us = kNever, next_us = kNever, reset_after_us = kNever;
+  int64_t limit = kNever;
+  Figures figures;
   int64_t window_us = 0, capacity = 0;
 };
 
@@ -51,10 +51,7 @@ inline PartResult part_result(const Part& part, uint32_t rate) {
 
 inline void put_answer(const Answer& answer, PartResult& result) {
   if (answer.allowed) result.flags |= PartResult::kAllowed;
-  result.remaining = answer.remaining;
-  result.retry_after_us = answer.retry_after_us;
-  result.next_us = answer.next_us;
-  result.reset_after_us = answer.reset_after_us;
+  result.figures = answer;
 }
 
 struct Decision {

@@ -20,18 +20,13 @@ size_t most_legs(std::span<const Part> parts) {
 
 }  // namespace
 
-Decision LocalEngine::consume_one(const Part& part, PartResult& result) {
+bool LocalEngine::consume_one(const Part& part, PartResult& result) {
   const Rate& rate = part.limiter->rates[0];
-  Answer answer;
-  const bool fit = store_.consume_one(fingerprint_(part.key) ^ rate.id, rate.limit, part.cost,
-                                      clock_.now_us(), answer);
-  const bool shadow = part.limiter->mode == Mode::kShadow;
   result = part_result(part, 0);
-  put_answer(answer, result);
-  return {.allowed = fit || shadow,
-          .would_deny = shadow && !fit,
-          .source = Source::kMemory,
-          .part_count = 1};
+  const bool fit = store_.consume_one(fingerprint_(part.key) ^ rate.id, rate.limit, part.cost,
+                                      clock_.now_us(), result.figures);
+  if (fit) result.flags |= PartResult::kAllowed;
+  return fit;
 }
 
 Decision LocalEngine::decide(Op op, std::span<const Part> parts, Engine engine, Source source,

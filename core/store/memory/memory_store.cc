@@ -86,7 +86,7 @@ void keep_consumed(StateTable& table, std::span<Leg> legs,
 // One lock, no loops, and the figures worked out after it is let go.
 template <class Algo>
 bool consume_state(StateTable& table, const Fingerprint& id, const Limit& limit, int64_t cost,
-                   int64_t now_us, Answer& answer) {
+                   int64_t now_us, Figures& figures) {
   Algo algo;
   bool fit;
   {
@@ -105,18 +105,18 @@ bool consume_state(StateTable& table, const Fingerprint& id, const Limit& limit,
     }
     if (slot) slot->limit = &limit;  // of the present numbers: eviction goes by them
   }
-  answer = ask(limit, algo, fit ? 0 : cost);
+  figures = figures_of(limit, algo, fit ? 0 : cost);
   return fit;
 }
 
 bool consume_log(StateTable& table, const Fingerprint& id, const Limit& limit, int64_t cost,
-                 int64_t now_us, Answer& answer) {
+                 int64_t now_us, Figures& figures) {
   Leg leg{.id = id, .limit = &limit};
   Shard& shard = table.shard_of(id);
   SpinGuard guard(shard.lock);
   Slot* slot = shard.find(id);
   leg.view = view_of(leg, slot, now_us);
-  const bool fit = tidegate::consume_one(limit, leg.view.log, cost, answer);
+  const bool fit = tidegate::consume_one(limit, leg.view.log, cost, figures);
   const bool charged = fit && cost;
   if (charged && !slot) slot = table.admit(shard, id, limit, now_us);
   if (slot) slot->limit = &limit;
@@ -132,23 +132,24 @@ MemoryStore::MemoryStore(const MemoryOptions& options)
 MemoryStore::~MemoryStore() = default;
 
 bool MemoryStore::consume_one(const Fingerprint& id, const Limit& limit, int64_t cost,
-                              int64_t now_us, Answer& answer) {
+                              int64_t now_us, Figures& figures) {
   switch (limit.algorithm) {
     case Algorithm::kTokenBucket:
-      return consume_state<TokenBucket>(*table_, id, limit, cost, now_us, answer);
+      return consume_state<TokenBucket>(*table_, id, limit, cost, now_us, figures);
     case Algorithm::kFixedWindow:
-      return consume_state<FixedWindow>(*table_, id, limit, cost, now_us, answer);
+      return consume_state<FixedWindow>(*table_, id, limit, cost, now_us, figures);
     case Algorithm::kSlidingWindow:
-      return consume_state<SlidingWindow>(*table_, id, limit, cost, now_us, answer);
+      return consume_state<SlidingWindow>(*table_, id, limit, cost, now_us, figures);
     default:
-      return consume_log(*table_, id, limit, cost, now_us, answer);
+      return consume_log(*table_, id, limit, cost, now_us, figures);
   }
 }
 
 Verdict MemoryStore::consume(std::span<Leg> legs, int64_t now_us) {
   if (legs.size() == 1) {
     Leg& leg = legs[0];
-    const bool fit = consume_one(leg.id, *leg.limit, leg.cost, now_us, leg.answer);
+    const bool fit = leg.answer.allowed =
+        consume_one(leg.id, *leg.limit, leg.cost, now_us, leg.answer);
     leg.changed = fit && leg.cost;
     return {.allowed = fit || leg.shadow, .would_deny = leg.shadow && !fit};
   }

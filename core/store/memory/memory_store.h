@@ -57,7 +57,7 @@ class MemoryStore {
   // The most frequent request at its cheapest: consume() of one leg that is no shadow. True:
   // allowed.
   bool consume_one(const Fingerprint& id, const Limit& limit, int64_t cost, int64_t now_us,
-                   Answer& answer);
+                   Figures& figures);
   Verdict peek(std::span<Leg> legs, int64_t now_us);
   void refund(std::span<Leg> legs, int64_t now_us);
   void reset(std::span<Leg> legs);

@@ -118,8 +118,8 @@ class StoreEngine {
       : limit_(parse_rates(rate_of(c), c.algorithm)->front()), store_({}) {}
 
   bool ask(const std::string& key) {
-    Answer answer;
-    return store_.consume_one(fingerprint_(key), limit_, 1, clock_.now_us(), answer);
+    Figures figures;
+    return store_.consume_one(fingerprint_(key), limit_, 1, clock_.now_us(), figures);
   }
 
  private:
