@@ -64,7 +64,7 @@ bool consume_here(Client& client, const tg_entry& entry, tg_result& result) {
   Part part{.handle = entry.handle,
             .key = {static_cast<const char*>(entry.key), entry.key_len},
             .cost = entry.arg};
-  if (client.resolve({&part, 1}) != Code::kOk || !part.limiter->simple()) return false;
+  if (client.resolve(part) != Code::kOk || !part.limiter->simple()) return false;
   // In the thread's static block: found without a call.
   static thread_local PartResult answer __attribute__((tls_model("initial-exec")));
   put_decision(client.consume_here(part, answer), entry.user_data, &answer, result);

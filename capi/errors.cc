@@ -17,12 +17,6 @@ int32_t fail(tg_error* error, Code code, std::string_view message) {
   return fail(error, Error{code, std::string(message)});
 }
 
-int32_t usable(const tg_client* client) {
-  if (!client) return TG_EINVAL;
-  if (client->core->forked()) return TG_EFORK;
-  return client->core->closed() ? TG_ECLOSED : TG_OK;
-}
-
 int64_t put_text(std::string_view text, char* buffer, size_t size) {
   if (buffer && size) {
     const size_t fits = std::min(text.size(), size - 1);

@@ -44,7 +44,11 @@ int32_t fail(tg_error* error, const Error& why);
 int32_t fail(tg_error* error, Code code, std::string_view message);
 
 // TG_ECLOSED, TG_EFORK, TG_EINVAL for NULL; TG_OK: the client can be asked.
-int32_t usable(const tg_client* client);
+inline int32_t usable(const tg_client* client) {
+  if (!client) return TG_EINVAL;
+  if (client->core->forked()) return TG_EFORK;
+  return client->core->closed() ? TG_ECLOSED : TG_OK;
+}
 
 // Copies text into a caller's buffer, cut to fit and closed with NUL; returns the length needed.
 int64_t put_text(std::string_view text, char* buffer, size_t size);

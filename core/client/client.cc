@@ -8,13 +8,9 @@
 namespace tidegate {
 namespace {
 
-std::atomic<uint64_t> generation{1};
-
-const int registered = pthread_atfork(nullptr, nullptr, [] { generation.fetch_add(1); });
+const int registered = pthread_atfork(nullptr, nullptr, [] { fork_generation.fetch_add(1); });
 
 }  // namespace
-
-uint64_t fork_generation() { return generation.load(std::memory_order_relaxed); }
 
 Result<std::unique_ptr<Client>> Client::open(std::optional<std::string_view> url,
                                              const Options& options) {
@@ -34,7 +30,7 @@ Result<std::unique_ptr<Client>> Client::open(std::optional<std::string_view> url
 Client::Client(StoreUrl url, Options options)
     : url_(std::move(url)),
       options_(std::move(options)),
-      fork_generation_(tidegate::fork_generation()),
+      fork_generation_(fork_generation),
       fingerprint_(options_.testing ? 1 : 0),
       clock_(options_.manual_clock),
       limiters_({options_.name_space, options_.on_failure, options_.fallback_share}, fingerprint_),
@@ -60,8 +56,6 @@ void Client::abandon() {
   if (driver_) driver_->abandon();
 }
 
-bool Client::forked() const { return fork_generation_ != tidegate::fork_generation(); }
-
 bool Client::close() {
   if (closed_.exchange(true, std::memory_order_acq_rel)) return false;
   std::scoped_lock lock(mutex_);
@@ -81,15 +75,8 @@ void Client::dismiss(Channel* channel) {
 }
 
 Code Client::resolve(std::span<Part> parts) const {
-  for (Part& part : parts) {
-    part.limiter = limiters_.find(part.handle);
-    if (!part.limiter) [[unlikely]]
-      return Code::kHandle;
-    if (part.key.empty()) [[unlikely]]
-      return Code::kKey;
-    if (part.cost < 0 || part.cost > kMaxCost) [[unlikely]]
-      return Code::kCost;
-  }
+  for (Part& part : parts)
+    if (const Code code = resolve(part); code != Code::kOk) return code;
   return Code::kOk;
 }
 

@@ -30,6 +30,9 @@
 
 namespace tidegate {
 
+// Raised in the child by fork(): what was opened under another generation belongs to the parent.
+inline std::atomic<uint64_t> fork_generation{1};
+
 class Client {
  public:
   // No I/O. No url: $TIDEGATE_URL, else memory://. What `options` was given wins over the URL's
@@ -39,7 +42,9 @@ class Client {
   ~Client();
 
   bool embedded() const { return url_.kind == StoreKind::kMemory; }
-  bool forked() const;
+  bool forked() const {
+    return fork_generation_ != fork_generation.load(std::memory_order_relaxed);
+  }
   // In a forked child, in place of destroying: closes descriptors. Whatever else another thread was
   // at when the process forked is left as it was, and goes with the process.
   void abandon();
@@ -55,8 +60,18 @@ class Client {
   Counters& counters() { return counters_; }
   MemoryStats memory_stats() const { return engine_.stats(); }
 
-  // Finds the limiters of the parts and checks keys and costs: kHandle, kKey, kCost.
-  Code resolve(std::span<Part> parts) const;
+  // Finds a part's limiter and checks its key and cost: kHandle, kKey, kCost.
+  Code resolve(Part& part) const {
+    part.limiter = limiters_.find(part.handle);
+    if (!part.limiter) [[unlikely]]
+      return Code::kHandle;
+    if (part.key.empty()) [[unlikely]]
+      return Code::kKey;
+    if (part.cost < 0 || part.cost > kMaxCost) [[unlikely]]
+      return Code::kCost;
+    return Code::kOk;
+  }
+  Code resolve(std::span<Part> parts) const;                       // the first that is not kOk
   static std::string why(Code code, std::span<const Part> parts);  // what resolve() found, in words
 
   // Blocks until all calls are answered by the store, or by the failure policy.
@@ -104,8 +119,5 @@ class Client {
   std::vector<Channel*> channels_;
   std::unique_ptr<SyncDriver> driver_;  // made with the first blocking call
 };
-
-// Raised in the child by fork(): what was opened under another generation belongs to the parent.
-uint64_t fork_generation();
 
 }  // namespace tidegate

@@ -27,14 +27,12 @@ struct Lease {
 
 }  // namespace
 
-size_t Counters::thread_stripe() {
-  // In the thread's static block: found without a call.
-  static thread_local const Lease* mine __attribute__((tls_model("initial-exec"))) = nullptr;
-  if (!mine) [[unlikely]] {
-    static thread_local Lease lease;
-    mine = &lease;
-  }
-  return mine->stripe;
+constinit thread_local const size_t* Counters::mine_ = nullptr;
+
+size_t Counters::lease_stripe() {
+  static thread_local Lease lease;
+  mine_ = &lease.stripe;
+  return lease.stripe;
 }
 
 }  // namespace tidegate

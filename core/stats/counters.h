@@ -73,7 +73,14 @@ class Counters {
     else
       cell.fetch_add(n, std::memory_order_relaxed);
   }
-  static size_t thread_stripe();  // below kStripes: this thread's own; kStripes: shared
+  // Below kStripes: this thread's own; kStripes: shared.
+  static size_t thread_stripe() {
+    const size_t* mine = mine_;
+    return mine ? *mine : lease_stripe();
+  }
+  static size_t lease_stripe();
+  // In the thread's static block: found without a call.
+  static constinit thread_local const size_t* mine_ __attribute__((tls_model("initial-exec")));
   std::array<Stripe, kStripes + 1> stripes_{};
 };
 
