@@ -8,9 +8,9 @@
 namespace tidegate {
 namespace {
 
-constexpr int64_t kNearUs = 60;  // only so short a round trip is worth looking for
-constexpr int kMostMisses = 4;   // in a row, and then
-constexpr int kRestCalls = 64;   // so many calls sleep at once
+constexpr int64_t kNear = 4;    // times spin_us: only so short a round trip is worth looking for
+constexpr int kMostMisses = 4;  // in a row, and then
+constexpr int kRestCalls = 64;  // so many calls sleep at once
 
 }  // namespace
 
@@ -83,7 +83,8 @@ void SyncDriver::pump_for(Waiter& waiter) {
 // some misses in a row. True: there is something to do.
 bool SyncDriver::look_first(const Waiter& waiter) {
   const int64_t usual_us = channel_.round_trip_us();
-  if (!channel_.in_flight() || usual_us == 0 || usual_us > kNearUs || rest_ > 0) {
+  if (!channel_.in_flight() || usual_us == 0 || usual_us > kNear * shared_.options.spin_us ||
+      rest_ > 0) {
     rest_ = std::max(0, rest_ - 1);
     return false;
   }

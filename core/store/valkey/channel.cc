@@ -14,6 +14,7 @@ Channel::Channel(Shared& shared, Reactor& reactor)
 Channel::~Channel() { ending_ = true; }
 
 void Channel::finish(Call* call) {
+  ++answered_;
   call->batch = -1;
   // Only the pump writes it for a call that it has; one that was refused at once is still what it
   // was.
@@ -73,13 +74,20 @@ void Channel::submit(Call* call, bool from_the_pump) {
     queued_.store(queue_.size(), std::memory_order_seq_cst);
   }
   if (from_the_pump) {
-    // Early, when about half of what is in flight is queued: the end of the tick would be too late.
-    if (in_flight_ > 0 && !full() && queued_.load() * 2 >= calls_in_flight_) flush();
+    if (!full() && queued_.load(std::memory_order_relaxed) >= enough()) flush();
     return;
   }
   const bool armed = armed_.exchange(false, std::memory_order_seq_cst);
   const int64_t timer_us = timer_at_us_.load(std::memory_order_seq_cst);
   if (armed || (timer_us != 0 && deadline_us < timer_us)) reactor_.wake();
+}
+
+// So many queued calls do not wait for the end of the tick: half as many as are in flight, or,
+// where the server has nothing to do, half of a crowd that was just answered and asks again. It is
+// at them while the others ask. A lone caller has nobody to wait for.
+size_t Channel::enough() const {
+  if (in_flight_ > 0) return calls_in_flight_;
+  return answered_ == 1 || answered_ >= kCrowd ? (answered_ + 1) / 2 : kMaxQueued;
 }
 
 void Channel::cancel(Call* call) {

@@ -22,6 +22,7 @@ class Channel final : private Connection::Owner {
  public:
   static constexpr size_t kMaxQueued = 65'536;
   static constexpr int kMaxInFlight = 3;
+  static constexpr size_t kCrowd = 16;
 
   Channel(Shared& shared, Reactor& reactor);
   ~Channel();
@@ -50,6 +51,7 @@ class Channel final : private Connection::Owner {
     Kind kind = Kind::kFree;
     Program program;
     CallList calls;
+    size_t size = 0;  // how many calls it was sent with
     int64_t sent_us = 0;
     bool whole = false;  // sent as EVAL
     bool late = false;   // a deadline passed while it was out
@@ -67,6 +69,7 @@ class Channel final : private Connection::Owner {
   void fail(Call* call, Code code, std::string_view why);
   void fail_waiting(Code code, std::string_view why);
   bool refused_at_once(Call* call, int64_t now_us);
+  size_t enough() const;
   void take_queue();
   void stage_queue();  // under mutex_
   void settle_cancels();
@@ -105,6 +108,7 @@ class Channel final : private Connection::Owner {
   std::array<Batch, kMaxInFlight> batches_;
   int in_flight_ = 0;
   size_t calls_in_flight_ = 0;
+  size_t answered_ = 0;  // calls, since a batch was sent
   bool known_ = false;   // the program has run on this connection, and was not forgotten since
   bool ending_ = false;  // being destroyed: nobody is told
   int64_t fresh_deadline_us_ =

@@ -78,7 +78,9 @@ void Channel::flush() {
     batch->whole = batch->late = false;
     batch->sent_us = monotonic_us();
     ++in_flight_;
-    calls_in_flight_ += batch->calls.size();
+    batch->size = batch->calls.size();
+    calls_in_flight_ += batch->size;
+    answered_ = 0;
     shared_.counters.add(Counter::kBatches);
     if (batch->kind == Batch::Kind::kProgram)
       shared_.counters.add(Counter::kMerged, static_cast<int64_t>(batch->program.merged()));
@@ -95,7 +97,7 @@ void Channel::release(Batch& batch) {
   batch.program.clear();
   batch.kind = Batch::Kind::kFree;
   --in_flight_;
-  if (in_flight_ == 0) calls_in_flight_ = 0;
+  calls_in_flight_ -= batch.size;
 }
 
 void Channel::fail_batch(Batch& batch, Code code, std::string_view why) {
