@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <string>
+#include <string_view>
 
 #include "errors.h"
 
@@ -128,10 +129,27 @@ PyObject* decision_status(PyObject* self, void*) {
   return PyLong_FromLong(tg_decision_status(&result));
 }
 
-// _lines(styles, wall_us): the header fields as the core writes them, "Name: value\n" each.
-PyObject* decision_lines(PyObject* self, PyObject* const* args, Py_ssize_t count) {
-  if (count != 2) {
-    PyErr_SetString(PyExc_TypeError, "_lines(styles, wall_us): expected two integers");
+// One line "Name: value" as a pair of bytes.
+PyObject* field_of(std::string_view line, bool lower) {
+  const size_t colon = line.find(": ");
+  PyObject* name = PyBytes_FromStringAndSize(line.data(), static_cast<Py_ssize_t>(colon));
+  if (!name) return nullptr;
+  if (lower)
+    for (char *c = PyBytes_AS_STRING(name), *end = c + colon; c < end; ++c)
+      if (*c >= 'A' && *c <= 'Z') *c = static_cast<char>(*c - 'A' + 'a');
+  const std::string_view text = line.substr(colon + 2);
+  PyObject* value = PyBytes_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size()));
+  PyObject* pair = value ? PyTuple_Pack(2, name, value) : nullptr;
+  Py_DECREF(name);
+  Py_XDECREF(value);
+  return pair;
+}
+
+// _fields(styles, wall_us, lower): the header fields that the core writes, [(name, value)] of
+// bytes, names in lower case as ASGI wants them, or as they are.
+PyObject* decision_fields(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+  if (count != 3) {
+    PyErr_SetString(PyExc_TypeError, "_fields(styles, wall_us, lower): expected three arguments");
     return nullptr;
   }
   const unsigned long styles = PyLong_AsUnsignedLong(args[0]);
@@ -139,18 +157,31 @@ PyObject* decision_lines(PyObject* self, PyObject* const* args, Py_ssize_t count
   if (PyErr_Occurred()) return nullptr;
   const tg_result result = result_of(as_decision(self));
   tg_client* client = as_decision(self)->client->get();
-  char buffer[2048];
-  const int32_t size = tg_decision_headers(client, &result, static_cast<uint32_t>(styles), wall_us,
-                                           buffer, sizeof buffer);
+  const auto write = [&](char* buffer, size_t size) {
+    return tg_decision_headers(client, &result, static_cast<uint32_t>(styles), wall_us, buffer,
+                               size);
+  };
+  char small[2048];
+  std::string large;
+  const int32_t size = write(small, sizeof small);
   if (size < 0) {
     set_error(size);
     return nullptr;
   }
-  if (static_cast<size_t>(size) < sizeof buffer) return PyBytes_FromStringAndSize(buffer, size);
-  PyObject* out = PyBytes_FromStringAndSize(nullptr, size);
-  if (out)
-    tg_decision_headers(client, &result, static_cast<uint32_t>(styles), wall_us,
-                        PyBytes_AS_STRING(out), static_cast<size_t>(size) + 1);
+  std::string_view text(small, static_cast<size_t>(size));
+  if (text.size() >= sizeof small) {
+    large.resize(text.size() + 1);
+    write(large.data(), large.size());
+    text = std::string_view(large).substr(0, text.size());
+  }
+  PyObject* out = PyList_New(0);
+  while (out && !text.empty()) {
+    const size_t end = text.find('\n');
+    PyObject* field = field_of(text.substr(0, end), args[2] == Py_True);
+    if (!field || PyList_Append(out, field) < 0) Py_CLEAR(out);
+    Py_XDECREF(field);
+    text.remove_prefix(end + 1);
+  }
   return out;
 }
 
@@ -293,7 +324,7 @@ PyMethodDef decision_methods[] = {
      "seconds) and 'legacy-delta'. A denial has Retry-After unless it never fits."},
     {"problem", decision_problem, METH_NOARGS,
      "problem()\n--\n\nThe application/problem+json body of a refusal, bytes; empty when allowed."},
-    {"_lines", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(decision_lines)),
+    {"_fields", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(decision_fields)),
      METH_FASTCALL, nullptr},
     {}};
 

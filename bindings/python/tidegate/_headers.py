@@ -23,14 +23,9 @@ def style_flags(styles: Iterable[Style] | Style) -> int:
     return flags
 
 
-def fields(decision: Decision, flags: int) -> list[tuple[str, str]]:
-    """(name, value) pairs in the core's order."""
-    lines = decision._lines(flags, 0).decode("ascii").split("\n")
-    return [(name, value) for name, _, value in (line.partition(": ") for line in lines) if name]
-
-
 def headers(
     decision: Decision, styles: Iterable[Style] | Style = ("standard", "legacy")
 ) -> dict[str, str]:
     """Decision.headers()."""
-    return dict(fields(decision, style_flags(styles)))
+    found = decision._fields(style_flags(styles), 0, False)
+    return {name.decode(): value.decode() for name, value in found}

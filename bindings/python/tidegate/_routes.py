@@ -80,6 +80,10 @@ def table_of(app: Any, kind: type, prefix: str = "") -> list[Route]:
     return out
 
 
+def has_limits(table: list[Route]) -> bool:
+    return any(route.limits or has_limits(route.mounted or []) for route in table)
+
+
 def version_of(app: Any) -> Any:
     version = getattr(app.router, "_get_routes_version", None)
     return version() if version is not None else len(app.routes)
@@ -91,7 +95,8 @@ def find(app: Any, scope: Any, kind: type) -> Route | None:
     version = version_of(app)
     known = _tables.get(app)
     if known is None or known[0] != version:
-        known = _tables[app] = (version, table_of(app, kind))
+        table = table_of(app, kind)
+        known = _tables[app] = (version, table if has_limits(table) else [])
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
     if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):

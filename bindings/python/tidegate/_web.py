@@ -15,7 +15,7 @@ from typing import Any, Union
 from . import _tidegate, aio
 from ._base import BaseGate
 from ._errors import ConfigError
-from ._headers import Style, fields, style_flags
+from ._headers import Style, style_flags
 from ._sync import Limiter as SyncLimiter
 
 AnyLimiter = Union[SyncLimiter, aio.Limiter]
@@ -124,6 +124,8 @@ class Rule:
         )
         self.fixed_key: str | None = None
         self._limiters: dict[tuple[int, str, str | None], AnyLimiter] = {}
+        asked = callable(limit) and not isinstance(limit, LIMITERS)
+        self.fixed = None if asked else self.listed(limit)  # where no callable is asked
         if not callable(limit):
             self.check(limit)
         if not callable(cost):
@@ -185,10 +187,8 @@ class Rule:
             self._limiters[(id(gate._client), limit, name)] = known
         return known
 
-    async def limits(self, request: Any) -> list[Any]:
-        limit = self.limit
-        if callable(limit) and not isinstance(limit, LIMITERS):
-            limit = await resolved(limit(request))
+    @staticmethod
+    def listed(limit: Any) -> list[Any]:
         several = limit if isinstance(limit, (list, tuple)) else (limit,)
         return [one for one in several if one is not None]
 
@@ -197,7 +197,9 @@ class Rule:
     ) -> list[Check]:
         """What this rule asks of a request. `route`: the name of a limit without one; None: its
         numbers."""
-        limits = await self.limits(request)
+        limits = self.fixed
+        if limits is None:
+            limits = self.listed(await resolved(self.limit(request)))  # type: ignore[misc,operator]
         if not limits:
             return []
         cost = self.cost
@@ -318,7 +320,7 @@ class State:
 
 def encoded(decision: _tidegate.Decision, flags: int) -> list[tuple[bytes, bytes]]:
     """Header fields as ASGI wants them."""
-    return [(name.lower().encode(), value.encode()) for name, value in fields(decision, flags)]
+    return decision._fields(flags, 0, True)
 
 
 class Refusal:

@@ -8,6 +8,7 @@ It looks at the handshake only: bodies, streams and server-sent events pass unto
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any, Union
 
@@ -61,12 +62,18 @@ class Request:
 
 def make_request(scope: Scope) -> Any:
     """Starlette's Request (HTTPConnection for a WebSocket) where it is installed, else ours."""
+    http, websocket = request_classes()
+    return (http if scope["type"] == "http" else websocket)(scope)
+
+
+@functools.cache
+def request_classes() -> tuple[type, type]:
     try:
         from starlette.requests import HTTPConnection
         from starlette.requests import Request as StarletteRequest
     except ImportError:
-        return Request(scope)
-    return StarletteRequest(scope) if scope["type"] == "http" else HTTPConnection(scope)
+        return Request, Request
+    return StarletteRequest, HTTPConnection
 
 
 def is_preflight(scope: Scope) -> bool:

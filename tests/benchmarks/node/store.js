@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A server: many checks in flight beside rate-limiter-flexible and rate-limit-redis over ioredis
-// and node-redis, what they cost the main thread, and one caller beside a raw blocking EVALSHA of
-// the same program.
+// A server: many checks in flight beside rate-limiter-flexible and rate-limit-redis over ioredis,
+// what they cost the main thread, and one caller beside a raw blocking EVALSHA of the same program.
 'use strict'
 
 const { execFileSync } = require('node:child_process')

@@ -73,7 +73,7 @@ async fn a_limit_for_each_route_is_named_by_its_template() {
         .route("/other", get(|| async { "ok" }))
         .route_layer(layer);
     let first = ask(&app, "/items/1", None).await;
-    assert!(field(&first, "ratelimit-policy").starts_with("\"GET_items_id\";"));
+    assert!(field(&first, "ratelimit-policy").starts_with("\"GET.items.-id-\";"));
     assert_eq!(ask(&app, "/items/2", None).await.status(), 429);
     assert_eq!(ask(&app, "/other", None).await.status(), 200);
     let other = app.clone().oneshot(request(Method::POST, "/items/1", None)).await.unwrap();

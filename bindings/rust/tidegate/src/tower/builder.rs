@@ -75,7 +75,7 @@ impl RateLimitBuilder {
     }
 
     /// Each route has the limit for itself, named by method and route template where axum tells
-    /// it (`GET_items_id`), else by the path.
+    /// it (`GET.items.-id-`), else by the path.
     pub fn per_route(mut self) -> Self {
         self.limited = match self.limited {
             Limited::Always(limits) => Limited::PerRoute(limits),

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::header::{HeaderMap, HeaderName, HeaderValue, CONTENT_TYPE, ORIGIN};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
+use sha2::{Digest, Sha256};
 
 use super::limits::{Limits, Opener};
 use crate::decision::Decision;
@@ -186,7 +187,7 @@ pub(super) fn peer_of_extensions(head: &Parts) -> Option<IpAddr> {
     head.extensions.get::<SocketAddr>().map(SocketAddr::ip)
 }
 
-/// `GET_items_id` of `GET /items/{id}`, cut to what a name may hold.
+/// The name of a route's limit, the same in every language: `GET.items.-id-` of `GET /items/{id}`.
 fn route_name(head: &Parts) -> String {
     #[cfg(feature = "axum")]
     let matched = head.extensions.get::<axum::extract::MatchedPath>();
@@ -194,12 +195,43 @@ fn route_name(head: &Parts) -> String {
     let path = matched.map_or(head.uri.path(), |matched| matched.as_str());
     #[cfg(not(feature = "axum"))]
     let path = head.uri.path();
-    let text = format!("{}{path}", head.method);
-    let words: Vec<_> = text
-        .split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '-'))
-        .filter(|word| !word.is_empty())
+    let method = if head.method == Method::HEAD { &Method::GET } else { &head.method };
+    short_name(&format!("{method}{path}"))
+}
+
+/// A limiter's name made of any text: readable, at most 64 characters, and another one for another
+/// text.
+fn short_name(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let mut name: String = text
+        .chars()
+        .map(|c| match c {
+            '/' => '.',
+            '{' | '}' => '-',
+            c if plain(c) => c,
+            _ => '_',
+        })
         .collect();
-    let mut name = words.join("_");
-    name.truncate(64);
+    let lossy = text.chars().any(|c| !plain(c) && !matches!(c, '/' | '{' | '}'));
+    if lossy || name.len() > 64 {
+        name.truncate(55);
+        let digest = Sha256::digest(text.as_bytes());
+        let tail: String = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+        name = format!("{name}-{tail}");
+    }
     name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short_name;
+
+    // The same texts give the same names in bindings/python and bindings/node.
+    #[test]
+    fn a_route_has_the_name_that_it_has_in_every_language() {
+        assert_eq!(short_name("GET/items/{id}"), "GET.items.-id-");
+        assert_eq!(short_name("GET/a b"), "GET.a_b-01c611c2");
+        let long = format!("GET/{}", "x".repeat(70));
+        assert_eq!(short_name(&long), format!("GET.{}-3c059879", "x".repeat(51)));
+    }
 }
