@@ -12,7 +12,7 @@
  *   tg_limiter_spec spec = {.rates = TG_TEXT("100/minute burst 20"), .name = TG_TEXT("api")};
  *   if (tg_limiter_open(gate, &spec, &api, &error) < 0) return fail(error.message);
  *   tg_entry entry = {.op = TG_OP_CONSUME, .handle = api, .key = "user:42", .key_len = 7,
-  .arg = 1};
+ *                     .arg = 1};
  *   tg_result result;
  *   if (tg_call(gate, &entry, 1, &result, 1) == 1 && !(result.flags & TG_ALLOWED))
  *     printf("come back in %lld us\n", (long long)result.parts[result.binding].retry_after_us);
@@ -107,7 +107,9 @@ int32_t tg_is_retriable(int32_t code);     /* 1: the same call may succeed later
 /* 1: no call on this handle will succeed again (closed, forked); 0 */
 int32_t tg_is_fatal(int32_t code);
 
-/* ---- options: strings; tg_options_describe has the table, and errors list near names ---- */
+/* ---- options: names and values are strings, as in a URL's query; errors list near names ----
+   timeout_ms connect_timeout_ms on_failure fallback_share breaker_failures namespace spin_us
+   max_keys max_bytes tls_ca tls_cert tls_key ...: tg_options_describe has all, with defaults. */
 typedef struct tg_options tg_options;
 tg_options *tg_options_new(void);          /* NULL: no memory */
 int32_t tg_options_set(tg_options *, const char *name, const char *value, tg_error *);
@@ -129,7 +131,10 @@ typedef struct tg_stats {      /* since the client was opened; gauges are marked
   int64_t allowed, denied, would_deny;                             /* decisions */
   int64_t by_memory, by_store, by_fallback, by_fail_open, by_fail_closed;  /* decisions by source */
   int64_t keys, bytes;  /* gauges: states in the process, their memory */
-  int64_t evicted_idle, evicted_harmless, evicted_owing;  /* dropped: owed 0, little, more */
+  /* States dropped at max_keys or max_bytes: first those that owe nothing, then those that owe
+     little of their capacity; with none of these left, those with the smallest share of it in
+     limiters that hold more than theirs: evicted_owing counts callers that start anew too early. */
+  int64_t evicted_idle, evicted_harmless, evicted_owing;
   int64_t round_trips, batches, merged, script_loads, connects;
   int64_t breaker_opened, breaker_open, late_replies;              /* breaker_open: gauge, 0 or 1 */
   int64_t timeouts, connect_errors, auth_errors, tls_errors, protocol_errors, cluster_errors;

@@ -24,8 +24,8 @@ class LocalEngine {
   Decision decide(Op op, std::span<const Part> parts, Engine engine, Source source,
                   PartResult* results);
 
-  // The most frequent request at its cheapest: a consume of one part whose limiter is simple(). True:
-  // it fit.
+  // The most frequent request at its cheapest: a consume of one part whose limiter is simple().
+  // True: it fit.
   bool consume_one(const Part& part, PartResult& result);
 
   MemoryStats stats() const { return store_.stats(); }
