@@ -14,7 +14,6 @@ Channel::Channel(Shared& shared, Reactor& reactor)
 Channel::~Channel() { ending_ = true; }
 
 void Channel::finish(Call* call) {
-  ++answered_;
   call->batch = -1;
   // Only the pump writes it for a call that it has; one that was refused at once is still what it
   // was.

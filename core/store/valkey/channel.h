@@ -108,7 +108,7 @@ class Channel final : private Connection::Owner {
   std::array<Batch, kMaxInFlight> batches_;
   int in_flight_ = 0;
   size_t calls_in_flight_ = 0;
-  size_t answered_ = 0;  // calls, since a batch was sent
+  size_t answered_ = 0;  // calls, by the store, since a batch was sent
   bool known_ = false;   // the program has run on this connection, and was not forgotten since
   bool ending_ = false;  // being destroyed: nobody is told
   int64_t fresh_deadline_us_ =

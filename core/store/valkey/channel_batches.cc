@@ -152,6 +152,7 @@ void Channel::answer(Batch& batch, const redisReply* reply) {
   if (batch.kind == Batch::Kind::kProgram) known_ = true;
   note_answers();
   CallList done;
+  answered_ += batch.calls.size();
   done.splice(batch.calls);
   release(batch);
   while (Call* call = done.pop_front()) {
