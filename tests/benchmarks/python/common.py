@@ -30,13 +30,14 @@ def interleaved(measures, rounds=ROUNDS):
 def row(name, ours, peer, peer_version, target, unit, better="more", ratio=None):
     """better: which side of the target is good, of the ratio (ours to the peer's unless given)."""
     ratio = ours / peer if ratio is None else ratio
+    sign = ">=" if better == "more" else "<="
     return {
         "row": name,
         "ours": ours,
         "peer": peer,
         "peer_version": peer_version,
         "ratio": ratio,
-        "target": f"{'>=' if better == 'more' else '<='} {target}",
+        "target": f"{sign} {target:.3g}" + (" ms" if unit == "ms" else ""),
         "met": ratio >= target if better == "more" else ratio <= target,
         "unit": unit,
     }
