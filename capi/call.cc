@@ -20,11 +20,12 @@ struct Answers {
 };
 
 Answers& answers() {
-  // In the thread's static block: found without a call.
+  // In the thread's static block: found without a call. That block is small, and shared by all
+  // libraries that are loaded late, so what is large stays out of it.
   static thread_local Answers* mine __attribute__((tls_model("initial-exec"))) = nullptr;
   if (!mine) [[unlikely]] {
-    static thread_local Answers of_this_thread;
-    mine = &of_this_thread;
+    static thread_local const auto of_this_thread = std::make_unique<Answers>();
+    mine = of_this_thread.get();
   }
   return *mine;
 }

@@ -20,10 +20,9 @@ namespace tidegate {
 
 // What a rate has left, and the waits. kNever where nobody knows.
 struct Figures {
-  int64_t remaining = kNever;  // tokens that could be spent now
-  int64_t retry_after_us =
-      kNever;                // the least wait after which this cost would fit; 0 when allowed
-  int64_t next_us = kNever;  // the least wait after which remaining grows; 0 when it is full
+  int64_t remaining = kNever;       // tokens that could be spent now
+  int64_t retry_after_us = kNever;  // the least wait after which this cost fits; 0 when allowed
+  int64_t next_us = kNever;         // the least wait after which remaining grows; 0 when it is full
   int64_t reset_after_us = kNever;  // the wait after which nothing of the past is left
 };
 
