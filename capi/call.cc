@@ -67,7 +67,7 @@ bool consume_here(Client& client, const tg_entry& entry, tg_result& result) {
             .cost = entry.arg};
   if (client.resolve(part) != Code::kOk || !part.limiter->simple()) return false;
   // In the thread's static block: found without a call.
-  static thread_local PartResult answer __attribute__((tls_model("initial-exec")));
+  static thread_local RateResult answer __attribute__((tls_model("initial-exec")));
   put_decision(client.consume_here(part, answer), entry.user_data, &answer, result);
   return true;
 }

@@ -54,7 +54,7 @@ inline int32_t usable(const tg_client* client) {
 int64_t put_text(std::string_view text, char* buffer, size_t size);
 
 // A decision as the caller sees it; its parts stay where they are.
-inline void put_decision(const Decision& decision, uint64_t user_data, const PartResult* parts,
+inline void put_decision(const Decision& decision, uint64_t user_data, const RateResult* parts,
                          tg_result& result) {
   result = {.user_data = user_data,
             .status = TG_OK,

@@ -7,13 +7,13 @@
 namespace tidegate::capi {
 namespace {
 
-static_assert(sizeof(tg_part) == sizeof(PartResult));
-static_assert(offsetof(tg_part, rate) == offsetof(PartResult, rate));
-static_assert(offsetof(tg_part, remaining) == offsetof(PartResult, figures.remaining));
-static_assert(offsetof(tg_part, reset_after_us) == offsetof(PartResult, figures.reset_after_us));
-static_assert(offsetof(tg_part, capacity) == offsetof(PartResult, capacity));
-static_assert(TG_ALLOWED == PartResult::kAllowed && TG_SHADOW == PartResult::kShadow &&
-              TG_OFF == PartResult::kOff);
+static_assert(sizeof(tg_part) == sizeof(RateResult));
+static_assert(offsetof(tg_part, rate) == offsetof(RateResult, rate));
+static_assert(offsetof(tg_part, remaining) == offsetof(RateResult, figures.remaining));
+static_assert(offsetof(tg_part, reset_after_us) == offsetof(RateResult, figures.reset_after_us));
+static_assert(offsetof(tg_part, capacity) == offsetof(RateResult, capacity));
+static_assert(TG_ALLOWED == RateResult::kAllowed && TG_SHADOW == RateResult::kShadow &&
+              TG_OFF == RateResult::kOff);
 static_assert(static_cast<uint32_t>(Source::kFailClosed) == TG_SOURCE_FAIL_CLOSED);
 
 constexpr size_t kMostRecord = 4'096;

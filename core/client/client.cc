@@ -37,17 +37,17 @@ Client::Client(StoreUrl url, Options options)
       engine_({options_.max_keys, options_.max_bytes}, fingerprint_, clock_) {
   if (embedded()) return;
   const int64_t probe_us = (options_.timeout_ms + options_.connect_timeout_ms) * 1'000;
-  shared_.reset(new Shared{url_,
-                           options_,
-                           fingerprint_,
-                           clock_,
-                           engine_,
-                           counters_,
-                           events_,
-                           Breaker(options_.breaker_failures, probe_us),
-                           TlsContext(),
-                           {},
-                           {}});
+  store_.reset(new StoreContext{url_,
+                                options_,
+                                fingerprint_,
+                                clock_,
+                                engine_,
+                                counters_,
+                                events_,
+                                Breaker(options_.breaker_failures, probe_us),
+                                TlsContext(),
+                                {},
+                                {}});
 }
 
 Client::~Client() { close(); }
@@ -91,10 +91,10 @@ std::string Client::why(Code code, std::span<const Part> parts) {
   return "no such limiter in this client: it was closed, or opened by another";
 }
 
-Decision Client::decide_here(Op op, std::span<const Part> parts, PartResult* results) {
+Decision Client::decide_here(Op op, std::span<const Part> parts, RateResult* results) {
   if (op == Op::kConsume && parts.size() == 1 && parts[0].limiter->simple())
     return consume_here(parts[0], results[0]);
-  const Decision decision = engine_.decide(op, parts, Engine::kOwn, Source::kMemory, results);
+  const Decision decision = engine_.decide(op, parts, NumbersFor::kStore, Source::kMemory, results);
   if (op == Op::kConsume) {
     counters_.add(decision.allowed ? Counter::kAllowed : Counter::kDenied);
     counters_.add(Counter::kByMemory);
@@ -109,18 +109,19 @@ bool Client::prepare(Call* call) {
                          call->refund_to != Source::kStore;
   if (elsewhere) {  // what the policy allowed without asking took nothing that could be given back
     if (call->refund_to == Source::kFallback)
-      engine_.decide(call->op, call->parts, Engine::kShare, Source::kFallback, nullptr);
+      engine_.decide(call->op, call->parts, NumbersFor::kFallback, Source::kFallback, nullptr);
     call->decision = {.source = call->refund_to};
     return false;
   }
   size_t most = 0;
   for (const Part& part : call->parts) most += part.limiter->rates.size();
   call->legs.resize(most);
-  call->legs.resize(make_legs(call->parts, Engine::kOwn, fingerprint_, call->legs.data()));
+  call->legs.resize(make_legs(call->parts, NumbersFor::kStore, fingerprint_, call->legs.data()));
   if (call->op == Op::kReset)
-    engine_.decide(call->op, call->parts, Engine::kShare, Source::kFallback, nullptr);
+    engine_.decide(call->op, call->parts, NumbersFor::kFallback, Source::kFallback, nullptr);
   if (!call->legs.empty()) return true;
-  call->decision = report_unasked(call->parts, true, 0, Source::kStore, call->room_for_results());
+  call->decision =
+      answer_without_store(call->parts, true, 0, Source::kStore, call->room_for_results());
   count_decision(counters_, *call);
   return false;
 }
@@ -130,7 +131,7 @@ void Client::run(std::span<Call* const> calls) {
   {
     std::scoped_lock lock(mutex_);
     if (!driver_) {
-      auto made = SyncDriver::make(*shared_);
+      auto made = SyncDriver::make(*store_);
       if (!made) {
         for (Call* call : calls) call->fail(made.error().code, made.error().message);
         return;

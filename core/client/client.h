@@ -5,7 +5,7 @@
 //   auto api = (*client)->limiters().open({.rates = "100/minute", .name = "api"});
 //   Part part{.handle = *api, .key = "user:42", .cost = 1};
 //   if ((*client)->resolve({&part, 1}) != Code::kOk) return;
-//   PartResult results[kMaxRates];
+//   RateResult results[kMaxRates];
 //   Decision decision = (*client)->decide_here(Op::kConsume, {&part, 1}, results);
 //
 // Thread safety: any thread. In a forked child nothing may be called but forked() and abandon().
@@ -17,16 +17,16 @@
 #include <span>
 #include <string>
 
+#include "base/fingerprint.h"
+#include "base/time.h"
 #include "client/registry.h"
 #include "client/sync_driver.h"
-#include "limiter/fingerprint.h"
-#include "stats/clock.h"
+#include "options/options.h"
 #include "stats/counters.h"
 #include "stats/events.h"
 #include "store/call.h"
-#include "store/local_engine.h"
-#include "store/valkey/shared.h"
-#include "tidegate/options.h"
+#include "store/embedded_store.h"
+#include "store/valkey/store_context.h"
 
 namespace tidegate {
 
@@ -79,16 +79,16 @@ class Client {
   // What a call needs before it goes to the store. False: it is answered already (its limiters are
   // off, or it goes back to the embedded engine).
   bool prepare(Call* call);
-  bool breaker_open() const { return shared_ && shared_->breaker.open(); }
-  Shared* shared() { return shared_.get(); }  // null: the embedded store
+  bool breaker_open() const { return store_ && store_->breaker.open(); }
+  StoreContext* store() { return store_.get(); }  // null: the embedded store
   // Rings are told of close().
   void enroll(Channel* channel);
   void dismiss(Channel* channel);
 
   // The embedded store's answer, inline. `results` has room for kMaxLegs.
-  Decision decide_here(Op op, std::span<const Part> parts, PartResult* results);
+  Decision decide_here(Op op, std::span<const Part> parts, RateResult* results);
   // The same at its cheapest: a consume of one part whose limiter is simple().
-  Decision consume_here(const Part& part, PartResult& result) {
+  Decision consume_here(const Part& part, RateResult& result) {
     const bool fit = engine_.consume_one(part, result);
     const bool shadow = part.limiter->mode == Mode::kShadow;
     counters_.add_two(fit || shadow ? Counter::kAllowed : Counter::kDenied, Counter::kByMemory);
@@ -109,12 +109,12 @@ class Client {
   const Fingerprinter fingerprint_;
   Clock clock_;
   Registry limiters_;
-  LocalEngine engine_;
+  EmbeddedStore engine_;
   Counters counters_;
   EventLog events_;
   std::atomic<bool> closed_{false};
 
-  std::unique_ptr<Shared> shared_;
+  std::unique_ptr<StoreContext> store_;
   std::mutex mutex_;  // guards what follows
   std::vector<Channel*> channels_;
   std::unique_ptr<SyncDriver> driver_;  // made with the first blocking call

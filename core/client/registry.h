@@ -14,7 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "client/limiter_config.h"
+#include "limiter/make_config.h"
 
 namespace tidegate {
 

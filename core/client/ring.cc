@@ -18,8 +18,8 @@ Ring::Ring(Client& client, std::unique_ptr<Reactor> reactor, int32_t capacity, b
       reactor_(std::move(reactor)),
       capacity_(static_cast<size_t>(capacity)),
       local_(local) {
-  if (!client.shared()) return;
-  channel_ = std::make_unique<Channel>(*client.shared(), *reactor_);
+  if (!client.store()) return;
+  channel_ = std::make_unique<Channel>(*client.store(), *reactor_);
   channel_->arm(!local_);  // its host may sleep before it ever reaps
   client.enroll(channel_.get());
 }

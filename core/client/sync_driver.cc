@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "stats/clock.h"
+#include "base/time.h"
 
 namespace tidegate {
 namespace {
@@ -14,10 +14,10 @@ constexpr int kRestCalls = 64;  // so many calls sleep at once
 
 }  // namespace
 
-Result<std::unique_ptr<SyncDriver>> SyncDriver::make(Shared& shared) {
+Result<std::unique_ptr<SyncDriver>> SyncDriver::make(StoreContext& store) {
   auto reactor = Reactor::make();
   if (!reactor) return reactor.error();
-  return std::unique_ptr<SyncDriver>(new SyncDriver(shared, std::move(*reactor)));
+  return std::unique_ptr<SyncDriver>(new SyncDriver(store, std::move(*reactor)));
 }
 
 SyncDriver::~SyncDriver() = default;
@@ -83,12 +83,12 @@ void SyncDriver::pump_for(Waiter& waiter) {
 // some misses in a row. True: there is something to do.
 bool SyncDriver::look_first(const Waiter& waiter) {
   const int64_t usual_us = channel_.round_trip_us();
-  if (!channel_.in_flight() || usual_us == 0 || usual_us > kNear * shared_.options.spin_us ||
+  if (!channel_.in_flight() || usual_us == 0 || usual_us > kNear * store_.options.spin_us ||
       rest_ > 0) {
     rest_ = std::max(0, rest_ - 1);
     return false;
   }
-  const int64_t most_us = std::min(shared_.options.spin_us, usual_us + usual_us / 2);
+  const int64_t most_us = std::min(store_.options.spin_us, usual_us + usual_us / 2);
   for (const int64_t end_us = monotonic_us() + most_us; monotonic_us() < end_us;) {
     if (reactor_->poll(0) || waiter.all.load(std::memory_order_relaxed) || !channel_.idle_queue()) {
       misses_ = 0;

@@ -17,7 +17,7 @@ namespace tidegate {
 // Any thread.
 class SyncDriver {
  public:
-  static Result<std::unique_ptr<SyncDriver>> make(Shared& shared);
+  static Result<std::unique_ptr<SyncDriver>> make(StoreContext& store);
   ~SyncDriver();
 
   // Submits the calls and returns when every one is answered.
@@ -26,8 +26,8 @@ class SyncDriver {
   void abandon() { reactor_->abandon(); }
 
  private:
-  SyncDriver(Shared& shared, std::unique_ptr<Reactor> reactor)
-      : shared_(shared), reactor_(std::move(reactor)), channel_(shared, *reactor_) {}
+  SyncDriver(StoreContext& store, std::unique_ptr<Reactor> reactor)
+      : store_(store), reactor_(std::move(reactor)), channel_(store, *reactor_) {}
 
   // A thread in run().
   struct Waiter final : CallSink {
@@ -45,7 +45,7 @@ class SyncDriver {
   bool look_first(const Waiter& waiter);
   void hand_over(const Waiter* from);
 
-  Shared& shared_;
+  StoreContext& store_;
   const std::unique_ptr<Reactor> reactor_;
   Channel channel_;
 

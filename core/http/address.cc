@@ -5,6 +5,8 @@
 #include <array>
 #include <cstring>
 
+#include "base/text.h"
+
 namespace tidegate {
 namespace {
 
@@ -24,13 +26,6 @@ bool parse_v4(std::string_view text, uint8_t* out) {
     text.remove_prefix(1);
   }
   return false;
-}
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 bool parse_group(std::string_view text, uint8_t* out) {
@@ -76,10 +71,9 @@ bool parse_v6(std::string_view text, uint8_t* out) {
   return true;
 }
 
-void append_hex(std::string& out, unsigned value) {
-  constexpr char kHex[] = "0123456789abcdef";
+void append_group(std::string& out, unsigned value) {
   for (int shift = 12; shift >= 0; shift -= 4)
-    if (value >> shift || shift == 0) out += kHex[value >> shift & 15];
+    if (value >> shift || shift == 0) out += kLowerHex[value >> shift & 15];
 }
 
 // inet_ntop writes ::1.2.3.4 where Python writes ::102:304, so we count ourselves: the longest run
@@ -104,7 +98,7 @@ std::string v6_text(const uint8_t* bytes) {
       continue;
     }
     if (!out.empty() && out.back() != ':') out += ':';
-    append_hex(out, groups[i]);
+    append_group(out, groups[i]);
   }
   return out;
 }

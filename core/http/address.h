@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-#include "tidegate/http.h"
+#include "http/http.h"
 
 namespace tidegate {
 

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include <openssl/evp.h>
 
-#include "tidegate/http.h"
+#include "base/text.h"
+#include "http/http.h"
 
 namespace tidegate {
 namespace {
 
 constexpr size_t kMaxPlainKey = 512;
-
-void append_hex(std::string& out, unsigned char byte, const char* digits) {
-  out.append({digits[byte >> 4], digits[byte & 15]});
-}
 
 }  // namespace
 
@@ -21,15 +18,15 @@ void append_escaped_key(std::string& out, std::string_view key) {
     // Without memory for a digest the long name still is the right caller's, and nobody else's.
     if (EVP_Digest(key.data(), key.size(), digest, &size, EVP_sha256(), nullptr) == 1) {
       out += '#';
-      for (unsigned int i = 0; i < size; ++i) append_hex(out, digest[i], "0123456789abcdef");
+      append_hex(out, digest, size);
       return;
     }
   }
   for (size_t i = 0; i < key.size(); ++i) {
     const char c = key[i];
     if (c == '%' || c == '{' || c == '}' || c == '\0' || (c == '#' && i == 0)) {
-      out += '%';
-      append_hex(out, static_cast<unsigned char>(c), "0123456789ABCDEF");
+      const auto byte = static_cast<unsigned char>(c);
+      out.append({'%', kUpperHex[byte >> 4], kUpperHex[byte & 15]});
     } else {
       out += c;
     }

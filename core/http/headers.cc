@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 
+#include "http/http.h"
 #include "http/units.h"
-#include "tidegate/http.h"
-#include "tidegate/limit.h"
+#include "limiter/numbers.h"
 
 namespace tidegate {
 namespace {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
+#include "base/text.h"
+#include "http/http.h"
 #include "http/units.h"
-#include "tidegate/http.h"
-#include "tidegate/limit.h"
+#include "limiter/numbers.h"
 
 namespace tidegate {
 namespace {
@@ -35,7 +36,7 @@ std::pair<uint32_t, size_t> decode(std::string_view text, size_t at) {
 }
 
 void append_unit(std::string& out, uint32_t unit) {
-  constexpr char kHex[] = "0123456789abcdef";
+  constexpr std::string_view kHex = kLowerHex;
   out.append(
       {'\\', 'u', kHex[unit >> 12], kHex[unit >> 8 & 15], kHex[unit >> 4 & 15], kHex[unit & 15]});
 }

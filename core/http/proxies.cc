@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 
+#include "base/text.h"
 #include "http/address.h"
-#include "limiter/quote.h"
-#include "tidegate/http.h"
+#include "http/http.h"
 
 namespace tidegate {
 namespace {

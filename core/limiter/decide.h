@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <span>
 
-#include "limiter/fingerprint.h"
+#include "base/fingerprint.h"
 #include "limiter/fixed_window.h"
 #include "limiter/sliding_log.h"
 #include "limiter/sliding_window.h"
@@ -40,8 +40,8 @@ union View {
 };
 
 struct Leg {
-  Fingerprint id{};              // whose state: (limiter's name, algorithm, window, key)
-  const Limit* limit = nullptr;  // outlives every engine that is asked about it
+  Fingerprint id{};                // whose state: (limiter's name, algorithm, window, key)
+  const Numbers* limit = nullptr;  // outlives every engine that is asked about it
   int64_t cost = 0;
   int64_t total = 0;  // with the costs of all legs of the same state; prepare() fills it
   uint32_t slot =
@@ -74,7 +74,7 @@ decltype(auto) visit(Algorithm algorithm, V& view, F&& f) {
 }
 
 // The view of a state that is no log.
-inline View view_at(const Limit& limit, const State& state, int64_t now_us) {
+inline View view_at(const Numbers& limit, const State& state, int64_t now_us) {
   switch (limit.algorithm) {
     case Algorithm::kTokenBucket:
       return {.bucket = TokenBucket::at(limit, state, now_us)};
@@ -85,7 +85,7 @@ inline View view_at(const Limit& limit, const State& state, int64_t now_us) {
   }
 }
 
-inline bool far_ahead(const Limit& limit, const State& state, int64_t now_us) {
+inline bool far_ahead(const Numbers& limit, const State& state, int64_t now_us) {
   switch (limit.algorithm) {
     case Algorithm::kTokenBucket:
       return TokenBucket::far_ahead(limit, state, now_us);
@@ -98,12 +98,12 @@ inline bool far_ahead(const Limit& limit, const State& state, int64_t now_us) {
 
 // May `cost` be taken from a state now? Asking for nothing is always allowed.
 template <class Algo>
-bool fits(const Limit& limit, const Algo& state, int64_t cost) {
+bool fits(const Numbers& limit, const Algo& state, int64_t cost) {
   return cost == 0 || (cost <= limit.capacity && state.fits(limit, cost));
 }
 
 template <class Algo>
-Figures figures_of(const Limit& limit, const Algo& state, int64_t cost) {
+Figures figures_of(const Numbers& limit, const Algo& state, int64_t cost) {
   const int64_t remaining = state.remaining(limit);
   const int64_t retry = cost > limit.capacity ? kNever : cost ? state.wait(limit, cost) : 0;
   const int64_t next = remaining >= limit.capacity ? 0
@@ -113,14 +113,14 @@ Figures figures_of(const Limit& limit, const Algo& state, int64_t cost) {
 }
 
 template <class Algo>
-Answer ask(const Limit& limit, const Algo& state, int64_t cost) {
+Answer ask(const Numbers& limit, const Algo& state, int64_t cost) {
   const Figures figures = figures_of(limit, state, cost);
   return {figures, figures.retry_after_us == 0};
 }
 
 // The single leg of the most frequent request: consume(), without the loops.
 template <class Algo>
-bool consume_one(const Limit& limit, Algo& state, int64_t cost, Figures& figures) {
+bool consume_one(const Numbers& limit, Algo& state, int64_t cost, Figures& figures) {
   const bool fit = fits(limit, state, cost);
   if (fit && cost) state.charge(limit, cost);
   figures = figures_of(limit, state, fit ? 0 : cost);

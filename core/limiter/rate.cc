@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "tidegate/rate.h"
+#include "limiter/rate.h"
 
 #include <array>
 #include <optional>
 #include <string>
 #include <utility>
 
-#include "limiter/quote.h"
+#include "base/text.h"
 
 namespace tidegate {
 namespace {
@@ -38,7 +38,6 @@ constexpr std::array<Unit, 14> kUnits{{
 constexpr std::string_view kExpectedUnit =
     "expected a unit (us, ms, s, sec, second, m, min, minute, h, hour, d, day, w or week)";
 
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 constexpr bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 constexpr bool is_letter(char c) { return lower(c) >= 'a' && lower(c) <= 'z'; }
@@ -65,8 +64,8 @@ class Parser {
  public:
   Parser(std::string_view text, Algorithm algorithm) : text_(text), algorithm_(algorithm) {}
 
-  Result<std::vector<Limit>> rates() {
-    std::vector<Limit> out;
+  Result<std::vector<Numbers>> rates() {
+    std::vector<Numbers> out;
     do {
       skip_blanks();
       if (at_ == text_.size() && !out.empty()) break;
@@ -75,7 +74,7 @@ class Parser {
         return fail(begin, "expected at most " + std::to_string(kMaxRates) + " rates");
       auto limit = rate();
       if (!limit) return limit.error();
-      for (const Limit& other : out)
+      for (const Numbers& other : out)
         if (other.window_us == limit->window_us)
           return fail(begin, "expected another window than that of a rate before it, found " +
                                  window_text(limit->window_us) + " again");
@@ -89,7 +88,7 @@ class Parser {
   }
 
  private:
-  Result<Limit> rate() {
+  Result<Numbers> rate() {
     const size_t begin = at_;
     auto count = number("a count", kMaxTokens, true);
     if (!count) return count.error();
@@ -108,7 +107,7 @@ class Parser {
       if (!given) return given.error();
       burst = *given;
     }
-    auto limit = Limit::make(algorithm_, *count, *window, burst);
+    auto limit = Numbers::make(algorithm_, *count, *window, burst);
     if (!limit)
       return fail(begin, "expected a rate that can be kept exactly: " + limit.error().message);
     return limit;
@@ -204,7 +203,7 @@ class Parser {
 
 }  // namespace
 
-Result<std::vector<Limit>> parse_rates(std::string_view text, Algorithm algorithm) {
+Result<std::vector<Numbers>> parse_rates(std::string_view text, Algorithm algorithm) {
   if (text.size() > kMaxText)
     return Error{Code::kRate,
                  "rate " + quote(text) + " at " + std::to_string(kMaxText) + ": expected at most " +
@@ -213,9 +212,9 @@ Result<std::vector<Limit>> parse_rates(std::string_view text, Algorithm algorith
   return Parser(text, algorithm).rates();
 }
 
-std::string default_name(const std::vector<Limit>& rates) {
+std::string default_name(const std::vector<Numbers>& rates) {
   std::string name;
-  for (const Limit& limit : rates) name.append(name.empty() ? "" : "_").append(rate_text(limit));
+  for (const Numbers& limit : rates) name.append(name.empty() ? "" : "_").append(rate_text(limit));
   return name;
 }
 

@@ -3,15 +3,15 @@
 
 namespace tidegate {
 
-size_t make_legs(std::span<const Part> parts, Engine engine, const Fingerprinter& fingerprint,
-                 Leg* legs) {
+size_t make_legs(std::span<const Part> parts, NumbersFor numbers_for,
+                 const Fingerprinter& fingerprint, Leg* legs) {
   size_t count = 0;
   for (const Part& part : parts) {
     if (part.limiter->mode == Mode::kOff) continue;
     const Fingerprint key = fingerprint(part.key);
     for (const Rate& rate : part.limiter->rates) {
       Leg& leg = legs[count++];
-      const bool own = engine == Engine::kOwn;
+      const bool own = numbers_for == NumbersFor::kStore;
       leg.id = key ^ (own ? rate.id : rate.share_id);
       leg.limit = own ? &rate.limit : &rate.share;
       leg.cost = part.cost;
@@ -28,14 +28,14 @@ size_t make_legs(std::span<const Part> parts, Engine engine, const Fingerprinter
   return count;
 }
 
-Decision report(std::span<const Part> parts, std::span<const Leg> legs, const Verdict& verdict,
-                Source source, PartResult* results) {
+Decision answer_from(std::span<const Part> parts, std::span<const Leg> legs, const Verdict& verdict,
+                     Source source, RateResult* results) {
   Decision decision{.allowed = verdict.allowed, .would_deny = verdict.would_deny, .source = source};
   size_t leg = 0;
   uint32_t at = 0;
   for (const Part& part : parts) {
     for (uint32_t rate = 0; rate < part.limiter->rates.size(); ++rate, ++at) {
-      PartResult& result = results[at] = part_result(part, rate);
+      RateResult& result = results[at] = rate_result(part, rate);
       if (part.limiter->mode == Mode::kOff) continue;
       if (leg == verdict.binding) decision.binding = at;
       const Answer& answer = legs[leg++].answer;
@@ -46,17 +46,17 @@ Decision report(std::span<const Part> parts, std::span<const Leg> legs, const Ve
   return decision;
 }
 
-Decision report_unasked(std::span<const Part> parts, bool allowed, int64_t retry_after_us,
-                        Source source, PartResult* results) {
+Decision answer_without_store(std::span<const Part> parts, bool allowed, int64_t retry_after_us,
+                              Source source, RateResult* results) {
   Decision decision{.allowed = allowed, .source = source};
   uint32_t at = 0;
   bool bound = false;
   for (const Part& part : parts) {
     for (uint32_t rate = 0; rate < part.limiter->rates.size(); ++rate, ++at) {
-      PartResult& result = results[at] = part_result(part, rate);
+      RateResult& result = results[at] = rate_result(part, rate);
       if (part.limiter->mode == Mode::kOff) continue;
       result.figures.retry_after_us = allowed ? 0 : retry_after_us;
-      if (allowed || part.limiter->mode == Mode::kShadow) result.flags |= PartResult::kAllowed;
+      if (allowed || part.limiter->mode == Mode::kShadow) result.flags |= RateResult::kAllowed;
       if (!bound && part.limiter->mode == Mode::kEnforce) {
         decision.binding = at;
         bound = true;

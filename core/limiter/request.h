@@ -7,10 +7,10 @@
 #include <span>
 #include <string_view>
 
+#include "base/fingerprint.h"
+#include "limiter/config.h"
 #include "limiter/decide.h"
-#include "limiter/fingerprint.h"
-#include "tidegate/http.h"
-#include "tidegate/limiter.h"
+#include "limiter/source.h"
 
 namespace tidegate {
 
@@ -27,7 +27,7 @@ struct Part {
 };
 
 // One rate of one part, as the caller sees it. The layout is tg_part's.
-struct PartResult {
+struct RateResult {
   static constexpr uint32_t kAllowed = 1, kShadow = 4, kOff = 8;
   uint64_t handle = 0;
   uint32_t rate = 0;
@@ -38,9 +38,9 @@ struct PartResult {
 };
 
 // What is known of a part's rate before any engine is asked.
-inline PartResult part_result(const Part& part, uint32_t rate) {
-  constexpr uint32_t kFlags[] = {0, PartResult::kShadow, PartResult::kOff | PartResult::kAllowed};
-  const Limit& limit = part.limiter->rates[rate].limit;
+inline RateResult rate_result(const Part& part, uint32_t rate) {
+  constexpr uint32_t kFlags[] = {0, RateResult::kShadow, RateResult::kOff | RateResult::kAllowed};
+  const Numbers& limit = part.limiter->rates[rate].limit;
   return {.handle = part.handle,
           .rate = rate,
           .flags = kFlags[static_cast<size_t>(part.limiter->mode)],
@@ -49,8 +49,8 @@ inline PartResult part_result(const Part& part, uint32_t rate) {
           .capacity = limit.capacity};
 }
 
-inline void put_answer(const Answer& answer, PartResult& result) {
-  if (answer.allowed) result.flags |= PartResult::kAllowed;
+inline void put_answer(const Answer& answer, RateResult& result) {
+  if (answer.allowed) result.flags |= RateResult::kAllowed;
   result.figures = answer;
 }
 
@@ -63,20 +63,20 @@ struct Decision {
 };
 
 // Which of a rate's two limits counts: its own, or its share while the store is away.
-enum class Engine : uint8_t { kOwn, kShare };
+enum class NumbersFor : uint8_t { kStore, kFallback };
 
 // The legs of the parts that are not off, prepared; returns how many. `legs` has room for kMaxLegs.
-size_t make_legs(std::span<const Part> parts, Engine engine, const Fingerprinter& fingerprint,
-                 Leg* legs);
+size_t make_legs(std::span<const Part> parts, NumbersFor numbers_for,
+                 const Fingerprinter& fingerprint, Leg* legs);
 
-// What the caller sees of a verdict: a PartResult for each rate of each part, those of parts that
+// What the caller sees of a verdict: a RateResult for each rate of each part, those of parts that
 // are off with nothing known. `results` has room for kMaxLegs.
-Decision report(std::span<const Part> parts, std::span<const Leg> legs, const Verdict& verdict,
-                Source source, PartResult* results);
+Decision answer_from(std::span<const Part> parts, std::span<const Leg> legs, const Verdict& verdict,
+                     Source source, RateResult* results);
 
 // The answer where no engine was asked: allowed (off, fail_open) or denied (fail_closed, with its
 // retry_after).
-Decision report_unasked(std::span<const Part> parts, bool allowed, int64_t retry_after_us,
-                        Source source, PartResult* results);
+Decision answer_without_store(std::span<const Part> parts, bool allowed, int64_t retry_after_us,
+                              Source source, RateResult* results);
 
 }  // namespace tidegate

@@ -7,8 +7,8 @@
 
 #include <algorithm>
 
+#include "limiter/numbers.h"
 #include "limiter/state.h"
-#include "tidegate/limit.h"
 
 namespace tidegate {
 
@@ -25,7 +25,7 @@ struct SlidingLog {
     return log.count > 0 && log.entries[log.count - 1].time_us - now_us > kMaxSkewUs;
   }
 
-  static SlidingLog at(const Limit& limit, const LogSpan& log, int64_t now_us) {
+  static SlidingLog at(const Numbers& limit, const LogSpan& log, int64_t now_us) {
     if (log.count == 0) return {nullptr, 0, 0, log.base, log.base, 0, now_us, now_us};
     const LogEntry& last = log.entries[log.count - 1];
     if (far_ahead(log, now_us))  // all of it happened "now"
@@ -42,22 +42,24 @@ struct SlidingLog {
   }
 
   int64_t used() const { return top - base + charged; }
-  int64_t remaining(const Limit& limit) const { return std::max<int64_t>(0, limit.limit - used()); }
-  bool fits(const Limit& limit, int64_t cost) const { return used() + cost <= limit.limit; }
+  int64_t remaining(const Numbers& limit) const {
+    return std::max<int64_t>(0, limit.limit - used());
+  }
+  bool fits(const Numbers& limit, int64_t cost) const { return used() + cost <= limit.limit; }
 
-  int64_t wait(const Limit& limit, int64_t cost) const {  // O(log charges)
+  int64_t wait(const Numbers& limit, int64_t cost) const {  // O(log charges)
     const int64_t over = used() + cost - limit.limit;
     if (over <= 0) return 0;
     return time_of(over) + limit.window_us - now_us;
   }
 
-  int64_t reset_after(const Limit& limit) const {
+  int64_t reset_after(const Numbers& limit) const {
     return used() ? time_of(used()) + limit.window_us - now_us : 0;
   }
 
-  void charge(const Limit&, int64_t cost) { charged += cost; }
+  void charge(const Numbers&, int64_t cost) { charged += cost; }
 
-  void refund(const Limit&, int64_t cost) {  // the newest charges first
+  void refund(const Numbers&, int64_t cost) {  // the newest charges first
     const int64_t newest = std::min(charged, cost);
     charged -= newest;
     top = std::max(base, top - (cost - newest));

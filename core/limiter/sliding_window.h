@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
+#include "limiter/numbers.h"
 #include "limiter/state.h"
-#include "tidegate/limit.h"
 
 namespace tidegate {
 
@@ -17,12 +17,12 @@ struct SlidingWindow {
   int64_t elapsed;  // ticks into the window
   int64_t ahead;    // ticks by which the state's clock leads the caller's
 
-  static bool far_ahead(const Limit& limit, const State& state, int64_t now_us) {
+  static bool far_ahead(const Numbers& limit, const State& state, int64_t now_us) {
     const int64_t ticks = state.a * limit.ticks - limit.tick_of(now_us);
     return ticks > 0 && ticks > kMaxSkewUs / limit.tick_us;
   }
 
-  static SlidingWindow at(const Limit& limit, const State& state, int64_t now_us) {
+  static SlidingWindow at(const Numbers& limit, const State& state, int64_t now_us) {
     const int64_t tick_now = limit.tick_of(now_us);
     const int64_t index = tick_now / limit.ticks, elapsed = tick_now % limit.ticks;
     if (index == state.a || far_ahead(limit, state, now_us))
@@ -34,17 +34,17 @@ struct SlidingWindow {
 
   State state() const { return {index, previous, current}; }
 
-  int64_t remaining(const Limit& limit) const {
+  int64_t remaining(const Numbers& limit) const {
     const int64_t left = (limit.limit - current) * limit.ticks - previous * (limit.ticks - elapsed);
     return left > 0 ? left / limit.ticks : 0;
   }
 
-  bool fits(const Limit& limit, int64_t cost) const {
+  bool fits(const Numbers& limit, int64_t cost) const {
     return previous * (limit.ticks - elapsed) + (current + cost) * limit.ticks <=
            limit.limit * limit.ticks;
   }
 
-  int64_t wait(const Limit& limit, int64_t cost) const {
+  int64_t wait(const Numbers& limit, int64_t cost) const {
     if (fits(limit, cost)) return 0;
     const int64_t over = current + cost - limit.limit;
     if (over <= 0)  // waiting inside this window is enough
@@ -54,15 +54,15 @@ struct SlidingWindow {
            limit.tick_us;  // this window is full: it must slide out in its turn
   }
 
-  int64_t reset_after(const Limit& limit) const {
+  int64_t reset_after(const Numbers& limit) const {
     const int64_t left = limit.ticks - elapsed;
     if (current) return (ahead + limit.ticks + left) * limit.tick_us;
     return previous ? (ahead + left) * limit.tick_us : 0;
   }
 
-  void charge(const Limit&, int64_t cost) { current += cost; }
+  void charge(const Numbers&, int64_t cost) { current += cost; }
 
-  void refund(const Limit&, int64_t cost) {
+  void refund(const Numbers&, int64_t cost) {
     previous = std::max<int64_t>(0, previous - std::max<int64_t>(0, cost - current));
     current = std::max<int64_t>(0, current - cost);
   }

@@ -7,8 +7,8 @@
 
 #include <algorithm>
 
+#include "limiter/numbers.h"
 #include "limiter/state.h"
-#include "tidegate/limit.h"
 
 namespace tidegate {
 
@@ -17,12 +17,12 @@ struct TokenBucket {
   int64_t stamp;  // ticks
   int64_t ahead;  // ticks by which the stamp leads the caller's clock
 
-  static bool far_ahead(const Limit& limit, const State& state, int64_t now_us) {
+  static bool far_ahead(const Numbers& limit, const State& state, int64_t now_us) {
     return state.b > limit.tick_of(now_us) &&
            (state.b - limit.tick_of(now_us)) * limit.tick_us > kMaxSkewUs;
   }
 
-  static TokenBucket at(const Limit& limit, const State& state, int64_t now_us) {
+  static TokenBucket at(const Numbers& limit, const State& state, int64_t now_us) {
     const int64_t tick_now = limit.tick_of(now_us);
     const int64_t debt =
         std::min(state.a, limit.capacity * limit.ticks);  // capacity may have shrunk
@@ -36,26 +36,26 @@ struct TokenBucket {
 
   State state() const { return {debt, stamp, 0}; }
 
-  int64_t remaining(const Limit& limit) const {
+  int64_t remaining(const Numbers& limit) const {
     return (limit.capacity * limit.ticks - debt) / limit.ticks;
   }
 
-  bool fits(const Limit& limit, int64_t cost) const {
+  bool fits(const Numbers& limit, int64_t cost) const {
     return debt + cost * limit.ticks <= limit.capacity * limit.ticks;
   }
 
-  int64_t wait(const Limit& limit, int64_t cost) const {
+  int64_t wait(const Numbers& limit, int64_t cost) const {
     const int64_t over = debt + cost * limit.ticks - limit.capacity * limit.ticks;
     return over > 0 ? (ahead + ceil_div(over, limit.limit)) * limit.tick_us : 0;
   }
 
-  int64_t reset_after(const Limit& limit) const {
+  int64_t reset_after(const Numbers& limit) const {
     return debt ? (ahead + ceil_div(debt, limit.limit)) * limit.tick_us : 0;
   }
 
-  void charge(const Limit& limit, int64_t cost) { debt += cost * limit.ticks; }
+  void charge(const Numbers& limit, int64_t cost) { debt += cost * limit.ticks; }
 
-  void refund(const Limit& limit, int64_t cost) {
+  void refund(const Numbers& limit, int64_t cost) {
     debt = cost >= limit.capacity ? 0 : std::max<int64_t>(0, debt - cost * limit.ticks);
   }
 };

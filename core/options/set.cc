@@ -3,8 +3,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.h"
 #include "http/address.h"
-#include "limiter/quote.h"
 #include "options/table.h"
 
 namespace tidegate {
@@ -14,7 +14,6 @@ constexpr size_t kMaxPath = 4095;
 constexpr size_t kMaxNamespace = 64;
 constexpr size_t kMaxName = 32;  // longer names are like no option at all
 
-constexpr std::array<std::string_view, 3> kPolicies{"local", "open", "closed"};
 constexpr std::array<std::pair<std::string_view, bool>, 8> kBooleans{{{"true", true},
                                                                       {"false", false},
                                                                       {"1", true},
@@ -23,13 +22,6 @@ constexpr std::array<std::pair<std::string_view, bool>, 8> kBooleans{{{"true", t
                                                                       {"no", false},
                                                                       {"on", true},
                                                                       {"off", false}}};
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-  return out;
-}
 
 std::optional<int64_t> parse_integer(std::string_view text, int64_t least, int64_t most) {
   if (text.empty()) return std::nullopt;
@@ -63,12 +55,6 @@ bool is_path(std::string_view text) {
          });
 }
 
-std::optional<OnFailure> find_policy(std::string_view text) {
-  for (size_t i = 0; i < kPolicies.size(); ++i)
-    if (kPolicies[i] == text) return static_cast<OnFailure>(i);
-  return std::nullopt;
-}
-
 // Levenshtein's distance, two neighbours that changed places counting as one.
 size_t distance(std::string_view a, std::string_view b) {
   std::vector<std::vector<size_t>> cost(a.size() + 1, std::vector<size_t>(b.size() + 1));
@@ -90,15 +76,6 @@ bool near(std::string_view given, std::string_view name) {
 }
 
 }  // namespace
-
-std::string_view on_failure_name(OnFailure policy) {
-  return kPolicies[static_cast<size_t>(policy)];
-}
-
-Result<OnFailure> parse_on_failure(std::string_view text) {
-  if (const auto policy = find_policy(text)) return *policy;
-  return Error{Code::kOption, "on_failure " + quote(text) + ": expected local, open or closed"};
-}
 
 Error unknown_option(std::string_view name, bool show) {
   std::string names;
@@ -128,7 +105,7 @@ Status set_row(Options& options, size_t index, std::string_view value, bool show
       keep(options.*row.boolean, parse_boolean(value));
       break;
     case OptionType::kPolicy:
-      keep(options.on_failure, find_policy(value));
+      if (auto policy = parse_on_failure(value)) keep(options.on_failure, std::optional(*policy));
       break;
     case OptionType::kClock:
       if (ok = value == "system" || value == "manual"; ok) options.*row.boolean = value == "manual";

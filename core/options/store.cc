@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "base/text.h"
 #include "options/table.h"
 
 namespace tidegate {
@@ -10,13 +11,12 @@ bool is_plain(char c, std::string_view extra) {
 }
 
 void append_encoded(std::string& out, std::string_view text, std::string_view extra = "") {
-  constexpr char kHex[] = "0123456789ABCDEF";
   for (char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     if (is_plain(c, extra))
       out += c;
     else
-      out.append({'%', kHex[byte >> 4], kHex[byte & 15]});
+      out.append({'%', kUpperHex[byte >> 4], kUpperHex[byte & 15]});
   }
 }
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "tidegate/options.h"
+#include "options/options.h"
 
 namespace tidegate {
 

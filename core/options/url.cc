@@ -2,8 +2,8 @@
 #include <array>
 #include <utility>
 
+#include "base/text.h"
 #include "http/address.h"
-#include "limiter/quote.h"
 #include "options/table.h"
 
 namespace tidegate {
@@ -41,13 +41,6 @@ bool all(std::string_view text, Predicate predicate) {
   for (char c : text)
     if (!predicate(c)) return false;
   return true;
-}
-
-int hex_value(char c) {
-  if (is_digit(c)) return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 std::optional<int64_t> parse_number(std::string_view text, int64_t least, int64_t most) {

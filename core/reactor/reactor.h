@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "tidegate/result.h"
+#include "base/result.h"
 
 namespace tidegate {
 

@@ -8,7 +8,7 @@
 #include <mutex>
 #include <string>
 
-#include "tidegate/result.h"
+#include "base/result.h"
 
 namespace tidegate {
 

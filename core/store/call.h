@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/list.h"
 #include "limiter/request.h"
 
 namespace tidegate {
@@ -34,7 +35,7 @@ struct Call {
   // What is answered.
   Code status = Code::kOk;
   Decision decision;
-  std::vector<PartResult> results;
+  std::vector<RateResult> results;
   std::string text;  // about a status that is not kOk
 
   // Where it is: its owner's list, and the batch that carries it.
@@ -61,7 +62,7 @@ struct Call {
     }
   }
 
-  PartResult* room_for_results() {
+  RateResult* room_for_results() {
     size_t rates = 0;
     for (const Part& part : parts) rates += part.limiter->rates.size();
     if (results.size() < rates) results.resize(rates);
@@ -75,43 +76,6 @@ struct Call {
   }
 };
 
-// First in, first out, without a node of its own.
-class CallList {
- public:
-  bool empty() const { return !head_; }
-  Call* front() const { return head_; }
-  size_t size() const { return size_; }
-
-  void push_back(Call* call) {
-    call->next = nullptr;
-    call->previous = tail_;
-    (tail_ ? tail_->next : head_) = call;
-    tail_ = call;
-    ++size_;
-  }
-
-  void remove(Call* call) {
-    (call->previous ? call->previous->next : head_) = call->next;
-    (call->next ? call->next->previous : tail_) = call->previous;
-    call->next = call->previous = nullptr;
-    --size_;
-  }
-
-  Call* pop_front() {
-    Call* call = head_;
-    if (call) remove(call);
-    return call;
-  }
-
-  // Moves all of `other` behind what is here.
-  void splice(CallList& other) {
-    while (Call* call = other.pop_front()) push_back(call);
-  }
-
- private:
-  Call* head_ = nullptr;
-  Call* tail_ = nullptr;
-  size_t size_ = 0;
-};
+using CallList = List<Call>;
 
 }  // namespace tidegate

@@ -17,7 +17,7 @@ struct Step {
   int64_t remaining, retry_after_us, next_us, reset_after_us;
 };
 
-inline void play(const Limit& limit, const std::vector<Step>& steps) {
+inline void play(const Numbers& limit, const std::vector<Step>& steps) {
   MemoryStore store({.max_keys = 10, .max_bytes = 1 << 20});
   for (size_t i = 0; i < steps.size(); ++i) {
     const Step& step = steps[i];

@@ -31,7 +31,7 @@ TEST(TokenBucket, ABurstBelowTheLimitCapsWhatIsSpentAtOnce) {
 }
 
 TEST(TokenBucket, AnHoursWindowTicksInMillisecondsNotMicroseconds) {
-  const Limit limit = limit_of(Algorithm::kTokenBucket, 1, 3600 * kSecond);
+  const Numbers limit = limit_of(Algorithm::kTokenBucket, 1, 3600 * kSecond);
   EXPECT_EQ(limit.tick_us, 1'000);
   play(limit, {{0, 1, true, 0, 0, 3600 * kSecond, 3600 * kSecond},
                {3600 * kSecond - 1, 1, false, 0, 1'000, 1'000, 1'000},
@@ -50,7 +50,7 @@ TEST(TokenBucket, TheClocksStepBackUpToASecondHoldsTimeStill) {
 // The sums that accumulating a rounded interval gets wrong.
 TEST(TokenBucket, TheAdmittedRateIsExactWhereAnIntervalIsNoInteger) {
   for (const int64_t rate : {700'000, 3'000'000, 999'983}) {
-    const Limit limit = limit_of(Algorithm::kTokenBucket, rate, kSecond);
+    const Numbers limit = limit_of(Algorithm::kTokenBucket, rate, kSecond);
     MemoryStore store({.max_keys = 10, .max_bytes = 1 << 20});
     ASSERT_TRUE(allowed(store, limit, 1, kNow, rate));  // empty
     int64_t admitted = 0;
@@ -61,8 +61,8 @@ TEST(TokenBucket, TheAdmittedRateIsExactWhereAnIntervalIsNoInteger) {
 }
 
 TEST(TokenBucket, MoreOrFewerTokensKeepThePast) {
-  const Limit few = limit_of(Algorithm::kTokenBucket, 10, kMinute);
-  const Limit many = limit_of(Algorithm::kTokenBucket, 100, kMinute);
+  const Numbers few = limit_of(Algorithm::kTokenBucket, 10, kMinute);
+  const Numbers many = limit_of(Algorithm::kTokenBucket, 100, kMinute);
   MemoryStore store({.max_keys = 10, .max_bytes = 1 << 20});
   ASSERT_TRUE(allowed(store, many, 1, kNow, 60));
   EXPECT_EQ(peek(store, few, 1, kNow).remaining, 0);

@@ -80,7 +80,7 @@ TEST_P(EveryAlgorithm, RetryAfterAndNextAreTight) {
   for (int turn = 0; turn < 3'000; ++turn) {
     const int64_t window_us =
         std::max<int64_t>(1, below(3) ? below(1000) : kSecond * (1 + below(60)));
-    const Limit limit = limit_of(GetParam(), 1 + below(20), window_us);
+    const Numbers limit = limit_of(GetParam(), 1 + below(20), window_us);
     MemoryStore store({.max_keys = 10, .max_bytes = 1 << 20});
     int64_t now_us = kNow;
     for (int64_t charges = below(8); charges > 0; --charges, now_us += below(window_us))
@@ -105,7 +105,7 @@ TEST_P(EveryAlgorithm, RetryAfterAndNextAreTight) {
 }
 
 TEST_P(EveryAlgorithm, ADeniedRequestCostsNothing) {
-  const Limit limit = limit_of(GetParam(), 5, kMinute);
+  const Numbers limit = limit_of(GetParam(), 5, kMinute);
   MemoryStore store({.max_keys = 10, .max_bytes = 1 << 20});
   ASSERT_TRUE(allowed(store, limit, 1, kNow, 3));
   const Answer before = peek(store, limit, 1, kNow + 10);
@@ -118,7 +118,7 @@ TEST_P(EveryAlgorithm, ADeniedRequestCostsNothing) {
 
 TEST_P(EveryAlgorithm, AtTheLargestNumbersNothingOverflows) {
   const int64_t most = GetParam() == Algorithm::kSlidingLog ? kMaxLog : 150'000'000;
-  const Limit limit = limit_of(GetParam(), most, 10 * kSecond);
+  const Numbers limit = limit_of(GetParam(), most, 10 * kSecond);
   MemoryStore store({.max_keys = 10, .max_bytes = 1 << 20});
   EXPECT_EQ(consume(store, limit, 1, kNow, kMaxCost).answer.retry_after_us, kNever);
   EXPECT_TRUE(allowed(store, limit, 1, kNow, most));

@@ -19,11 +19,11 @@ namespace {
 
 using nlohmann::json;
 
-Limit limit_of(const json& spec) {
+Numbers limit_of(const json& spec) {
   const json burst = spec.value("burst", json());
-  auto limit = Limit::make(*parse_algorithm(spec["algorithm"].get<std::string>()), spec["limit"],
-                           spec["window_us"],
-                           burst.is_null() ? std::nullopt : std::optional(burst.get<int64_t>()));
+  auto limit = Numbers::make(*parse_algorithm(spec["algorithm"].get<std::string>()), spec["limit"],
+                             spec["window_us"],
+                             burst.is_null() ? std::nullopt : std::optional(burst.get<int64_t>()));
   if (!limit) ADD_FAILURE() << "no limit: " << spec;
   return *limit;
 }
@@ -87,7 +87,7 @@ class Player {
 
   Leg leg_of(const json& part) const {
     const size_t index = part["limit"];
-    const Limit& limit = *current_[index];
+    const Numbers& limit = *current_[index];
     const std::string rate = std::to_string(index) + ":" +
                              std::string(algorithm_name(limit.algorithm)) + ":" +
                              std::to_string(limit.window_us);
@@ -99,8 +99,8 @@ class Player {
 
   const json& scenario_;
   Fingerprinter fingerprint_{7};
-  std::deque<Limit> limits_;
-  std::vector<const Limit*> current_;
+  std::deque<Numbers> limits_;
+  std::vector<const Numbers*> current_;
   std::vector<bool> shadow_;
   MemoryStore store_{{.max_keys = 1000, .max_bytes = 1 << 20}};
 };

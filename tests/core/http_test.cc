@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // tests/conformance/http_model.py is the letter: the stored cases, fresh ones, and addresses bent
 // by chance.
-#include "tidegate/http.h"
+#include "http/http.h"
 
 #include <gmock/gmock.h>
 
@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "tidegate/limit.h"
+#include "limiter/numbers.h"
 
 namespace tidegate {
 namespace {
@@ -24,14 +24,14 @@ using ::testing::Not;
 
 const std::string kConformance = TIDEGATE_SOURCE_DIR "/tests/conformance";
 
-Limit limit_of(const Json& json) {
+Numbers limit_of(const Json& json) {
   std::optional<int64_t> burst;
   if (!json["burst"].is_null()) burst = json["burst"].get<int64_t>();
   const auto algorithm = parse_algorithm(json["algorithm"].get<std::string>());
-  auto limit = Limit::make(*algorithm, json["limit"].get<int64_t>(),
-                           json["window_us"].get<int64_t>(), burst);
+  auto limit = Numbers::make(*algorithm, json["limit"].get<int64_t>(),
+                             json["window_us"].get<int64_t>(), burst);
   EXPECT_TRUE(limit.ok()) << json << limit.error().message;
-  return limit.ok() ? *limit : Limit{};
+  return limit.ok() ? *limit : Numbers{};
 }
 
 Source source_of(const std::string& name) {
@@ -48,7 +48,7 @@ void check_headers(const Json& given, const Json& expected) {
   for (const Json& policy : given["policies"]) names.push_back(policy["name"]);
   std::vector<PolicyView> parts;
   for (size_t i = 0; i < names.size(); ++i) {
-    const Limit limit = limit_of(given["policies"][i]);
+    const Numbers limit = limit_of(given["policies"][i]);
     const Json& answer = given["answers"][i];
     parts.push_back({.name = names[i],
                      .limit = limit.limit,
@@ -102,7 +102,7 @@ void check_caller(const Json& given, const Json& expected) {
 }
 
 void check_state_key(const Json& given, const Json& expected) {
-  const Limit limit = limit_of(given["limit"]);
+  const Numbers limit = limit_of(given["limit"]);
   const char letter = "bfsl"[static_cast<size_t>(limit.algorithm)];
   EXPECT_EQ(given["namespace"].get<std::string>() + ":1:" + given["name"].get<std::string>() + ":" +
                 letter + window_text(limit.window_us) + ":{" +

@@ -38,7 +38,7 @@ class Contention : public ::testing::TestWithParam<Algorithm> {};
 
 TEST_P(Contention, OnOneKeyExactlyTheQuotaPasses) {
   const int64_t quota = 900 * kScale;
-  const Limit limit = limit_of(GetParam(), quota, kDay);
+  const Numbers limit = limit_of(GetParam(), quota, kDay);
   MemoryStore store({.max_keys = 10, .max_bytes = 1 << 20});
   std::atomic<int64_t> passed{0};
   run_threads([&](int) {
@@ -51,8 +51,8 @@ TEST_P(Contention, OnOneKeyExactlyTheQuotaPasses) {
 // Two legs, of which either may be short, asked for in both orders.
 TEST_P(Contention, OfTwoLegsInCrossingOrdersExactlyTheSmallerQuotaPasses) {
   const int64_t quota = 500 * kScale;
-  const Limit large = limit_of(Algorithm::kTokenBucket, 2 * quota, kDay);
-  const Limit small = limit_of(GetParam(), quota, kDay);
+  const Numbers large = limit_of(Algorithm::kTokenBucket, 2 * quota, kDay);
+  const Numbers small = limit_of(GetParam(), quota, kDay);
   MemoryStore store({.max_keys = 100'000, .max_bytes = 1 << 24});
   std::atomic<int64_t> passed{0};
   run_threads([&](int thread) {
@@ -73,7 +73,7 @@ INSTANTIATE_TEST_SUITE_P(EveryAlgorithm, Contention, ::testing::ValuesIn(kAlgori
 // Everything at once in a table that is too small: no deadlock, no bound exceeded, nothing lost
 // from the counts.
 TEST(ContentionOfAll, InAFullTableKeepsItsBounds) {
-  std::vector<Limit> limits;
+  std::vector<Numbers> limits;
   for (const Algorithm algorithm : kAlgorithms) limits.push_back(limit_of(algorithm, 30, kMinute));
   MemoryStore store({.max_keys = 4096, .max_bytes = 600'000});
   run_threads([&](int thread) {

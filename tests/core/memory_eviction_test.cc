@@ -13,8 +13,8 @@ namespace {
 constexpr int64_t kManyBytes = 64 << 20;
 
 TEST(Eviction, AStateThatOwesNothingGoesBeforeAHarmlessOne) {
-  const Limit slow = limit_of(Algorithm::kTokenBucket, 1000, kDay);
-  const Limit fast = limit_of(Algorithm::kTokenBucket, 1000, kSecond);
+  const Numbers slow = limit_of(Algorithm::kTokenBucket, 1000, kDay);
+  const Numbers fast = limit_of(Algorithm::kTokenBucket, 1000, kSecond);
   MemoryStore store({.max_keys = 3, .max_bytes = kManyBytes});
   ASSERT_TRUE(allowed(store, slow, 1, kNow));
   ASSERT_TRUE(allowed(store, fast, 2, kNow, 1000));  // owes nothing a second later
@@ -27,7 +27,7 @@ TEST(Eviction, AStateThatOwesNothingGoesBeforeAHarmlessOne) {
 }
 
 TEST(Eviction, TheHarmlessStateWithTheSmallestShareGoesFirst) {
-  const Limit limit = limit_of(Algorithm::kTokenBucket, 1000, kDay);
+  const Numbers limit = limit_of(Algorithm::kTokenBucket, 1000, kDay);
   MemoryStore store({.max_keys = 3, .max_bytes = kManyBytes});
   ASSERT_TRUE(allowed(store, limit, 1, kNow, 50));
   ASSERT_TRUE(allowed(store, limit, 2, kNow, 40));
@@ -43,8 +43,8 @@ TEST(Eviction, TheHarmlessStateWithTheSmallestShareGoesFirst) {
 }
 
 TEST(Eviction, AmongTheHarmlessThoseOfACrowdedRateGoFirst) {
-  const Limit crowded = limit_of(Algorithm::kTokenBucket, 1000, kDay);
-  const Limit quiet = limit_of(Algorithm::kFixedWindow, 1000, kDay);
+  const Numbers crowded = limit_of(Algorithm::kTokenBucket, 1000, kDay);
+  const Numbers quiet = limit_of(Algorithm::kFixedWindow, 1000, kDay);
   MemoryStore store({.max_keys = 4, .max_bytes = kManyBytes});
   for (uint64_t key = 1; key <= 3; ++key) ASSERT_TRUE(allowed(store, crowded, key, kNow, 50));
   ASSERT_TRUE(allowed(store, quiet, 4, kNow, 1));
@@ -54,8 +54,8 @@ TEST(Eviction, AmongTheHarmlessThoseOfACrowdedRateGoFirst) {
 }
 
 TEST(Eviction, WhereNothingIsHarmlessTheSmallestShareOfACrowdedRateGoes) {
-  const Limit crowded = limit_of(Algorithm::kFixedWindow, 1, kDay);
-  const Limit quiet = limit_of(Algorithm::kFixedWindow, 1000, kDay);
+  const Numbers crowded = limit_of(Algorithm::kFixedWindow, 1, kDay);
+  const Numbers quiet = limit_of(Algorithm::kFixedWindow, 1000, kDay);
   MemoryStore store({.max_keys = 4, .max_bytes = kManyBytes});
   ASSERT_TRUE(allowed(store, quiet, 1, kNow, 500));
   for (uint64_t key = 2; key < 1000; ++key) {
@@ -68,10 +68,10 @@ TEST(Eviction, WhereNothingIsHarmlessTheSmallestShareOfACrowdedRateGoes) {
 }
 
 TEST(Eviction, ASprayOverManyShardsTouchesNobodyWhoOwes) {
-  std::vector<Limit> limits;
+  std::vector<Numbers> limits;
   for (const Algorithm algorithm : kAlgorithms) limits.push_back(limit_of(algorithm, 1000, kDay));
   MemoryStore store({.max_keys = 10'000, .max_bytes = kManyBytes});
-  for (const Limit& limit : limits) {
+  for (const Numbers& limit : limits) {
     const uint64_t first = 1'000'000 * (1 + static_cast<uint64_t>(limit.algorithm));
     for (uint64_t key = 0; key < 100; ++key)
       ASSERT_TRUE(allowed(store, limit, first + key, kNow, 1000));
@@ -87,12 +87,12 @@ TEST(Eviction, ASprayOverManyShardsTouchesNobodyWhoOwes) {
 }
 
 TEST(Eviction, ARequestThatNeedsMoreStatesThanThereMayBeIsStillAnswered) {
-  std::vector<Limit> limits;
+  std::vector<Numbers> limits;
   for (int i = 0; i < 8; ++i) limits.push_back(limit_of(kAlgorithms[i % 4], 10, kDay));
   MemoryStore store({.max_keys = 2, .max_bytes = kManyBytes});
   for (uint64_t turn = 0; turn < 50; ++turn) {
     std::vector<Leg> legs;
-    for (const Limit& limit : limits) legs.push_back(leg_of(limit, turn * 100 + legs.size()));
+    for (const Numbers& limit : limits) legs.push_back(leg_of(limit, turn * 100 + legs.size()));
     prepare(legs);
     ASSERT_TRUE(store.consume(legs, kNow).allowed);
     for (const Leg& leg : legs) ASSERT_EQ(leg.answer.remaining, 9);
@@ -101,27 +101,27 @@ TEST(Eviction, ARequestThatNeedsMoreStatesThanThereMayBeIsStillAnswered) {
 }
 
 TEST(Eviction, AShareIsOfTheCapacityAndAsOfNow) {
-  const auto share = [](const Limit& limit, State state, int64_t now_us) {
+  const auto share = [](const Numbers& limit, State state, int64_t now_us) {
     Slot slot{.id = {}, .state = state, .limit = &limit};
     return owed_share(slot, now_us);
   };
-  const Limit bucket = limit_of(Algorithm::kTokenBucket, 10, kSecond * 10, 20);
+  const Numbers bucket = limit_of(Algorithm::kTokenBucket, 10, kSecond * 10, 20);
   const int64_t stamp = kNow / bucket.tick_us;
   EXPECT_DOUBLE_EQ(share(bucket, {10 * bucket.ticks, stamp}, kNow), 0.5);
   EXPECT_DOUBLE_EQ(share(bucket, {10 * bucket.ticks, stamp}, kNow + 5 * kSecond), 0.25);
   EXPECT_EQ(share(bucket, {10 * bucket.ticks, stamp}, kNow + 10 * kSecond), 0);
   EXPECT_GT(share(bucket, {1, stamp}, kNow), 0);
-  const Limit fixed = limit_of(Algorithm::kFixedWindow, 10, kSecond);
+  const Numbers fixed = limit_of(Algorithm::kFixedWindow, 10, kSecond);
   EXPECT_DOUBLE_EQ(share(fixed, {4, kNow}, kNow + kSecond - 1), 0.4);
   EXPECT_EQ(share(fixed, {4, kNow}, kNow + kSecond), 0);
-  const Limit sliding = limit_of(Algorithm::kSlidingWindow, 10, kSecond);
+  const Numbers sliding = limit_of(Algorithm::kSlidingWindow, 10, kSecond);
   EXPECT_DOUBLE_EQ(share(sliding, {kNow / kSecond, 4, 2}, kNow + kSecond / 2), 0.4);
   EXPECT_EQ(share(sliding, {kNow / kSecond, 4, 2}, kNow + 2 * kSecond), 0);
 }
 
 TEST(Eviction, WhatIsHarmlessIsJudgedByThePresentNumbers) {
-  const Limit large = limit_of(Algorithm::kFixedWindow, 1000, kDay);
-  const Limit small = limit_of(Algorithm::kFixedWindow, 10, kDay);
+  const Numbers large = limit_of(Algorithm::kFixedWindow, 1000, kDay);
+  const Numbers small = limit_of(Algorithm::kFixedWindow, 10, kDay);
   MemoryStore store({.max_keys = 2, .max_bytes = kManyBytes});
   ASSERT_TRUE(allowed(store, large, 1, kNow, 50));
   ASSERT_FALSE(allowed(store, small, 1, kNow));
@@ -130,7 +130,7 @@ TEST(Eviction, WhatIsHarmlessIsJudgedByThePresentNumbers) {
 }
 
 TEST(Eviction, AThousandRatesInOneShardAreNoTrouble) {
-  std::vector<Limit> limits(1000, limit_of(Algorithm::kTokenBucket, 10, kDay));
+  std::vector<Numbers> limits(1000, limit_of(Algorithm::kTokenBucket, 10, kDay));
   MemoryStore store({.max_keys = 1000, .max_bytes = kManyBytes});
   for (uint64_t key = 0; key < 20'000; ++key)
     ASSERT_TRUE(allowed(store, limits[key % limits.size()], key, kNow, 10));

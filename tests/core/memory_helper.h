@@ -22,9 +22,9 @@ inline std::string algorithm_of(const ::testing::TestParamInfo<Algorithm>& test)
   return std::string(algorithm_name(test.param));
 }
 
-inline Limit limit_of(Algorithm algorithm, int64_t limit, int64_t window_us,
-                      std::optional<int64_t> burst = std::nullopt) {
-  return *Limit::make(algorithm, limit, window_us, burst);
+inline Numbers limit_of(Algorithm algorithm, int64_t limit, int64_t window_us,
+                        std::optional<int64_t> burst = std::nullopt) {
+  return *Numbers::make(algorithm, limit, window_us, burst);
 }
 
 // As good as a fingerprint of the number: every bit of it depends on every bit of the number.
@@ -37,11 +37,11 @@ inline Fingerprint id_of(uint64_t number) {
   return {mix(2 * number + 1), mix(~(2 * number))};
 }
 
-inline Leg leg_of(const Limit& limit, uint64_t key, int64_t cost = 1) {
+inline Leg leg_of(const Numbers& limit, uint64_t key, int64_t cost = 1) {
   return {.id = id_of(key), .limit = &limit, .cost = cost};
 }
 
-inline Leg consume(MemoryStore& store, const Limit& limit, uint64_t key, int64_t now_us,
+inline Leg consume(MemoryStore& store, const Numbers& limit, uint64_t key, int64_t now_us,
                    int64_t cost = 1) {
   Leg leg = leg_of(limit, key, cost);
   prepare({&leg, 1});
@@ -49,12 +49,12 @@ inline Leg consume(MemoryStore& store, const Limit& limit, uint64_t key, int64_t
   return leg;
 }
 
-inline bool allowed(MemoryStore& store, const Limit& limit, uint64_t key, int64_t now_us,
+inline bool allowed(MemoryStore& store, const Numbers& limit, uint64_t key, int64_t now_us,
                     int64_t cost = 1) {
   return consume(store, limit, key, now_us, cost).answer.allowed;
 }
 
-inline Answer peek(MemoryStore& store, const Limit& limit, uint64_t key, int64_t now_us,
+inline Answer peek(MemoryStore& store, const Numbers& limit, uint64_t key, int64_t now_us,
                    int64_t cost = 1) {
   Leg leg = leg_of(limit, key, cost);
   prepare({&leg, 1});
@@ -62,14 +62,14 @@ inline Answer peek(MemoryStore& store, const Limit& limit, uint64_t key, int64_t
   return leg.answer;
 }
 
-inline void refund(MemoryStore& store, const Limit& limit, uint64_t key, int64_t now_us,
+inline void refund(MemoryStore& store, const Numbers& limit, uint64_t key, int64_t now_us,
                    int64_t cost = 1) {
   Leg leg = leg_of(limit, key, cost);
   prepare({&leg, 1});
   store.refund({&leg, 1}, now_us);
 }
 
-inline void reset(MemoryStore& store, const Limit& limit, uint64_t key) {
+inline void reset(MemoryStore& store, const Numbers& limit, uint64_t key) {
   Leg leg = leg_of(limit, key);
   prepare({&leg, 1});
   store.reset({&leg, 1});

@@ -20,7 +20,7 @@ struct Charge {
 struct PlainLog {
   std::vector<Charge> charges;
 
-  int64_t used(const Limit& limit, int64_t now_us) {
+  int64_t used(const Numbers& limit, int64_t now_us) {
     std::erase_if(charges, [&](const Charge& c) { return c.time_us <= now_us - limit.window_us; });
     int64_t sum = 0;
     for (const Charge& charge : charges) sum += charge.cost;
@@ -41,7 +41,7 @@ TEST(Log, AnswersLikeAPlainListAndGivesAllItsBytesBack) {
     std::mt19937_64 random(seed);
     Quota quota(1 << 20);
     const auto most = static_cast<int64_t>(1 + random() % 200);
-    const Limit limit = limit_of(Algorithm::kSlidingLog, most, 1000);
+    const Numbers limit = limit_of(Algorithm::kSlidingLog, most, 1000);
     Log log{};
     PlainLog plain;
     int64_t now_us = kNow;
@@ -69,7 +69,7 @@ TEST(Log, AnswersLikeAPlainListAndGivesAllItsBytesBack) {
 }
 
 TEST(Log, OneChargeNeedsNoMemoryOfItsOwn) {
-  const Limit limit = limit_of(Algorithm::kSlidingLog, 100, 1000);
+  const Numbers limit = limit_of(Algorithm::kSlidingLog, 100, 1000);
   Quota none(0);
   Log log{};
   for (int64_t now_us = kNow; now_us < kNow + 100'000; now_us += 1000) {
@@ -81,7 +81,7 @@ TEST(Log, OneChargeNeedsNoMemoryOfItsOwn) {
 }
 
 TEST(Log, ShrinksWhenMostOfItHasExpired) {
-  const Limit limit = limit_of(Algorithm::kSlidingLog, 10'000, kSecond);
+  const Numbers limit = limit_of(Algorithm::kSlidingLog, 10'000, kSecond);
   Quota quota(1 << 20);
   Log log{};
   const auto charge = [&](int64_t now_us) {
@@ -101,7 +101,7 @@ TEST(Log, ShrinksWhenMostOfItHasExpired) {
 TEST(Log, WithoutMemoryLetsLessThroughNeverMore) {
   for (const int64_t budget : {0, 88, 200, 500, 2000}) {
     std::mt19937_64 random(static_cast<uint64_t>(budget));
-    const Limit limit = limit_of(Algorithm::kSlidingLog, 50, 1000);
+    const Numbers limit = limit_of(Algorithm::kSlidingLog, 50, 1000);
     MemoryStore store({.max_keys = 100, .max_bytes = 8'000 + budget});
     std::vector<PlainLog> plain(20);
     int64_t now_us = kNow;
@@ -121,7 +121,7 @@ TEST(Log, WithoutMemoryLetsLessThroughNeverMore) {
 }
 
 TEST(Log, RoomIsTakenFromIdleLogsFirst) {
-  const Limit limit = limit_of(Algorithm::kSlidingLog, 1000, kSecond);
+  const Numbers limit = limit_of(Algorithm::kSlidingLog, 1000, kSecond);
   MemoryStore store({.max_keys = 1000, .max_bytes = 150'000});
   int64_t now_us = kNow;
   for (uint64_t key = 0; key < 300; ++key, now_us += kSecond / 10)

@@ -24,7 +24,7 @@ int64_t resident_bytes() {
 }
 
 // Sprays keys, and says what an insertion cost and what the store holds.
-void spray(MemoryStore& store, const Limit& limit, uint64_t keys, const char* what) {
+void spray(MemoryStore& store, const Numbers& limit, uint64_t keys, const char* what) {
   const int64_t before = resident_bytes();
   const std::clock_t start = std::clock();
   for (uint64_t i = 0; i < keys; ++i) {
@@ -42,7 +42,7 @@ void spray(MemoryStore& store, const Limit& limit, uint64_t keys, const char* wh
 class Spray : public ::testing::TestWithParam<Algorithm> {};
 
 TEST_P(Spray, LeavesAnExhaustedCallerDeniedHoweverLongHeIsSilent) {
-  const Limit limit = limit_of(GetParam(), 1000, kDay);
+  const Numbers limit = limit_of(GetParam(), 1000, kDay);
   MemoryStore store({.max_keys = 200'000, .max_bytes = 64 << 20});
   for (uint64_t caller = 0; caller < 100; ++caller)
     ASSERT_TRUE(allowed(store, limit, caller, kNow, 1000));
@@ -65,8 +65,8 @@ TEST_P(Spray, LeavesAnExhaustedCallerDeniedHoweverLongHeIsSilent) {
 INSTANTIATE_TEST_SUITE_P(EveryAlgorithm, Spray, ::testing::ValuesIn(kAlgorithms), algorithm_of);
 
 TEST(SprayOfExhaustedKeys, FlushesItsOwnLimiterNotAnother) {
-  const Limit sprayed = limit_of(Algorithm::kTokenBucket, 1, kDay);
-  const Limit other = limit_of(Algorithm::kTokenBucket, 1000, kDay);
+  const Numbers sprayed = limit_of(Algorithm::kTokenBucket, 1, kDay);
+  const Numbers other = limit_of(Algorithm::kTokenBucket, 1000, kDay);
   MemoryStore store({.max_keys = 200'000, .max_bytes = 64 << 20});
   for (uint64_t caller = 0; caller < 10'000; ++caller)
     ASSERT_TRUE(allowed(store, other, caller, kNow, caller % 2 ? 1000 : 300));
@@ -81,7 +81,7 @@ TEST(SprayOfExhaustedKeys, FlushesItsOwnLimiterNotAnother) {
 
 TEST(Memory, AMillionKeysAreKeptAtTheDefaultsInLessThan80BytesEach) {
   const int64_t before = resident_bytes();
-  const Limit limit = limit_of(Algorithm::kTokenBucket, 100, kDay);
+  const Numbers limit = limit_of(Algorithm::kTokenBucket, 100, kDay);
   MemoryStore store({});
   for (uint64_t key = 0; key < 1'000'000; ++key) ASSERT_TRUE(allowed(store, limit, key, kNow, 50));
   const MemoryStats stats = store.stats();

@@ -16,7 +16,7 @@ namespace {
 
 TEST(MemoryStore, NeverHoldsMoreKeysThanItMay) {
   for (const int64_t max_keys : {1, 2, 3, 10, 100, 1024, 1025, 5000}) {
-    const Limit limit = limit_of(Algorithm::kTokenBucket, 2, kDay);
+    const Numbers limit = limit_of(Algorithm::kTokenBucket, 2, kDay);
     MemoryStore store({.max_keys = max_keys, .max_bytes = 1 << 24});
     for (uint64_t key = 0; key < 20'000; ++key) {
       ASSERT_TRUE(allowed(store, limit, key, kNow));
@@ -28,7 +28,7 @@ TEST(MemoryStore, NeverHoldsMoreKeysThanItMay) {
 }
 
 TEST(MemoryStore, KeepsAllItsKeysUntilItIsFull) {
-  const Limit limit = limit_of(Algorithm::kFixedWindow, 10, kDay);
+  const Numbers limit = limit_of(Algorithm::kFixedWindow, 10, kDay);
   MemoryStore store({.max_keys = 20'000, .max_bytes = 1 << 24});
   for (uint64_t key = 0; key < 20'000; ++key) ASSERT_TRUE(allowed(store, limit, key, kNow));
   for (uint64_t key = 0; key < 20'000; ++key) ASSERT_EQ(peek(store, limit, key, kNow).remaining, 9);
@@ -45,7 +45,7 @@ TEST(MemoryStore, AnEmptyOneIsSmall) {
 
 TEST(MemoryStore, FewBytesMeanFewKeysNotMoreBytes) {
   for (const int64_t max_bytes : {0, 1, 1000, 10'000, 100'000, 1'000'000}) {
-    const Limit limit = limit_of(Algorithm::kSlidingLog, 100, kDay);
+    const Numbers limit = limit_of(Algorithm::kSlidingLog, 100, kDay);
     MemoryStore store({.max_keys = 1'000'000, .max_bytes = max_bytes});
     const int64_t least = MemoryStore({.max_keys = 1, .max_bytes = 0}).stats().bytes;
     for (uint64_t key = 0; key < 20'000; ++key) {
@@ -69,7 +69,7 @@ TEST(TablePlan, ItsPartsAddUp) {
 
 TEST(MemoryStore, PeekAndDenialAndAZeroCostLeaveNoTrace) {
   for (const Algorithm algorithm : kAlgorithms) {
-    const Limit limit = limit_of(algorithm, 5, kMinute);
+    const Numbers limit = limit_of(algorithm, 5, kMinute);
     MemoryStore store({.max_keys = 10, .max_bytes = 1 << 20});
     peek(store, limit, 1, kNow);
     EXPECT_EQ(consume(store, limit, 2, kNow, 6).answer.retry_after_us, kNever);
@@ -82,7 +82,7 @@ TEST(MemoryStore, PeekAndDenialAndAZeroCostLeaveNoTrace) {
 
 TEST(MemoryStore, ResetForgetsAndRefundGivesBack) {
   for (const Algorithm algorithm : kAlgorithms) {
-    const Limit limit = limit_of(algorithm, 5, kMinute);
+    const Numbers limit = limit_of(algorithm, 5, kMinute);
     MemoryStore store({.max_keys = 10, .max_bytes = 1 << 20});
     ASSERT_TRUE(allowed(store, limit, 1, kNow, 4));
     refund(store, limit, 1, kNow + 1, 2);
@@ -98,7 +98,7 @@ TEST(MemoryStore, ResetForgetsAndRefundGivesBack) {
 
 TEST(MemoryStore, AClockThatStepsBackLocksNobodyOut) {
   for (const Algorithm algorithm : kAlgorithms) {
-    const Limit limit = limit_of(algorithm, 5, kMinute);
+    const Numbers limit = limit_of(algorithm, 5, kMinute);
     MemoryStore store({.max_keys = 10, .max_bytes = 1 << 20});
     ASSERT_TRUE(allowed(store, limit, 1, kNow, 5));
     const int64_t past = kNow - 3600 * kSecond;
@@ -111,7 +111,7 @@ TEST(MemoryStore, AClockThatStepsBackLocksNobodyOut) {
 
 TEST(MemoryStore, AShadowThatDoesNotFitBlocksNothingAndIsNotCharged) {
   for (const Algorithm algorithm : kAlgorithms) {
-    const Limit limit = limit_of(algorithm, 1, kMinute);
+    const Numbers limit = limit_of(algorithm, 1, kMinute);
     MemoryStore store({.max_keys = 10, .max_bytes = 1 << 20});
     Leg leg = leg_of(limit, 1);
     leg.shadow = true;
@@ -128,7 +128,7 @@ TEST(MemoryStore, AShadowThatDoesNotFitBlocksNothingAndIsNotCharged) {
 // Keys come and go at random; a plain list says what must be there.
 TEST(MemoryStore, FindsEveryKeyWhateverComesAndGoes) {
   std::mt19937_64 random(7);
-  const Limit limit = limit_of(Algorithm::kFixedWindow, 1'000'000, kDay);
+  const Numbers limit = limit_of(Algorithm::kFixedWindow, 1'000'000, kDay);
   MemoryStore store({.max_keys = 3000, .max_bytes = 1 << 24});
   std::vector<int64_t> spent(2000);
   for (int turn = 0; turn < 200'000; ++turn) {

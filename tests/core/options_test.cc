@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "tidegate/options.h"
+#include "options/options.h"
 
 #include <gmock/gmock.h>
 

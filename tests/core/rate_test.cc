@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "tidegate/rate.h"
+#include "limiter/rate.h"
 
 #include <gmock/gmock.h>
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "tidegate/options.h"
+#include "options/options.h"
 
 namespace tidegate {
 namespace {

@@ -5,11 +5,11 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "tidegate/rate.h"
+#include "limiter/rate.h"
 
 namespace {
 
-using tidegate::Limit;
+using tidegate::Numbers;
 
 void require(bool condition) {
   if (!condition) std::abort();
@@ -28,12 +28,12 @@ void check(std::string_view text, tidegate::Algorithm algorithm) {
   }
   require(!rates->empty() && rates->size() <= tidegate::kMaxRates);
   require(!tidegate::default_name(*rates).empty());
-  for (const Limit& limit : *rates) {
+  for (const Numbers& limit : *rates) {
     std::optional<int64_t> burst;
     if (limit.burst) burst = limit.burst;
-    const auto again = Limit::make(algorithm, limit.limit, limit.window_us, burst);
+    const auto again = Numbers::make(algorithm, limit.limit, limit.window_us, burst);
     require(again.ok() && *again == limit);
-    for (const Limit& other : *rates)
+    for (const Numbers& other : *rates)
       require(&other == &limit || other.window_us != limit.window_us);
   }
 }

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "client/client.h"
-#include "store/valkey/program.h"
+#include "store/valkey/limiter_run.h"
 
 using namespace tidegate;
 
@@ -87,7 +87,7 @@ class Prepared {
 
   std::unique_ptr<Client> client_;
   std::vector<uint64_t> handles_;
-  Program program_;
+  LimiterRun program_;
   std::vector<std::unique_ptr<Call>> calls_;
 };
 

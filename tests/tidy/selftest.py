@@ -120,14 +120,9 @@ BAD = [
     ),
     (
         design.includes_point_down,
-        {"core/include/tidegate/a.h": '#include "limiter/b.h"\n', "core/limiter/b.h": ""},
-        "know no room",
-    ),
-    (
-        design.includes_point_down,
         {
-            "bindings/node/a.cc": "#include <tidegate/limiter.h>\n",
-            "core/include/tidegate/limiter.h": "",
+            "bindings/node/a.cc": "#include <limiter/limiter.h>\n",
+            "core/limiter/limiter.h": "",
         },
         "only tidegate.h",
     ),
@@ -232,9 +227,9 @@ GOOD = {
     "tests/docs.md": "[up](../README.md#tide-gate)\n\n```\n[not](a-link)\n```\n```go\n\tx()\n```\n",
     "core/store/memory/a.h": SPDX + '#include "limiter/b.h"\n#include "store/memory/c.h"\n',
     "core/store/memory/c.h": SPDX,
-    "core/limiter/b.h": SPDX + "#include <tidegate/d.h>\n",
+    "core/limiter/b.h": SPDX + '#include "base/d.h"\n',
     "core/limiter/CMakeLists.txt": SPDX.replace("//", "#") + "tidegate_room(tidegate_limiter)\n",
-    "core/include/tidegate/d.h": SPDX
+    "core/base/d.h": SPDX
     + around("namespace a {\nint x(int y);\n", "}\n" + "// ok\n" * 70),
     "bindings/node/a.cc": SPDX + "#include <tidegate.h>\n#include <uv.h>\n",
     "bindings/node/package.json": '{"name": "tidegate", "version": "1.2.3"}\n',

@@ -14,7 +14,7 @@ constexpr size_t kFewPerSearch = 64;   // a 64th where somebody's past goes
 // of 1,000 unfairly.
 class Rates {
  public:
-  uint8_t add(const Limit* limit) {
+  uint8_t add(const Numbers* limit) {
     const size_t first = (reinterpret_cast<uintptr_t>(limit) >> 3) * 0x9e3779b97f4a7c15 >> 56;
     size_t at = first;
     while (limits_[at] != limit && limits_[at]) at = (at + 1) % kPlaces;
@@ -33,7 +33,7 @@ class Rates {
 
  private:
   static constexpr size_t kPlaces = 256, kMost = 192;
-  std::array<const Limit*, kPlaces> limits_{};
+  std::array<const Numbers*, kPlaces> limits_{};
   std::array<uint16_t, kPlaces> counts_{};
   size_t known_ = 0, total_ = 0;
 };
@@ -65,7 +65,7 @@ void name(const Search& search, std::span<Candidate> candidates, size_t most, Ow
 }  // namespace
 
 double owed_share(const Slot& slot, int64_t now_us) {
-  const Limit& limit = *slot.limit;
+  const Numbers& limit = *slot.limit;
   const auto capacity = static_cast<double>(limit.capacity);
   const auto ticks = static_cast<double>(limit.ticks);
   switch (limit.algorithm) {

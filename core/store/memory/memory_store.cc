@@ -44,7 +44,7 @@ View view_of(const Leg& leg, const Slot* slot, int64_t now_us) {
   return view_at(*leg.limit, slot ? slot->state : State{}, now_us);
 }
 
-bool is_far_ahead(const Slot& slot, const Limit& limit, int64_t now_us) {
+bool is_far_ahead(const Slot& slot, const Numbers& limit, int64_t now_us) {
   return limit.algorithm == Algorithm::kSlidingLog ? slot.log.far_ahead(now_us)
                                                    : far_ahead(limit, slot.state, now_us);
 }
@@ -85,7 +85,7 @@ void keep_consumed(StateTable& table, std::span<Leg> legs,
 
 // One lock, no loops, and the figures worked out after it is let go.
 template <class Algo>
-bool consume_state(StateTable& table, const Fingerprint& id, const Limit& limit, int64_t cost,
+bool consume_state(StateTable& table, const Fingerprint& id, const Numbers& limit, int64_t cost,
                    int64_t now_us, Figures& figures) {
   Algo algo;
   bool fit;
@@ -109,7 +109,7 @@ bool consume_state(StateTable& table, const Fingerprint& id, const Limit& limit,
   return fit;
 }
 
-bool consume_log(StateTable& table, const Fingerprint& id, const Limit& limit, int64_t cost,
+bool consume_log(StateTable& table, const Fingerprint& id, const Numbers& limit, int64_t cost,
                  int64_t now_us, Figures& figures) {
   Leg leg{.id = id, .limit = &limit};
   Shard& shard = table.shard_of(id);
@@ -131,7 +131,7 @@ MemoryStore::MemoryStore(const MemoryOptions& options)
     : table_(std::make_unique<StateTable>(options)) {}
 MemoryStore::~MemoryStore() = default;
 
-bool MemoryStore::consume_one(const Fingerprint& id, const Limit& limit, int64_t cost,
+bool MemoryStore::consume_one(const Fingerprint& id, const Numbers& limit, int64_t cost,
                               int64_t now_us, Figures& figures) {
   switch (limit.algorithm) {
     case Algorithm::kTokenBucket:

@@ -56,7 +56,7 @@ class MemoryStore {
   Verdict consume(std::span<Leg> legs, int64_t now_us);
   // The most frequent request at its cheapest: consume() of one leg that is no shadow. True:
   // allowed.
-  bool consume_one(const Fingerprint& id, const Limit& limit, int64_t cost, int64_t now_us,
+  bool consume_one(const Fingerprint& id, const Numbers& limit, int64_t cost, int64_t now_us,
                    Figures& figures);
   Verdict peek(std::span<Leg> legs, int64_t now_us);
   void refund(std::span<Leg> legs, int64_t now_us);

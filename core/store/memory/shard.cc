@@ -43,7 +43,7 @@ bool Shard::grow(uint32_t most_slots, Quota& bytes) {
   return true;
 }
 
-Slot* Shard::insert(const Fingerprint& id, const Limit* limit) {
+Slot* Shard::insert(const Fingerprint& id, const Numbers* limit) {
   uint32_t at = home(id);
   while (slots_[at].limit) at = after(at);
   ++count_;

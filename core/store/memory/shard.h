@@ -13,11 +13,11 @@
 #include <cstdint>
 #include <span>
 
-#include "limiter/fingerprint.h"
+#include "base/fingerprint.h"
+#include "base/lock.h"
+#include "limiter/numbers.h"
 #include "store/memory/budget.h"
-#include "store/memory/lock.h"
 #include "store/memory/log.h"
-#include "tidegate/limit.h"
 
 namespace tidegate {
 
@@ -28,7 +28,7 @@ struct Slot {
     State state = {};
     Log log;  // limit->algorithm is kSlidingLog
   };
-  const Limit* limit = nullptr;  // null: empty
+  const Numbers* limit = nullptr;  // null: empty
 
   bool is_log() const { return limit->algorithm == Algorithm::kSlidingLog; }
 };
@@ -63,7 +63,7 @@ class alignas(64) Shard {
   // A larger table of at most `most_slots`. False: there is no memory, or it is that large.
   bool grow(uint32_t most_slots, Quota& bytes) TIDEGATE_REQUIRES(lock);
   // A zero state for a key that is not there; has_room().
-  Slot* insert(const Fingerprint& id, const Limit* limit) TIDEGATE_REQUIRES(lock);
+  Slot* insert(const Fingerprint& id, const Numbers* limit) TIDEGATE_REQUIRES(lock);
   // Returns how many bytes of a log it freed.
   int64_t erase(Slot* slot, Quota& log_bytes) TIDEGATE_REQUIRES(lock);
   void release_logs(Quota& log_bytes) TIDEGATE_REQUIRES(lock);

@@ -59,7 +59,7 @@ Shard& StateTable::next_shard() {
   return shards_[hand_.fetch_add(1, std::memory_order_relaxed) & (plan_.shards - 1)];
 }
 
-Slot* StateTable::admit(Shard& shard, const Fingerprint& id, const Limit& limit, int64_t now_us) {
+Slot* StateTable::admit(Shard& shard, const Fingerprint& id, const Numbers& limit, int64_t now_us) {
   const bool room = shard.has_room() || shard.grow(plan_.slots_per_shard, table_bytes_);
   if (!room) {
     keys_.give(evict(shard, now_us) - 1);  // the one place stays ours

@@ -44,7 +44,7 @@ class StateTable {
   uint32_t shard_count() const { return plan_.shards; }
 
   // A zero state for a key that has none. Somebody else's may go for it; never null.
-  Slot* admit(Shard& shard, const Fingerprint& id, const Limit& limit, int64_t now_us)
+  Slot* admit(Shard& shard, const Fingerprint& id, const Numbers& limit, int64_t now_us)
       TIDEGATE_REQUIRES(shard.lock);
   // Puts the view of a leg that has a state back. Others' logs in the shard may go, never those of
   // `legs`.

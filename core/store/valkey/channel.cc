@@ -5,8 +5,8 @@
 
 namespace tidegate {
 
-Channel::Channel(Shared& shared, Reactor& reactor)
-    : shared_(shared), reactor_(reactor), connection_(shared, reactor, *this) {
+Channel::Channel(StoreContext& store, Reactor& reactor)
+    : store_(store), reactor_(reactor), connection_(store, reactor, *this) {
   for (Batch& batch : batches_) batch.channel = this;
   jitter_ = static_cast<uint64_t>(monotonic_us()) | 1;
 }
@@ -22,7 +22,7 @@ void Channel::finish(Call* call) {
 }
 
 void Channel::fail(Call* call, Code code, std::string_view why) {
-  answer_by_policy(shared_, call, code, why);
+  answer_by_policy(store_, call, code, why);
   finish(call);
 }
 
@@ -32,7 +32,7 @@ bool Channel::refused_at_once(Call* call, int64_t now_us) {
     fail(call, Code::kClosed, "the client is closed");
     return true;
   }
-  const Breaker::Gate gate = shared_.breaker.admit(now_us);
+  const Breaker::Gate gate = store_.breaker.admit(now_us);
   const bool down = now_us < down_until_us_.load(std::memory_order_acquire);
   if (gate == Breaker::Gate::kPass && !down) return false;
   if (gate == Breaker::Gate::kProbe) {
@@ -40,15 +40,15 @@ bool Channel::refused_at_once(Call* call, int64_t now_us) {
     return false;
   }
   // A wrong password stays the reason while nobody tries it again.
-  std::string why = "the store at " + shared_.where() + " is away";
+  std::string why = "the store at " + store_.where() + " is away";
   Code code = Code::kConnect;
   {
-    std::scoped_lock lock(shared_.away_mutex);
-    const Code last = shared_.away_code;
+    std::scoped_lock lock(store_.away_mutex);
+    const Code last = store_.away_code;
     if (last == Code::kAuth || last == Code::kTls || last == Code::kProtocol ||
         last == Code::kCluster)
       code = last;
-    if (!shared_.away_why.empty()) why.append(": ").append(shared_.away_why);
+    if (!store_.away_why.empty()) why.append(": ").append(store_.away_why);
   }
   fail(call, code, why);
   return true;
@@ -57,7 +57,7 @@ bool Channel::refused_at_once(Call* call, int64_t now_us) {
 void Channel::submit(Call* call, bool from_the_pump) {
   const int64_t now_us = monotonic_us();
   const int64_t deadline_us =  // once it is queued, the call is the pump's
-      now_us + (call->timeout_us > 0 ? call->timeout_us : shared_.options.timeout_ms * 1'000);
+      now_us + (call->timeout_us > 0 ? call->timeout_us : store_.options.timeout_ms * 1'000);
   call->batch = -1;
   call->deadline_us = deadline_us;
   if (refused_at_once(call, now_us)) return;
@@ -157,7 +157,7 @@ void Channel::expire(int64_t now_us) {
     if (batch.kind != Batch::Kind::kFree) collect(batch.calls, &batch);
   const bool any = !late.empty();
   while (Call* call = late.pop_front())
-    fail(call, Code::kTimedOut, "no answer from " + shared_.where() + " within the deadline");
+    fail(call, Code::kTimedOut, "no answer from " + store_.where() + " within the deadline");
   if (connect_by_us_ && now_us >= connect_by_us_)
     connection_.drop(Code::kConnect, "no connection within connect_timeout_ms");
   else if (any)

@@ -14,7 +14,7 @@
 #include "store/call.h"
 #include "store/valkey/connection.h"
 #include "store/valkey/failure.h"
-#include "store/valkey/program.h"
+#include "store/valkey/limiter_run.h"
 
 namespace tidegate {
 
@@ -24,7 +24,7 @@ class Channel final : private Connection::Owner {
   static constexpr int kMaxInFlight = 3;
   static constexpr size_t kCrowd = 16;
 
-  Channel(Shared& shared, Reactor& reactor);
+  Channel(StoreContext& store, Reactor& reactor);
   ~Channel();
 
   // Any thread. Takes the call (kConsume, kPeek, kRefund, kReset or kPing): its sink is told once,
@@ -49,12 +49,12 @@ class Channel final : private Connection::Owner {
     enum class Kind : uint8_t { kFree, kProgram, kPing };
     Channel* channel = nullptr;
     Kind kind = Kind::kFree;
-    Program program;
+    LimiterRun program;
     CallList calls;
     size_t size = 0;  // how many calls it was sent with
     int64_t sent_us = 0;
-    bool whole = false;  // sent as EVAL
-    bool late = false;   // a deadline passed while it was out
+    bool as_source = false;  // sent as EVAL
+    bool late = false;       // a deadline passed while it was out
   };
 
   void connected() override;
@@ -62,7 +62,7 @@ class Channel final : private Connection::Owner {
 
   // Until the server is known to have the program, batches go one by one: with several out, another
   // client could load it between two of them, and the later overtake the one that is sent again.
-  bool full() const { return in_flight_ >= (known_ ? kMaxInFlight : 1); }
+  bool full() const { return in_flight_ >= (program_loaded_ ? kMaxInFlight : 1); }
   void flush();
   // queue (channel.cc)
   void finish(Call* call);
@@ -90,7 +90,7 @@ class Channel final : private Connection::Owner {
   void note_refusal(Code code, std::string_view why);
   void note_failure(int64_t now_us, Code code, std::string_view why);
 
-  Shared& shared_;
+  StoreContext& store_;
   Reactor& reactor_;
 
   std::mutex mutex_;  // guards the queue and the cancellations; nothing slow happens under it
@@ -109,7 +109,8 @@ class Channel final : private Connection::Owner {
   int in_flight_ = 0;
   size_t calls_in_flight_ = 0;
   size_t answered_ = 0;  // calls, by the store, since a batch was sent
-  bool known_ = false;   // the program has run on this connection, and was not forgotten since
+  bool program_loaded_ =
+      false;             // the program has run on this connection, and was not forgotten since
   bool ending_ = false;  // being destroyed: nobody is told
   int64_t fresh_deadline_us_ =
       0;  // the earliest of what was taken from the queue since the timer was set

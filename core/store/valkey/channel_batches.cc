@@ -47,11 +47,11 @@ bool Channel::fill(Batch& batch) {
 }
 
 bool Channel::send_batch(Batch& batch) {
-  const bool manual = shared_.clock.manual();
+  const bool manual = store_.clock.manual();
   const std::string_view command =
       batch.kind == Batch::Kind::kPing
           ? kPing
-          : batch.program.command(batch.whole, manual ? shared_.clock.now_us() : 0,
+          : batch.program.command(batch.as_source, manual ? store_.clock.now_us() : 0,
                                   manual ? kManualPxMs : 0);
   return connection_.send(command, &batch);
 }
@@ -64,7 +64,7 @@ void Channel::flush() {
       break;
     case Connection::State::kClosed: {
       if (shut_.load(std::memory_order_acquire)) return;
-      connect_by_us_ = monotonic_us() + shared_.options.connect_timeout_ms * 1'000;
+      connect_by_us_ = monotonic_us() + store_.options.connect_timeout_ms * 1'000;
       connection_.connect();
       return;
     }
@@ -75,15 +75,15 @@ void Channel::flush() {
   while (!staged_.empty() && !full()) {
     Batch* batch = free_batch();
     if (!batch || !fill(*batch)) break;
-    batch->whole = batch->late = false;
+    batch->as_source = batch->late = false;
     batch->sent_us = monotonic_us();
     ++in_flight_;
     batch->size = batch->calls.size();
     calls_in_flight_ += batch->size;
     answered_ = 0;
-    shared_.counters.add(Counter::kBatches);
+    store_.counters.add(Counter::kBatches);
     if (batch->kind == Batch::Kind::kProgram)
-      shared_.counters.add(Counter::kMerged, static_cast<int64_t>(batch->program.merged()));
+      store_.counters.add(Counter::kMerged, static_cast<int64_t>(batch->program.merged()));
     if (!send_batch(*batch)) {
       fail_batch(*batch, Code::kNoMemory, "no memory for a command");
       break;
@@ -111,15 +111,15 @@ void Channel::replied(Batch& batch, const redisReply* reply) {
   if (ending_) return;
   if (!reply)  // disconnected() says why; whatever was sent may have run
     return fail_batch(batch, connection_.loss(),
-                      "the connection to " + shared_.where() + " was lost");
+                      "the connection to " + store_.where() + " was lost");
   const int64_t took_us = monotonic_us() - batch.sent_us;
   round_trip_us_ = round_trip_us_ ? (7 * round_trip_us_ + took_us) / 8 : took_us;
-  shared_.counters.add(Counter::kRoundTrips);
-  if (reply->type == REDIS_REPLY_ERROR && is_noscript(text_of(reply)) && !batch.whole) {
+  store_.counters.add(Counter::kRoundTrips);
+  if (reply->type == REDIS_REPLY_ERROR && is_noscript(text_of(reply)) && !batch.as_source) {
     // It certainly did not run. Nothing new overtakes it: order is kept for each key.
-    known_ = false;
-    batch.whole = true;
-    shared_.counters.add(Counter::kScriptLoads);
+    program_loaded_ = false;
+    batch.as_source = true;
+    store_.counters.add(Counter::kScriptLoads);
     if (!send_batch(batch)) return fail_batch(batch, Code::kNoMemory, "no memory for a command");
     return connection_.flush();
   }
@@ -130,16 +130,16 @@ void Channel::replied(Batch& batch, const redisReply* reply) {
 
 void Channel::answer(Batch& batch, const redisReply* reply) {
   const size_t calls = batch.kind == Batch::Kind::kPing ? 1 : batch.program.size();
-  shared_.counters.add(Counter::kLateReplies, static_cast<int64_t>(calls - batch.calls.size()));
+  store_.counters.add(Counter::kLateReplies, static_cast<int64_t>(calls - batch.calls.size()));
   if (reply->type == REDIS_REPLY_ERROR) {
     const Code code = code_of_error(text_of(reply));
-    const std::string why = shared_.where() + ": " + std::string(text_of(reply));
+    const std::string why = store_.where() + ": " + std::string(text_of(reply));
     note_refusal(code, why);
     return fail_batch(batch, code, why);
   }
   if (batch.kind == Batch::Kind::kPing) {
     if (text_of(reply) != "PONG")
-      return fail_batch(batch, Code::kProtocol, shared_.where() + ": no PONG to a PING");
+      return fail_batch(batch, Code::kProtocol, store_.where() + ": no PONG to a PING");
     for (Call* call = batch.calls.front(); call; call = call->next)
       call->decision = {.source = Source::kStore};
   } else if (auto status = reply->type == REDIS_REPLY_STRING
@@ -149,7 +149,7 @@ void Channel::answer(Batch& batch, const redisReply* reply) {
     fail_batch(batch, status.error().code, status.error().message);
     return connection_.drop(Code::kProtocol, status.error().message);
   }
-  if (batch.kind == Batch::Kind::kProgram) known_ = true;
+  if (batch.kind == Batch::Kind::kProgram) program_loaded_ = true;
   note_answers();
   CallList done;
   answered_ += batch.calls.size();
@@ -161,7 +161,7 @@ void Channel::answer(Batch& batch, const redisReply* reply) {
       fail(call, Code::kWrongType, why);
       continue;
     }
-    count_decision(shared_.counters, *call);
+    count_decision(store_.counters, *call);
     finish(call);
   }
 }

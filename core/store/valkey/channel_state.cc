@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "limiter/rate.h"
 #include "store/valkey/channel.h"
-#include "tidegate/rate.h"
 
 namespace tidegate {
 namespace {
@@ -32,19 +32,19 @@ std::string set_and_get(const std::string& key, const std::string& value) {
 
 // What numbers a limiter's name stands for, told to the store; the answer is what was told before.
 struct Announcement final : Connection::ReplyTaker {
-  Announcement(Shared& all, std::string limiter, std::string told)
-      : shared(all), name(std::move(limiter)), numbers(std::move(told)) {}
+  Announcement(StoreContext& all, std::string limiter, std::string told)
+      : store(all), name(std::move(limiter)), numbers(std::move(told)) {}
 
   void take(const redisReply* reply) override {
     const std::unique_ptr<Announcement> self(this);
     if (!reply || reply->type != REDIS_REPLY_STRING || text_of(reply) == numbers) return;
-    shared.counters.add(Counter::kNameConflicts);
-    shared.events.report(Level::kWarning, Code::kConflict,
-                         "limiter '" + name + "' is " + numbers + " here, and " +
-                             std::string(text_of(reply).substr(0, 100)) + " elsewhere");
+    store.counters.add(Counter::kNameConflicts);
+    store.events.report(Level::kWarning, Code::kConflict,
+                        "limiter '" + name + "' is " + numbers + " here, and " +
+                            std::string(text_of(reply).substr(0, 100)) + " elsewhere");
   }
 
-  Shared& shared;
+  StoreContext& store;
   const std::string name, numbers;
 };
 
@@ -53,61 +53,61 @@ struct Announcement final : Connection::ReplyTaker {
 void Channel::connected() {
   connect_by_us_ = 0;
   backoff_us_ = 0;
-  known_ = false;
+  program_loaded_ = false;
   down_until_us_.store(0, std::memory_order_release);
-  shared_.counters.add(Counter::kConnects);
+  store_.counters.add(Counter::kConnects);
 }
 
 void Channel::note_success() {
-  const bool closed = shared_.breaker.success();
-  if (shared_.lost.load(std::memory_order_relaxed) && shared_.lost.exchange(false))
-    shared_.events.report(Level::kInfo, Code::kOk,
-                          "the store at " + shared_.where() + " is back" +
-                              (closed ? "; the circuit breaker closes" : ""));
+  const bool closed = store_.breaker.success();
+  if (store_.lost.load(std::memory_order_relaxed) && store_.lost.exchange(false))
+    store_.events.report(Level::kInfo, Code::kOk,
+                         "the store at " + store_.where() + " is back" +
+                             (closed ? "; the circuit breaker closes" : ""));
 }
 
 // A store without memory, or a replica, still answers what writes nothing: only a while without a
 // refusal counts.
 void Channel::note_answers() {
-  if (shared_.refusing.load(std::memory_order_relaxed) == 0) return;
-  if (monotonic_us() - shared_.refused_us.load(std::memory_order_relaxed) < kRefusalHoldUs) return;
-  if (shared_.refusing.exchange(0) == 0) return;
-  shared_.events.report(Level::kInfo, Code::kOk,
-                        "the store at " + shared_.where() + " answers again");
+  if (store_.refusing.load(std::memory_order_relaxed) == 0) return;
+  if (monotonic_us() - store_.refused_us.load(std::memory_order_relaxed) < kRefusalHoldUs) return;
+  if (store_.refusing.exchange(0) == 0) return;
+  store_.events.report(Level::kInfo, Code::kOk,
+                       "the store at " + store_.where() + " answers again");
 }
 
 // The server is there and says no: OOM, READONLY, LOADING ... Told once, until it says something
 // else.
 void Channel::note_refusal(Code code, std::string_view why) {
   const auto number = static_cast<int32_t>(code);
-  shared_.refused_us.store(monotonic_us(), std::memory_order_relaxed);
-  if (shared_.refusing.exchange(number) == number) return;
-  shared_.events.report(Level::kError, code, std::string(why.substr(0, 200)));
+  store_.refused_us.store(monotonic_us(), std::memory_order_relaxed);
+  if (store_.refusing.exchange(number) == number) return;
+  store_.events.report(Level::kError, code, std::string(why.substr(0, 200)));
 }
 
 void Channel::note_failure(int64_t now_us, Code code, std::string_view why) {
   {
-    std::scoped_lock lock(shared_.away_mutex);
-    shared_.away_code = code;
-    shared_.away_why.assign(why);
+    std::scoped_lock lock(store_.away_mutex);
+    store_.away_code = code;
+    store_.away_why.assign(why);
   }
   if (last_failure_us_ &&
-      now_us - last_failure_us_ < std::min(kFailureSpacingUs, shared_.options.timeout_ms * 1'000))
+      now_us - last_failure_us_ < std::min(kFailureSpacingUs, store_.options.timeout_ms * 1'000))
     return;
   last_failure_us_ = now_us;
-  if (!shared_.lost.exchange(true))
-    shared_.events.report(
+  if (!store_.lost.exchange(true))
+    store_.events.report(
         Level::kWarning, code,
-        "the store at " + shared_.where() + " does not answer: " + std::string(why));
-  const bool opened = shared_.breaker.failure(now_us);
+        "the store at " + store_.where() + " does not answer: " + std::string(why));
+  const bool opened = store_.breaker.failure(now_us);
   if (opened) {
-    shared_.counters.add(Counter::kBreakerOpened);
-    shared_.events.report(Level::kError, code,
-                          "the circuit breaker opens: the failure policy answers, the store at " +
-                              shared_.where() + " is tried again in 1 s");
+    store_.counters.add(Counter::kBreakerOpened);
+    store_.events.report(Level::kError, code,
+                         "the circuit breaker opens: the failure policy answers, the store at " +
+                             store_.where() + " is tried again in 1 s");
   }
   // A socket that does not answer may be half open: the probe starts with a new one.
-  if (shared_.breaker.open()) connection_.drop(code, "given up after failed round trips");
+  if (store_.breaker.open()) connection_.drop(code, "given up after failed round trips");
 }
 
 void Channel::disconnected(Code code, std::string_view why) {
@@ -135,8 +135,8 @@ void Channel::announce(const Call& call) {
     std::string numbers;
     for (const Rate& rate : part.limiter->rates)
       numbers.append(numbers.empty() ? "" : "_").append(rate_text(rate.limit));
-    auto announcement = std::make_unique<Announcement>(shared_, part.limiter->name, numbers);
-    const std::string key = shared_.options.name_space + ":1:" + part.limiter->name + ":spec";
+    auto announcement = std::make_unique<Announcement>(store_, part.limiter->name, numbers);
+    const std::string key = store_.options.name_space + ":1:" + part.limiter->name + ":spec";
     if (connection_.send(set_and_get(key, numbers), announcement.get()))
       static_cast<void>(announcement.release());  // deletes itself with the reply
   }

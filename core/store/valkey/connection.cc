@@ -52,7 +52,7 @@ class NoSigpipe {
 
 }  // namespace
 
-std::string Shared::where() const {
+std::string StoreContext::where() const {
   if (url.kind == StoreKind::kUnix) return url.path;
   const bool v6 = url.host.find(':') != std::string::npos;
   return (v6 ? "[" + url.host + "]" : url.host) + ":" + std::to_string(url.port);
@@ -70,26 +70,26 @@ void Connection::connect() {
   state_ = State::kConnecting;
   lost_code_ = Code::kConnect;
   lost_why_.clear();
-  const bool numbers = shared_.url.kind == StoreKind::kUnix || Resolver::numeric(shared_.url.host);
-  if (numbers) return open(shared_.url.host);
+  const bool numbers = store_.url.kind == StoreKind::kUnix || Resolver::numeric(store_.url.host);
+  if (numbers) return open(store_.url.host);
   if (++attempt_ < addresses_.size()) return open(addresses_[attempt_]);
-  if (!resolver_.running()) resolver_.start(shared_.url.host, reactor_.wake_fd());
+  if (!resolver_.running()) resolver_.start(store_.url.host, reactor_.wake_fd());
 }
 
 void Connection::look() {
   std::string error;
   if (state_ != State::kConnecting || !resolver_.finished(addresses_, error)) return;
   attempt_ = 0;
-  if (addresses_.empty()) return lose(Code::kConnect, "host " + shared_.url.host + ": " + error);
+  if (addresses_.empty()) return lose(Code::kConnect, "host " + store_.url.host + ": " + error);
   open(addresses_[0]);
 }
 
 void Connection::open(const std::string& address) {
   redisOptions options{};
-  if (shared_.url.kind == StoreKind::kUnix)
-    REDIS_OPTIONS_SET_UNIX(&options, shared_.url.path.c_str());
+  if (store_.url.kind == StoreKind::kUnix)
+    REDIS_OPTIONS_SET_UNIX(&options, store_.url.path.c_str());
   else
-    REDIS_OPTIONS_SET_TCP(&options, address.c_str(), shared_.url.port);
+    REDIS_OPTIONS_SET_TCP(&options, address.c_str(), store_.url.port);
   redisAsyncContext* context = redisAsyncConnectWithOptions(&options);
   if (!context) return lose(Code::kNoMemory, "no memory for a connection");
   if (context->err) {
@@ -99,15 +99,15 @@ void Connection::open(const std::string& address) {
   }
   context_ = context;
   watch_from(context);
-  if (shared_.url.tls && !start_tls()) return;
+  if (store_.url.tls && !start_tls()) return;
   // Two tables of functions for all contexts: hiredis's own, with our read in place of theirs.
   static redisContextFuncs plain, tls;
-  redisContextFuncs& ours = shared_.url.tls ? tls : plain;
+  redisContextFuncs& ours = store_.url.tls ? tls : plain;
   raw_read_ = context->c.funcs->read;
   if (!ours.read) {
     ours = *context->c.funcs;
     ours.read = read_some;
-    if (!shared_.url.tls) ours.write = write_some;
+    if (!store_.url.tls) ours.write = write_some;
   }
   context->c.funcs = &ours;
   say_hello();
@@ -136,7 +136,7 @@ void Connection::watch_from(redisAsyncContext* context) {
 }
 
 bool Connection::start_tls() {
-  auto ssl = shared_.tls.make(shared_.url, shared_.options);
+  auto ssl = store_.tls.make(store_.url, store_.options);
   if (!ssl) {
     drop(ssl.error().code, ssl.error().message);
     return false;
@@ -147,7 +147,7 @@ bool Connection::start_tls() {
   // Failing this early, hiredis leaves the state to us. Where OpenSSL has nothing to say, it was
   // the socket.
   const bool refused = ERR_peek_last_error() != 0;
-  const std::string why = refused ? TlsContext::why(ssl_, shared_.url.host) : context_->c.errstr;
+  const std::string why = refused ? TlsContext::why(ssl_, store_.url.host) : context_->c.errstr;
   SSL_free(ssl_);
   ssl_ = nullptr;
   drop(refused ? Code::kTls : Code::kConnect, why);
@@ -170,7 +170,7 @@ void Connection::want(bool read, bool write) {
 long Connection::read_some(redisContext* context, char* buffer, size_t size) {
   Connection* me = owner_of(reinterpret_cast<redisAsyncContext*>(context));
   // Reads in pieces of read_bytes (a test's way to see that nothing is forgotten).
-  const size_t most = std::min(size, static_cast<size_t>(me->shared_.options.read_bytes));
+  const size_t most = std::min(size, static_cast<size_t>(me->store_.options.read_bytes));
   const long got = me->raw_read_(context, buffer, most);
   me->more_to_read_ = got == static_cast<long>(most);
   return got;
@@ -235,7 +235,7 @@ void Connection::drop(Code code, std::string why) {
 
 void Connection::lose(Code code, std::string why) {
   state_ = State::kClosed;
-  owner_.disconnected(code, shared_.where() + ": " + why);
+  owner_.disconnected(code, store_.where() + ": " + why);
 }
 
 Code Connection::loss() const {
@@ -250,7 +250,7 @@ void Connection::gone() {
     const bool in_tls =
         ssl_ && !SSL_is_init_finished(ssl_) && (context_->c.flags & REDIS_CONNECTED);
     lost_code_ = in_tls ? Code::kTls : loss();
-    lost_why_ = in_tls              ? TlsContext::why(ssl_, shared_.url.host)
+    lost_why_ = in_tls              ? TlsContext::why(ssl_, store_.url.host)
                 : *context_->errstr ? context_->errstr
                                     : "the connection was closed";
   }

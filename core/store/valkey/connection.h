@@ -12,7 +12,7 @@
 
 #include "reactor/reactor.h"
 #include "store/valkey/resolver.h"
-#include "store/valkey/shared.h"
+#include "store/valkey/store_context.h"
 
 struct redisAsyncContext;
 struct redisContext;
@@ -43,8 +43,8 @@ class Connection final : private Reactor::Handler {
   };
   enum class State : uint8_t { kClosed, kConnecting, kReady, kEnding };
 
-  Connection(Shared& shared, Reactor& reactor, Owner& owner)
-      : shared_(shared), reactor_(reactor), owner_(owner) {}
+  Connection(StoreContext& store, Reactor& reactor, Owner& owner)
+      : store_(store), reactor_(reactor), owner_(owner) {}
   ~Connection();
 
   State state() const { return state_; }
@@ -80,7 +80,7 @@ class Connection final : private Reactor::Handler {
   static long write_some(redisContext* context);
   static long read_some(redisContext* context, char* buffer, size_t size);
 
-  Shared& shared_;
+  StoreContext& store_;
   Reactor& reactor_;
   Owner& owner_;
   State state_ = State::kClosed;

@@ -4,8 +4,8 @@
 
 #include <string_view>
 
+#include "base/result.h"
 #include "stats/counters.h"
-#include "tidegate/result.h"
 
 namespace tidegate {
 

@@ -24,24 +24,24 @@ OnFailure strictest(const Call& call) {
   return enforced ? strict : OnFailure::kLocal;
 }
 
-void decide_by_policy(Shared& shared, Call* call) {
-  PartResult* results = call->room_for_results();
+void decide_by_policy(StoreContext& store, Call* call) {
+  RateResult* results = call->room_for_results();
   call->status = Code::kOk;
   switch (strictest(*call)) {
     case OnFailure::kLocal:
-      call->decision =
-          shared.local.decide(call->op, call->parts, Engine::kShare, Source::kFallback, results);
+      call->decision = store.local.decide(call->op, call->parts, NumbersFor::kFallback,
+                                          Source::kFallback, results);
       break;
     case OnFailure::kOpen:
-      call->decision = report_unasked(call->parts, true, 0, Source::kFailOpen, results);
+      call->decision = answer_without_store(call->parts, true, 0, Source::kFailOpen, results);
       break;
     case OnFailure::kClosed:
       call->decision =
-          report_unasked(call->parts, false, shared.breaker.retry_after_us(monotonic_us()),
-                         Source::kFailClosed, results);
+          answer_without_store(call->parts, false, store.breaker.retry_after_us(monotonic_us()),
+                               Source::kFailClosed, results);
       break;
   }
-  count_decision(shared.counters, *call);
+  count_decision(store.counters, *call);
 }
 
 }  // namespace
@@ -55,13 +55,13 @@ void count_decision(Counters& counters, const Call& call) {
   counters.add(static_cast<Counter>(by));
 }
 
-void answer_by_policy(Shared& shared, Call* call, Code code, std::string_view why) {
-  if (code != Code::kClosed && code != Code::kCanceled) shared.counters.add(counter_of(code));
+void answer_by_policy(StoreContext& store, Call* call, Code code, std::string_view why) {
+  if (code != Code::kClosed && code != Code::kCanceled) store.counters.add(counter_of(code));
   const bool decides = call->op == Op::kConsume || call->op == Op::kPeek;
   if (code == Code::kClosed || code == Code::kCanceled || !decides)
     call->fail(code, why);
   else
-    decide_by_policy(shared, call);
+    decide_by_policy(store, call);
 }
 
 }  // namespace tidegate

@@ -6,13 +6,13 @@
 #include <string_view>
 
 #include "store/call.h"
-#include "store/valkey/shared.h"
+#include "store/valkey/store_context.h"
 
 namespace tidegate {
 
 // Answers the call (decision, results, or a status where there is nothing to decide) and counts the
 // failure as `code`. Does not tell the sink. Any thread.
-void answer_by_policy(Shared& shared, Call* call, Code code, std::string_view why);
+void answer_by_policy(StoreContext& store, Call* call, Code code, std::string_view why);
 
 // Counts a decision of the call by its source and outcome.
 void count_decision(Counters& counters, const Call& call);

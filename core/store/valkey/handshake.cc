@@ -28,7 +28,7 @@ void Connection::say_hello() {
     auto* me = static_cast<Connection*>(context->data);
     if (me && reply) me->heard_hello(static_cast<const redisReply*>(reply));
   };
-  const StoreUrl& url = shared_.url;
+  const StoreUrl& url = store_.url;
   const std::string user = url.user.empty() ? "default" : url.user;
   const int sent =
       url.password.empty() && url.user.empty()
@@ -60,9 +60,9 @@ void Connection::heard_hello(const redisReply* reply) {
     auto* me = static_cast<Connection*>(context->data);
     if (me && answer) me->heard_select(static_cast<const redisReply*>(answer));
   };
-  if (shared_.url.database == 0) {
+  if (store_.url.database == 0) {
     become_ready();
-  } else if (redisAsyncCommand(context_, heard, nullptr, "SELECT %d", shared_.url.database) !=
+  } else if (redisAsyncCommand(context_, heard, nullptr, "SELECT %d", store_.url.database) !=
              REDIS_OK) {
     drop(Code::kNoMemory, "no memory for a command");
   }

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "tidegate/result.h"
+#include "base/result.h"
 
 namespace tidegate {
 

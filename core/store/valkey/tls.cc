@@ -27,7 +27,7 @@ bool is_address(const std::string& host) {
 
 }  // namespace
 
-TlsContext::~TlsContext() { SSL_CTX_free(context_); }
+TlsContext::~TlsContext() { SSL_CTX_free(store_); }
 
 Status TlsContext::load(const Options& options) {
   ERR_clear_error();
@@ -47,15 +47,15 @@ Status TlsContext::load(const Options& options) {
   if (!key.empty() && SSL_CTX_use_PrivateKey_file(made.get(), key.c_str(), SSL_FILETYPE_PEM) != 1)
     return refuse("tls_key '" + key + "' cannot be used");
   SSL_CTX_set_verify(made.get(), options.tls_verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
-  context_ = made.release();
+  store_ = made.release();
   return Nothing{};
 }
 
 Result<ssl_st*> TlsContext::make(const StoreUrl& url, const Options& options) {
   std::scoped_lock lock(mutex_);
-  if (!context_)
+  if (!store_)
     if (auto status = load(options); !status) return status.error();
-  std::unique_ptr<SSL, decltype(&SSL_free)> ssl(SSL_new(context_), SSL_free);
+  std::unique_ptr<SSL, decltype(&SSL_free)> ssl(SSL_new(store_), SSL_free);
   if (!ssl) return refuse("TLS cannot be set up");
   const bool address = is_address(url.host);
   if (!address && SSL_set_tlsext_host_name(ssl.get(), url.host.c_str()) != 1)

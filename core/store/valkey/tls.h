@@ -6,8 +6,8 @@
 #include <mutex>
 #include <string>
 
-#include "tidegate/options.h"
-#include "tidegate/result.h"
+#include "base/result.h"
+#include "options/options.h"
 
 struct ssl_st;
 struct ssl_ctx_st;
@@ -32,7 +32,7 @@ class TlsContext {
  private:
   Status load(const Options& options);
   std::mutex mutex_;
-  ssl_ctx_st* context_ = nullptr;
+  ssl_ctx_st* store_ = nullptr;
 };
 
 }  // namespace tidegate

@@ -13,11 +13,11 @@
 #include <string>
 #include <vector>
 
-#include "limiter/fingerprint.h"
-#include "stats/clock.h"
+#include "base/fingerprint.h"
+#include "base/time.h"
+#include "limiter/rate.h"
 #include "store/memory/memory_store.h"
 #include "tidegate.h"
-#include "tidegate/rate.h"
 
 // Every allocation of the program, C's and C++'s, is counted.
 extern "C" {
@@ -123,7 +123,7 @@ class StoreEngine {
   }
 
  private:
-  const Limit limit_;
+  const Numbers limit_;
   Fingerprinter fingerprint_;
   Clock clock_{false};
   MemoryStore store_;
@@ -136,7 +136,7 @@ struct World {
   }
   const std::vector<std::string> keys;
   const std::vector<uint32_t> order;
-  Engine engine;
+  NumbersFor numbers_for;
 };
 
 template <class Engine>

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tidegate/limit.h"
+#include "limiter/numbers.h"
 
 namespace tidegate {
 
@@ -16,9 +16,9 @@ inline constexpr size_t kMaxRates = 8;
 
 // The grammar is api.md's: rates = rate { ";" rate } [ ";" ], each with another window.
 // kRate with the byte offset of what did not parse. O(length).
-Result<std::vector<Limit>> parse_rates(std::string_view text, Algorithm algorithm);
+Result<std::vector<Numbers>> parse_rates(std::string_view text, Algorithm algorithm);
 
 // The name of a limiter that was given none: its rates' texts joined by "_".
-std::string default_name(const std::vector<Limit>& rates);
+std::string default_name(const std::vector<Numbers>& rates);
 
 }  // namespace tidegate

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The embedded engine as a client asks it: parts in, what the caller sees out. It decides for
-// memory:// clients, and for others while their store is away (Engine::kShare).
+// memory:// clients, and for others while their store is away (NumbersFor::kFallback).
 #pragma once
 
 #include <span>
 
+#include "base/time.h"
 #include "limiter/request.h"
-#include "stats/clock.h"
 #include "stats/counters.h"
 #include "store/memory/memory_store.h"
 
@@ -14,19 +14,19 @@ namespace tidegate {
 
 // Any thread; allocates nothing per decision but a log's growth. Manual clocks are the caller's to
 // set.
-class LocalEngine {
+class EmbeddedStore {
  public:
-  LocalEngine(const MemoryOptions& options, const Fingerprinter& fingerprint, const Clock& clock)
+  EmbeddedStore(const MemoryOptions& options, const Fingerprinter& fingerprint, const Clock& clock)
       : store_(options), fingerprint_(fingerprint), clock_(clock) {}
 
   // kConsume and kPeek answer in `results` (room for kMaxLegs); kRefund and kReset do as they are
   // told.
-  Decision decide(Op op, std::span<const Part> parts, Engine engine, Source source,
-                  PartResult* results);
+  Decision decide(Op op, std::span<const Part> parts, NumbersFor numbers_for, Source source,
+                  RateResult* results);
 
   // The most frequent request at its cheapest: a consume of one part whose limiter is simple().
   // True: it fit.
-  bool consume_one(const Part& part, PartResult& result);
+  bool consume_one(const Part& part, RateResult& result);
 
   MemoryStats stats() const { return store_.stats(); }
 

@@ -11,29 +11,26 @@
 #include <string_view>
 #include <vector>
 
-#include "tidegate/limit.h"
-#include "tidegate/options.h"
+#include "base/fingerprint.h"
+#include "limiter/numbers.h"
 
 namespace tidegate {
 
 enum class Mode : uint8_t { kEnforce, kShadow, kOff };
 std::string_view mode_name(Mode mode);
 
+enum class OnFailure : uint8_t { kLocal, kOpen, kClosed };  // the strictest: closed, local, open
+std::string_view on_failure_name(OnFailure policy);
+Result<OnFailure> parse_on_failure(std::string_view text);  // kOption
+
 // What a user says of a limiter; an empty text is the default, or on a change: as it was.
 struct LimiterSpec {
   std::string_view rates, name, algorithm, mode, on_failure;
 };
 
-// Two 64-bit words that name a rate or a state in this process (fingerprint.h makes them).
-struct Fingerprint {
-  uint64_t low = 0;
-  uint64_t high = 0;
-  bool operator==(const Fingerprint&) const = default;
-};
-
 struct Rate {
-  Limit limit;
-  Limit share;     // what the embedded engine enforces while the store is away (fallback_share)
+  Numbers limit;
+  Numbers share;   // what the embedded engine enforces while the store is away (fallback_share)
   Fingerprint id;  // of (limiter's name, algorithm, window)
   Fingerprint share_id;    // the same of share
   std::string policy;      // "api", or "api-60s" where the limiter has several rates

@@ -7,9 +7,9 @@
 // for each item I1 status (0, or 1: a state that is not ours); for a consume or peek I4 how often
 // it passed, and each leg's state before it: two or three I7, or I1 n and n entries of a log.
 //
-// Merging: a call that equals an item as a whole, and whose keys nothing else has touched since,
-// only raises the item's count. The answers are worked out one call after another with the embedded
-// engine's own functions.
+// Merging: a call that equals an item as a whole, and whose keys nothing else has touched
+// since, only raises the item's count. The answers are worked out one call after another with the
+// embedded engine's own functions.
 //
 // One thread at a time.
 #pragma once
@@ -25,22 +25,22 @@
 
 namespace tidegate {
 
-class Program {
+class LimiterRun {
  public:
   static constexpr size_t kMaxKeys = 128;
   static constexpr size_t kMaxCalls = 4'096;
 
-  // Takes the call (its legs are made, Engine::kOwn), or says no: it goes into the next run. A call
-  // fits an empty program always.
+  // Takes the call (its legs are made, NumbersFor::kStore), or says no: it goes into the next run.
+  // A call fits an empty program always.
   bool add(Call* call);
   bool empty() const { return carried_.empty(); }
   size_t size() const { return carried_.size(); }
   size_t merged() const { return carried_.size() - items_.size(); }
   void clear();
 
-  // The command, in the protocol's form; valid until the program changes. `whole`: EVAL with the
-  // source, else EVALSHA.
-  std::string_view command(bool whole, int64_t now_us, int64_t fixed_px);
+  // The command, in the protocol's form; valid until the program changes. `as_source`: EVAL with
+  // the source, else EVALSHA.
+  std::string_view command(bool as_source, int64_t now_us, int64_t fixed_px);
 
   // Takes a call out: its place stays and is counted, but nobody is answered.
   void abandon(uint32_t place) { carried_[place].call = nullptr; }
@@ -68,7 +68,7 @@ class Program {
 
   uint32_t find_key(const Fingerprint& id) const;  // kMaxKeys: not there
   uint32_t add_key(const Fingerprint& id, std::string_view head, std::string_view key);
-  uint32_t add_limit(const Limit* limit);
+  uint32_t add_limit(const Numbers* limit);
   bool equals(const Item& item, const Call& call) const;
   bool merge(Call* call);
   void put_batch(int64_t now_us, int64_t fixed_px);
@@ -83,7 +83,7 @@ class Program {
   std::vector<uint8_t> leg_limits_;
   std::vector<Key> keys_;
   std::array<uint8_t, 512> table_{};  // by fingerprint: 1 + index in keys_
-  std::vector<const Limit*> limits_;
+  std::vector<const Numbers*> limits_;
   std::string key_words_;  // the keys in the protocol's form
   std::string batch_, command_;
   std::vector<LogEntry> log_entries_;  // of the reply's logs

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "tidegate/limit.h"
+#include "limiter/numbers.h"
 
 #include <algorithm>
 #include <array>
@@ -25,7 +25,7 @@ std::string range(std::string_view what, int64_t value, int64_t most) {
 }
 
 // ceil(capacity * window / limit) reaches 2^52: it would take 142 years to refill.
-bool refills_never(const Limit& limit) {
+bool refills_never(const Numbers& limit) {
   const int128 product = static_cast<int128>(limit.capacity) * limit.window_us;
   return (product + limit.limit - 1) / limit.limit >= kExact;
 }
@@ -42,8 +42,8 @@ std::optional<Algorithm> parse_algorithm(std::string_view text) {
   return std::nullopt;
 }
 
-Result<Limit> Limit::make(Algorithm algorithm, int64_t limit, int64_t window_us,
-                          std::optional<int64_t> burst) {
+Result<Numbers> Numbers::make(Algorithm algorithm, int64_t limit, int64_t window_us,
+                              std::optional<int64_t> burst) {
   if (limit < 1 || limit > kMaxTokens) return refuse(range("limit", limit, kMaxTokens));
   if (window_us < 1 || window_us > kMaxWindowUs)
     return refuse(range("window in us", window_us, kMaxWindowUs));
@@ -53,7 +53,7 @@ Result<Limit> Limit::make(Algorithm algorithm, int64_t limit, int64_t window_us,
   if (burst && (*burst < 1 || *burst > kMaxTokens))
     return refuse(range("burst", *burst, kMaxTokens));
 
-  Limit made{.algorithm = algorithm, .limit = limit, .window_us = window_us};
+  Numbers made{.algorithm = algorithm, .limit = limit, .window_us = window_us};
   made.burst = burst.value_or(0);
   made.capacity = burst.value_or(limit);
   while (window_us > kMaxTicks * made.tick_us) {
@@ -85,7 +85,7 @@ std::string window_text(int64_t window_us) {
   return std::to_string(window_us) + "us";
 }
 
-std::string rate_text(const Limit& limit) {
+std::string rate_text(const Numbers& limit) {
   std::string text = std::to_string(limit.limit) + "-per-" + window_text(limit.window_us);
   if (limit.burst) text += "-burst-" + std::to_string(limit.burst);
   if (limit.algorithm != Algorithm::kTokenBucket)

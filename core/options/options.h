@@ -12,14 +12,11 @@
 #include <string>
 #include <string_view>
 
-#include "tidegate/http.h"
-#include "tidegate/result.h"
+#include "base/result.h"
+#include "http/http.h"
+#include "limiter/config.h"
 
 namespace tidegate {
-
-enum class OnFailure : uint8_t { kLocal, kOpen, kClosed };  // the strictest: closed, local, open
-std::string_view on_failure_name(OnFailure policy);
-Result<OnFailure> parse_on_failure(std::string_view text);
 
 struct Options {
   int64_t timeout_ms = 100;  // the deadline of a check

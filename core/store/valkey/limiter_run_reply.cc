@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The reply of a run: what the program saw, from which the answers are worked out.
-#include "store/valkey/program.h"
+#include "store/valkey/limiter_run.h"
 
 namespace tidegate {
 
-struct Program::Reader {
+struct LimiterRun::Reader {
   std::string_view left;
   bool ok = true;
 
@@ -30,7 +30,7 @@ Error nonsense(std::string_view what) {
 }
 
 // No state of ours has numbers whose products with its limit's could exceed 64 bits.
-bool plausible(const Limit& limit, const State& state) {
+bool plausible(const Numbers& limit, const State& state) {
   const int64_t scale = limit.algorithm == Algorithm::kSlidingWindow ? limit.ticks : 1;
   const int64_t most = kExact / scale;
   const int64_t stamp =
@@ -41,7 +41,7 @@ bool plausible(const Limit& limit, const State& state) {
 }  // namespace
 
 // Loads the views of one item's legs from what the program saw of them.
-Status Program::read(Reader& reader, Item& item, int64_t now_us) {
+Status LimiterRun::read(Reader& reader, Item& item, int64_t now_us) {
   const int64_t status = reader.number(1);
   if (!reader.ok || status > 1) return nonsense("status");
   item.foreign = status == 1;
@@ -73,7 +73,7 @@ Status Program::read(Reader& reader, Item& item, int64_t now_us) {
   return reader.ok ? Status(Nothing{}) : nonsense("it ends early");
 }
 
-Status Program::answer(std::string_view reply) {
+Status LimiterRun::answer(std::string_view reply) {
   Reader reader{reply};
   const int64_t now_us = reader.number(7);
   if (now_us > kExact) return nonsense("time");
@@ -97,7 +97,8 @@ Status Program::answer(std::string_view reply) {
     const std::span<Leg> legs(legs_.data() + item.first_leg, item.legs);
     const Verdict verdict = item.op == Op::kConsume ? consume(legs) : peek(legs);
     if (!call) continue;
-    call->decision = report(call->parts, legs, verdict, Source::kStore, call->room_for_results());
+    call->decision =
+        answer_from(call->parts, legs, verdict, Source::kStore, call->room_for_results());
   }
   return Nothing{};
 }

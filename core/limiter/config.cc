@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
-#include "client/limiter_config.h"
-
 #include <algorithm>
 #include <numeric>
 
-#include "tidegate/rate.h"
+#include "base/text.h"
+#include "limiter/make_config.h"
+#include "limiter/rate.h"
 
 namespace tidegate {
 namespace {
 
 constexpr std::string_view kModes[] = {"enforce", "shadow", "off"};
+constexpr std::string_view kPolicies[] = {"local", "open", "closed"};
 constexpr size_t kMaxName = 64;
 
 bool name_char(char c) {
@@ -29,15 +30,15 @@ Status check_name(std::string_view name) {
 
 // `limit` per n windows with capacity max(1, floor(capacity / n)): n processes together keep the
 // rate. Where n windows are longer than can be counted, fewer tokens for one window.
-Result<Limit> share_of(const Limit& limit, int64_t n) {
+Result<Numbers> share_of(const Numbers& limit, int64_t n) {
   if (n == 1) return limit;
   const int64_t capacity = std::max<int64_t>(1, limit.capacity / n);
   const int64_t common = std::gcd(limit.limit, n);
   const int64_t windows = limit.window_us * (n / common);
-  auto exact = Limit::make(Algorithm::kTokenBucket, limit.limit / common, windows, capacity);
+  auto exact = Numbers::make(Algorithm::kTokenBucket, limit.limit / common, windows, capacity);
   if (exact) return exact;
-  return Limit::make(Algorithm::kTokenBucket, std::max<int64_t>(1, limit.limit / n),
-                     limit.window_us, capacity);
+  return Numbers::make(Algorithm::kTokenBucket, std::max<int64_t>(1, limit.limit / n),
+                       limit.window_us, capacity);
 }
 
 template <size_t N>
@@ -72,13 +73,13 @@ Status read_words(const LimiterSpec& spec, LimiterConfig& config) {
 }
 
 // The limits of a change that names no rates: the old numbers, under what may be another algorithm.
-Result<std::vector<Limit>> same_numbers(const LimiterConfig& before, Algorithm algorithm) {
-  std::vector<Limit> limits;
+Result<std::vector<Numbers>> same_numbers(const LimiterConfig& before, Algorithm algorithm) {
+  std::vector<Numbers> limits;
   for (const Rate& rate : before.rates) {
     const auto burst = rate.limit.burst && algorithm == Algorithm::kTokenBucket
                            ? std::optional<int64_t>(rate.limit.burst)
                            : std::nullopt;
-    auto limit = Limit::make(algorithm, rate.limit.limit, rate.limit.window_us, burst);
+    auto limit = Numbers::make(algorithm, rate.limit.limit, rate.limit.window_us, burst);
     if (!limit) return limit.error();
     limits.push_back(*limit);
   }
@@ -86,7 +87,7 @@ Result<std::vector<Limit>> same_numbers(const LimiterConfig& before, Algorithm a
 }
 
 Fingerprint rate_id(const Fingerprinter& fingerprint, std::string_view engine,
-                    const std::string& name, const Limit& limit) {
+                    const std::string& name, const Numbers& limit) {
   std::string text(engine);
   return fingerprint(text.append(state_head("", name, limit)));
 }
@@ -95,7 +96,17 @@ Fingerprint rate_id(const Fingerprinter& fingerprint, std::string_view engine,
 
 std::string_view mode_name(Mode mode) { return kModes[static_cast<size_t>(mode)]; }
 
-std::string state_head(std::string_view name_space, std::string_view name, const Limit& limit) {
+std::string_view on_failure_name(OnFailure policy) {
+  return kPolicies[static_cast<size_t>(policy)];
+}
+
+Result<OnFailure> parse_on_failure(std::string_view text) {
+  if (const int policy = index_of(kPolicies, text); policy >= 0)
+    return static_cast<OnFailure>(policy);
+  return Error{Code::kOption, "on_failure " + quote(text) + ": expected local, open or closed"};
+}
+
+std::string state_head(std::string_view name_space, std::string_view name, const Numbers& limit) {
   constexpr char kLetters[] = {'b', 'f', 's', 'l'};
   std::string head(name_space);
   head.append(":1:").append(name).append(":");
@@ -134,7 +145,7 @@ Result<std::unique_ptr<const LimiterConfig>> make_limiter(const LimiterSpec& spe
     if (auto named = check_name(spec.name); !named) return named.error();
     config->name = spec.name;
   }
-  for (const Limit& limit : *limits) {
+  for (const Numbers& limit : *limits) {
     auto share = share_of(limit, defaults.fallback_share);
     if (!share) return share.error();
     Rate rate;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include "store/valkey/program.h"
+#include "store/valkey/limiter_run.h"
 
 #include <algorithm>
 
+#include "http/http.h"
 #include "store/valkey/script.h"
-#include "tidegate/http.h"
 
 namespace tidegate {
 namespace {
@@ -24,7 +24,7 @@ void put_bulk(std::string& out, std::string_view bytes) {
 
 }  // namespace
 
-void Program::clear() {
+void LimiterRun::clear() {
   carried_.clear();
   items_.clear();
   legs_.clear();
@@ -36,13 +36,13 @@ void Program::clear() {
   key_words_.clear();
 }
 
-uint32_t Program::find_key(const Fingerprint& id) const {
+uint32_t LimiterRun::find_key(const Fingerprint& id) const {
   for (size_t at = id.low % table_.size(); table_[at]; at = (at + 1) % table_.size())
     if (keys_[table_[at] - 1u].id == id) return table_[at] - 1u;
   return kMaxKeys;
 }
 
-uint32_t Program::add_key(const Fingerprint& id, std::string_view head, std::string_view key) {
+uint32_t LimiterRun::add_key(const Fingerprint& id, std::string_view head, std::string_view key) {
   size_t at = id.low % table_.size();
   while (table_[at]) at = (at + 1) % table_.size();
   keys_.push_back({id, 0});
@@ -54,14 +54,14 @@ uint32_t Program::add_key(const Fingerprint& id, std::string_view head, std::str
   return static_cast<uint32_t>(keys_.size() - 1);
 }
 
-uint32_t Program::add_limit(const Limit* limit) {
-  const auto known = std::ranges::find_if(limits_, [&](const Limit* l) { return *l == *limit; });
+uint32_t LimiterRun::add_limit(const Numbers* limit) {
+  const auto known = std::ranges::find_if(limits_, [&](const Numbers* l) { return *l == *limit; });
   const auto index = static_cast<uint32_t>(known - limits_.begin());
   if (index == limits_.size()) limits_.push_back(limit);
   return index;
 }
 
-bool Program::equals(const Item& item, const Call& call) const {
+bool LimiterRun::equals(const Item& item, const Call& call) const {
   if (item.op != call.op || item.legs != call.legs.size()) return false;
   for (uint32_t i = 0; i < item.legs; ++i) {
     const Leg& a = legs_[item.first_leg + i];
@@ -72,7 +72,7 @@ bool Program::equals(const Item& item, const Call& call) const {
   return true;
 }
 
-bool Program::merge(Call* call) {
+bool LimiterRun::merge(Call* call) {
   const uint32_t first = find_key(call->legs[0].id);
   if (first == kMaxKeys) return false;
   const uint32_t index = keys_[first].last_item;
@@ -85,7 +85,7 @@ bool Program::merge(Call* call) {
   return true;
 }
 
-bool Program::add(Call* call) {
+bool LimiterRun::add(Call* call) {
   if (carried_.size() >= kMaxCalls) return false;
   call->place = static_cast<uint32_t>(carried_.size());
   if (merge(call)) return true;
@@ -112,12 +112,12 @@ bool Program::add(Call* call) {
   return true;
 }
 
-void Program::put_batch(int64_t now_us, int64_t fixed_px) {
+void LimiterRun::put_batch(int64_t now_us, int64_t fixed_px) {
   batch_.clear();
   put<7>(batch_, static_cast<uint64_t>(now_us));
   put<7>(batch_, static_cast<uint64_t>(fixed_px));
   put<1>(batch_, limits_.size());
-  for (const Limit* limit : limits_) {
+  for (const Numbers* limit : limits_) {
     batch_ += kLetters[static_cast<size_t>(limit->algorithm)];
     for (const int64_t number : {limit->limit, limit->capacity, limit->ticks, limit->tick_us})
       put<7>(batch_, static_cast<uint64_t>(number));
@@ -141,12 +141,12 @@ void Program::put_batch(int64_t now_us, int64_t fixed_px) {
   }
 }
 
-std::string_view Program::command(bool whole, int64_t now_us, int64_t fixed_px) {
+std::string_view LimiterRun::command(bool as_source, int64_t now_us, int64_t fixed_px) {
   put_batch(now_us, fixed_px);
   const std::string keys = std::to_string(keys_.size());
   command_.assign("*").append(std::to_string(4 + keys_.size())).append("\r\n");
-  put_bulk(command_, whole ? "EVAL" : "EVALSHA");
-  put_bulk(command_, whole ? script_source() : script_digest());
+  put_bulk(command_, as_source ? "EVAL" : "EVALSHA");
+  put_bulk(command_, as_source ? script_source() : script_digest());
   put_bulk(command_, keys);
   command_.append(key_words_);
   put_bulk(command_, batch_);

@@ -3,11 +3,17 @@
 // and who does not know the secret cannot make two keys meet.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
-#include "tidegate/limiter.h"
-
 namespace tidegate {
+
+// Two 64-bit words that name a rate or a state in this process.
+struct Fingerprint {
+  uint64_t low = 0;
+  uint64_t high = 0;
+  bool operator==(const Fingerprint&) const = default;
+};
 
 // A state is named by its rate (limiter's name, algorithm, window) and its key.
 // (In one 128-bit integer: as two words GCC makes it a vector operation, which waits for the stores

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "store/local_engine.h"
+#include "store/embedded_store.h"
 
 #include <memory>
 
@@ -7,7 +7,7 @@ namespace tidegate {
 namespace {
 
 // Room for the legs of a large request; made once per thread that ever has one.
-Leg* many_legs() {
+Leg* thread_legs() {
   static thread_local std::unique_ptr<Leg[]> legs = std::make_unique<Leg[]>(kMaxLegs);
   return legs.get();
 }
@@ -20,21 +20,21 @@ size_t most_legs(std::span<const Part> parts) {
 
 }  // namespace
 
-bool LocalEngine::consume_one(const Part& part, PartResult& result) {
+bool EmbeddedStore::consume_one(const Part& part, RateResult& result) {
   const Rate& rate = part.limiter->rates[0];
-  result = part_result(part, 0);
+  result = rate_result(part, 0);
   const bool fit = store_.consume_one(fingerprint_(part.key) ^ rate.id, rate.limit, part.cost,
                                       clock_.now_us(), result.figures);
-  if (fit) result.flags |= PartResult::kAllowed;
+  if (fit) result.flags |= RateResult::kAllowed;
   return fit;
 }
 
-Decision LocalEngine::decide(Op op, std::span<const Part> parts, Engine engine, Source source,
-                             PartResult* results) {
+Decision EmbeddedStore::decide(Op op, std::span<const Part> parts, NumbersFor numbers_for,
+                               Source source, RateResult* results) {
   Leg one;
-  Leg* const room = most_legs(parts) == 1 ? &one : many_legs();
-  const std::span<Leg> legs(room, make_legs(parts, engine, fingerprint_, room));
-  if (legs.empty()) return report_unasked(parts, true, 0, source, results);
+  Leg* const room = most_legs(parts) == 1 ? &one : thread_legs();
+  const std::span<Leg> legs(room, make_legs(parts, numbers_for, fingerprint_, room));
+  if (legs.empty()) return answer_without_store(parts, true, 0, source, results);
 
   Verdict verdict;
   const int64_t now_us = clock_.now_us();
@@ -54,7 +54,7 @@ Decision LocalEngine::decide(Op op, std::span<const Part> parts, Engine engine, 
     case Op::kPing:
       return {.source = source};
   }
-  return report(parts, legs, verdict, source, results);
+  return answer_from(parts, legs, verdict, source, results);
 }
 
 }  // namespace tidegate

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The client's clock: monotonic, or set by hand (clock=manual, for tests and replays).
+// Two times that are injected wherever they are asked for: the Clock that limits count by, and the
+// Timeline that deadlines, back-offs and the breaker are judged by.
 #pragma once
 
 #include <time.h>
@@ -16,11 +17,20 @@ inline int64_t clock_us(clockid_t clock) {
   return now.tv_sec * int64_t{1'000'000} + now.tv_nsec / 1'000;
 }
 
-// Deadlines are judged by it whatever the client's clock is.
 inline int64_t monotonic_us() { return clock_us(CLOCK_MONOTONIC); }
 inline int64_t wall_us() { return clock_us(CLOCK_REALTIME); }
 
-// Any thread.
+// Deadlines are judged by it whatever the client's clock is. Never steps back. Any thread.
+class Timeline {
+ public:
+  virtual ~Timeline() = default;
+  virtual int64_t now_us() const { return monotonic_us(); }
+  // Where jitter starts from, so that processes that lost a store together do not come back
+  // together.
+  virtual uint64_t seed() const { return static_cast<uint64_t>(monotonic_us()) | 1; }
+};
+
+// The client's clock: monotonic, or set by hand (clock=manual, for tests and replays). Any thread.
 class Clock {
  public:
   explicit Clock(bool manual) : manual_(manual), offset_us_(wall_us() - monotonic_us()) {}

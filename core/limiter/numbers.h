@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // One rate: `limit` tokens per `window_us` under an algorithm, checked to be exact in every engine.
 //
-//   auto limit = tidegate::Limit::make(tidegate::Algorithm::kTokenBucket, 100, 60'000'000, 20);
-//   if (!limit) return report(limit.error());
+//   auto limit = tidegate::Numbers::make(tidegate::Algorithm::kTokenBucket, 100, 60'000'000, 20);
+//   if (!limit) return answer_from(limit.error());
 //   limit->capacity;   // 20: the most that can be allowed at once
 //
 // Immutable and trivially copyable: any thread.
@@ -13,7 +13,7 @@
 #include <string>
 #include <string_view>
 
-#include "tidegate/result.h"
+#include "base/result.h"
 
 namespace tidegate {
 
@@ -32,7 +32,7 @@ enum class Algorithm : uint8_t { kTokenBucket, kFixedWindow, kSlidingWindow, kSl
 std::string_view algorithm_name(Algorithm algorithm);
 std::optional<Algorithm> parse_algorithm(std::string_view text);
 
-struct Limit {
+struct Numbers {
   Algorithm algorithm = Algorithm::kTokenBucket;
   uint8_t tick_exponent = 0;  // the tick is 10^tick_exponent us
   int64_t limit = 1;
@@ -43,8 +43,8 @@ struct Limit {
   int64_t ticks = 1;     // window_us / tick_us
 
   // kRate where the numbers cannot be enforced exactly, or make no sense.
-  static Result<Limit> make(Algorithm algorithm, int64_t limit, int64_t window_us,
-                            std::optional<int64_t> burst = std::nullopt);
+  static Result<Numbers> make(Algorithm algorithm, int64_t limit, int64_t window_us,
+                              std::optional<int64_t> burst = std::nullopt);
 
   // now_us / tick_us (now_us >= 0), by a constant of the compiler's instead of a division.
   int64_t tick_of(int64_t now_us) const {
@@ -64,13 +64,13 @@ struct Limit {
     }
   }
 
-  bool operator==(const Limit&) const = default;
+  bool operator==(const Numbers&) const = default;
 };
 
 // "60s", "1500ms", "7us": the largest of the three units that is exact.
 std::string window_text(int64_t window_us);
 // "100-per-60s-burst-20", with "-fixed_window" and so on behind it where it is no token bucket.
-std::string rate_text(const Limit& limit);
+std::string rate_text(const Numbers& limit);
 
 __extension__ using int128 = __int128;  // for products that may exceed 64 bits
 

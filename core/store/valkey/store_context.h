@@ -5,22 +5,22 @@
 #include <mutex>
 #include <string>
 
-#include "stats/clock.h"
+#include "base/time.h"
+#include "options/options.h"
 #include "stats/counters.h"
 #include "stats/events.h"
-#include "store/local_engine.h"
+#include "store/embedded_store.h"
 #include "store/valkey/breaker.h"
 #include "store/valkey/tls.h"
-#include "tidegate/options.h"
 
 namespace tidegate {
 
-struct Shared {
+struct StoreContext {
   const StoreUrl& url;
   const Options& options;
   const Fingerprinter& fingerprint;
   const Clock& clock;
-  LocalEngine& local;  // decides while the store is away
+  EmbeddedStore& local;  // decides while the store is away
   Counters& counters;
   EventLog& events;
   Breaker breaker;

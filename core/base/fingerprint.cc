@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "limiter/fingerprint.h"
+#include "base/fingerprint.h"
 
 #include <sys/random.h>
 

@@ -2,8 +2,8 @@
 // From what a user says to a LimiterConfig.
 #pragma once
 
-#include "limiter/fingerprint.h"
-#include "tidegate/limiter.h"
+#include "base/fingerprint.h"
+#include "limiter/config.h"
 
 namespace tidegate {
 
@@ -21,6 +21,6 @@ Result<std::unique_ptr<const LimiterConfig>> make_limiter(const LimiterSpec& spe
                                                           const Fingerprinter& fingerprint);
 
 // "tg:1:api:b60s:" (http_model.state_key).
-std::string state_head(std::string_view name_space, std::string_view name, const Limit& limit);
+std::string state_head(std::string_view name_space, std::string_view name, const Numbers& limit);
 
 }  // namespace tidegate

@@ -9,11 +9,10 @@
 #include <string_view>
 #include <vector>
 
-#include "tidegate/result.h"
+#include "base/result.h"
+#include "limiter/source.h"
 
 namespace tidegate {
-
-enum class Source : uint8_t { kNone, kMemory, kStore, kFallback, kFailOpen, kFailClosed };
 
 // One rate of a decision as HTTP sees it.
 struct PolicyView {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "store/memory/lock.h"
+#include "base/lock.h"
 
 #include <sched.h>
 #include <time.h>
