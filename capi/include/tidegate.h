@@ -229,6 +229,7 @@ typedef struct tg_part {       /* one rate of one part, in the order of the requ
   int64_t next_us;             /* the least wait after which remaining grows; 0: it is full */
   int64_t reset_after_us;      /* the wait after which nothing of the past is left */
   int64_t window_us, capacity;
+  int64_t shortfall;           /* of a debit: tokens of the cost that did not fit */
 } tg_part;
 
 typedef struct tg_result {     /* one per request */

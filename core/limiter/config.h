@@ -25,7 +25,7 @@ Result<OnFailure> parse_on_failure(std::string_view text);  // kOption
 
 // What a user says of a limiter; an empty text is the default, or on a change: as it was.
 struct LimiterSpec {
-  std::string_view rates, name, algorithm, mode, on_failure;
+  std::string_view rates, name, algorithm, mode, on_failure, lease;
 };
 
 struct Rate {

@@ -10,6 +10,7 @@
 #include "base/fingerprint.h"
 #include "limiter/config.h"
 #include "limiter/decide.h"
+#include "limiter/operation.h"
 #include "limiter/source.h"
 
 namespace tidegate {
@@ -17,24 +18,31 @@ namespace tidegate {
 inline constexpr size_t kMaxParts = 16;
 inline constexpr size_t kMaxLegs = kMaxParts * 8;
 
-enum class Op : uint8_t { kConsume = 1, kPeek, kRefund, kReset, kPing };
+// Whose slots they are: 16 bytes, a shorter id padded with zeros; all zeros: none was given.
+struct HolderId {
+  uint64_t words[2] = {};
+  bool given() const { return words[0] | words[1]; }
+  bool operator==(const HolderId&) const = default;
+};
 
 struct Part {
   const LimiterConfig* limiter = nullptr;
   uint64_t handle = 0;
   std::string_view key;
   int64_t cost = 0;
+  HolderId id;
 };
 
 // One rate of one part, as the caller sees it. The layout is tg_part's.
 struct RateResult {
-  static constexpr uint32_t kAllowed = 1, kShadow = 4, kOff = 8;
+  static constexpr uint32_t kAllowed = 1, kShadow = 4, kOff = 8, kRenewed = 64;
   uint64_t handle = 0;
   uint32_t rate = 0;
   uint32_t flags = 0;
   int64_t limit = kNever;
   Figures figures;
   int64_t window_us = 0, capacity = 0;
+  int64_t shortfall = 0;  // of a debit: tokens that did not fit
 };
 
 // What is known of a part's rate before any engine is asked.

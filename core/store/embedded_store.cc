@@ -51,6 +51,7 @@ Decision EmbeddedStore::decide(Op op, std::span<const Part> parts, NumbersFor nu
     case Op::kReset:
       store_.reset(legs);
       return {.source = source};
+    case Op::kDebit:
     case Op::kPing:
       return {.source = source};
   }
