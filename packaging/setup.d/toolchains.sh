@@ -209,27 +209,36 @@ setup_rust() {
     "or remove Debian's old rustc and cargo and install ${CARGO_PACKAGES[*]}"
 }
 
-# ---- clang-format ----
+# ---- formatters and linters ----
 
-clang_format_binary() { echo "$cache/clang-format-$CLANG_FORMAT_VERSION/clang_format/data/bin/clang-format"; }
+clang_format_binary() { echo "$cache/${CLANG_FORMAT[0]/==/-}/clang_format/data/bin/clang-format"; }
+ruff_binary() { echo "$cache/${RUFF[0]/==/-}/bin/ruff"; }
+oxlint_script() { echo "$cache/oxlint-$OXLINT_VERSION/node_modules/oxlint/bin/oxlint"; }
 
-setup_clang_format() {
-  [[ -x $(clang_format_binary) ]] ||
-    step "fetching clang-format $CLANG_FORMAT_VERSION" fetch_clang_format
+setup_linters() {
+  setup_python
+  setup_node
+  [[ -x $(clang_format_binary) ]] || step "fetching ${CLANG_FORMAT[0]}" fetch_wheel "${CLANG_FORMAT[@]}"
+  [[ -x $(ruff_binary) ]] || step "fetching ${RUFF[0]}" fetch_wheel "${RUFF[@]}"
+  [[ -e $(oxlint_script) ]] || step "fetching oxlint $OXLINT_VERSION" fetch_oxlint
 }
 
-fetch_clang_format() {
-  local target=$cache/clang-format-$CLANG_FORMAT_VERSION pythons python
-  setup_python
+fetch_wheel() { # fetch_wheel NAME==VERSION SHA256...
+  local target=$cache/${1/==/-} hashes=("${@:2}") pythons
   pythons=$(find_pythons)
-  python=${pythons%%:*}
   rm -rf "$target" "$target.new"
   mkdir "$target.new"
-  "$python" -I -m venv "$target.new/venv"
-  echo "clang-format==$CLANG_FORMAT_VERSION ${CLANG_FORMAT_SHA256[*]/#/--hash=sha256:}" \
-    >"$target.new/requirements.txt"
+  "${pythons%%:*}" -I -m venv "$target.new/venv"
+  echo "$1" "${hashes[@]/#/--hash=sha256:}" >"$target.new/requirements.txt"
   "$target.new/venv/bin/python" -m pip install --disable-pip-version-check --only-binary :all: \
     --require-hashes --target "$target.new" -r "$target.new/requirements.txt"
   rm -rf "$target.new/venv"
+  mv "$target.new" "$target"
+}
+
+fetch_oxlint() {
+  local target=$cache/oxlint-$OXLINT_VERSION
+  rm -rf "$target" "$target.new"
+  npm install --prefix "$target.new" --ignore-scripts --no-audit --no-fund "oxlint@$OXLINT_VERSION"
   mv "$target.new" "$target"
 }
