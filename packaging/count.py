@@ -54,7 +54,7 @@ def main(path):
         tests = [(path, "failed", f"no readable report: {error}")]
     for name, verdict, why in tests or [(path, "failed", "the report holds no test")]:
         if verdict != "passed":
-            print(f"{verdict.upper()}: {name}:", " ".join((why or "no reason given").split())[:300])
+            print(f"{verdict.upper()}: {name}:", " ".join((why or "").split())[:300])
     verdicts = [verdict for _, verdict, _ in tests] or ["failed"]
     print("counts", *(verdicts.count(word) for word in ("passed", "failed", "skipped")))
 
