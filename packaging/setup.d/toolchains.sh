@@ -8,9 +8,11 @@ version_at_least() { [[ $(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1) == 
 
 # ---- hiredis ----
 
-# hiredis_prefix: empty where the system's own will do; a prefix in the cache otherwise.
+# hiredis_prefix: empty where the system's own will do, with its archives; a prefix in the cache otherwise.
 hiredis_prefix() {
-  pkg-config --atleast-version=1.1 hiredis hiredis_ssl 2>/dev/null ||
+  local libraries
+  libraries=$(pkg-config --variable=libdir hiredis_ssl 2>/dev/null) &&
+    pkg-config --atleast-version=1.1 hiredis && [[ -e $libraries/libhiredis.a && -e $libraries/libhiredis_ssl.a ]] ||
     echo "$cache/hiredis-$HIREDIS_VERSION"
 }
 
