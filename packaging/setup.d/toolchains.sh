@@ -174,16 +174,19 @@ list_nodes() {
 
 # ---- Go, Rust ----
 
-# find_go: the first Go that is new enough; its own tool chain, never a downloaded one.
-find_go() {
+# first_at_least MINIMUM ARGUMENT CANDIDATE...: the first that says a version which is new enough; Go
+# its own tool chain's, never a downloaded one's.
+first_at_least() {
   local candidate version
-  for candidate in "$(type -P go || true)" /usr/local/go/bin/go "$cache"/go/usr/lib/go-*/bin/go; do
+  for candidate in "${@:3}"; do
     [[ -x $candidate ]] || continue
-    version=$(GOTOOLCHAIN=local "$candidate" env GOVERSION 2>/dev/null) || continue
-    version_at_least "${version#go}" "$GO_MINIMUM" || continue
-    echo "$candidate"
-    return
+    version=$(GOTOOLCHAIN=local "$candidate" "$2" 2>/dev/null | grep -oE '[0-9]+\.[0-9.]+' | head -n 1) || continue
+    ! version_at_least "$version" "$1" || { echo "$candidate" && return; }
   done
+}
+
+find_go() {
+  first_at_least "$GO_MINIMUM" version "$(type -P go || true)" /usr/local/go/bin/go "$cache"/go/usr/lib/go-*/bin/go
 }
 
 setup_go() { [[ -n $(find_go) ]] || step "unpacking Go" unpack_go; }
@@ -194,15 +197,7 @@ unpack_go() {
 }
 
 find_cargo() {
-  local candidate version
-  for candidate in "$(type -P cargo || true)" "${CARGO_HOME:-$HOME/.cargo}/bin/cargo"; do
-    [[ -x $candidate ]] || continue
-    version=$("$candidate" --version 2>/dev/null | awk '{ print $2 }')
-    [[ -z $version ]] || ! version_at_least "$version" "$CARGO_MINIMUM" || {
-      echo "$candidate"
-      return
-    }
-  done
+  first_at_least "$CARGO_MINIMUM" --version "$(type -P cargo || true)" "${CARGO_HOME:-$HOME/.cargo}/bin/cargo"
 }
 
 setup_rust() {
