@@ -95,10 +95,6 @@ func (g *Gate) run(ctx context.Context, op C.uint32_t, charges []Charge) error {
 	return g.execute(ctx, op, 0, charges, nil)
 }
 
-func (g *Gate) runFlagged(ctx context.Context, op, flags C.uint32_t, charges []Charge) error {
-	return g.execute(ctx, op, flags, charges, nil)
-}
-
 func (g *Gate) execute(
 	ctx context.Context, op, flags C.uint32_t, charges []Charge, d *Decision,
 ) error {

@@ -174,6 +174,13 @@ func (g *Gate) Peek(ctx context.Context, charges ...Charge) (Decision, error) {
 	return g.check(ctx, C.TG_OP_PEEK, charges)
 }
 
+// Refund gives the cost of every charge back, in one round trip: what [Gate.Consume] took for a
+// request that was not served after all. by is the decision's [Decision.Source]. It is not
+// idempotent.
+func (g *Gate) Refund(ctx context.Context, by Source, charges ...Charge) error {
+	return g.execute(ctx, C.TG_OP_REFUND, C.uint32_t(by)<<8, charges, nil)
+}
+
 // Ping asks the store for a sign of life; its error says what is wrong (address, password, TLS).
 func (g *Gate) Ping(ctx context.Context) error {
 	return g.run(ctx, C.TG_OP_PING, nil)
@@ -185,3 +192,12 @@ type Charge struct {
 	key     string
 	cost    int64
 }
+
+// Limiter is the limiter that is asked.
+func (c Charge) Limiter() *Limiter { return c.limiter }
+
+// Key is whose state is charged.
+func (c Charge) Key() string { return c.key }
+
+// Cost is how many tokens are taken.
+func (c Charge) Cost() int64 { return c.cost }

@@ -183,8 +183,7 @@ func (l *Limiter) Peek(ctx context.Context, key string, options ...CallOption) (
 func (l *Limiter) Refund(
 	ctx context.Context, key string, tokens int64, options ...CallOption,
 ) error {
-	flags := C.uint32_t(callOf(options).source) << 8
-	return l.gate.runFlagged(ctx, C.TG_OP_REFUND, flags, []Charge{{l, key, tokens}})
+	return l.gate.Refund(ctx, callOf(options).source, Charge{l, key, tokens})
 }
 
 // Reset forgets the key's state.
