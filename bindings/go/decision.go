@@ -35,13 +35,16 @@ const (
 	SourceFallback   Source = C.TG_SOURCE_FALLBACK    // this process, while the store could not answer
 	SourceFailOpen   Source = C.TG_SOURCE_FAIL_OPEN   // the policy "open"
 	SourceFailClosed Source = C.TG_SOURCE_FAIL_CLOSED // the policy "closed"
+	SourcePolicy     Source = C.TG_SOURCE_POLICY      // a ban, an exemption
+	SourceNear       Source = C.TG_SOURCE_NEAR        // a copy in this process
 )
 
-// sourceMask is that of a result's flags: four bits, of which the first libraries set three.
-const sourceMask = 15
+const sourceMask = 15 // of TG_SOURCE, which is a macro
 
 // sourceNames are those of every language.
-var sourceNames = [...]string{"none", "memory", "store", "fallback", "fail_open", "fail_closed"}
+var sourceNames = [...]string{
+	"none", "memory", "store", "fallback", "fail_open", "fail_closed", "policy", "near",
+}
 
 // String is the source's name, the same in every language.
 func (s Source) String() string {

@@ -46,6 +46,7 @@ const (
 	CodeClosed    Code = C.TG_ECLOSED
 	CodeCanceled  Code = C.TG_ECANCELED
 	CodeFull      Code = C.TG_EFULL
+	CodeID        Code = C.TG_EID
 	CodeStore     Code = C.TG_ESTORE
 	CodeTimedOut  Code = C.TG_ETIMEDOUT
 	CodeConnect   Code = C.TG_ECONNECT
@@ -64,22 +65,17 @@ const (
 // String is the code's text, one line.
 func (c Code) String() string { return C.GoString(C.tg_strerror(C.int32_t(c))) }
 
-// kind is the sentinel that errors.Is finds in an error of this code, or nil: the same table in
-// every language.
+// Name is the code's name in tidegate.h, such as "TG_ERATE"; "" of an unknown code.
+func (c Code) Name() string { return C.GoString(C.tg_error_name(C.int32_t(c))) }
+
+// kind is the sentinel that errors.Is finds in an error of this code, or nil. Which code is of
+// which kind is the library's to say, for every language.
 func (c Code) kind() error {
-	switch c {
-	case C.TG_EINVAL, C.TG_ERATE, C.TG_EOPTION, C.TG_EURL, C.TG_EKEY, C.TG_ECOST, C.TG_ENAME,
-		C.TG_ECONFLICT:
-		return ErrConfig
-	case C.TG_EHANDLE:
-		return ErrLimiterClosed
-	case C.TG_ECLOSED, C.TG_EFORK:
-		return ErrClosed
-	}
-	if c <= C.TG_ESTORE && c > C.TG_ESTORE-32 {
-		return ErrStore
-	}
-	return nil
+	return kinds[C.GoString(C.tg_error_kind(C.int32_t(c)))]
+}
+
+var kinds = map[string]error{
+	"config": ErrConfig, "handle": ErrLimiterClosed, "closed": ErrClosed, "store": ErrStore,
 }
 
 // Error says what was wrong. No message holds a password.

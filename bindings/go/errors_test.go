@@ -10,22 +10,21 @@ import (
 	"testing"
 )
 
-// The codes by name, so that the table can be read beside tidegate.h: cgo is not for test files.
 func TestWhatErrorsIsFindsInEveryCode(t *testing.T) {
-	const fork, noMemory, internal, size = -12, -15, -16, -2
+	const fork, size = -12, -2
 	sentinels := []error{ErrConfig, ErrStore, ErrClosed, ErrLimiterClosed, ErrDenied}
 	for code := Code(0); code >= -70; code-- {
 		var expect error
 		switch code {
-		case CodeInvalid, CodeRate, CodeOption, CodeURL, CodeKey, CodeCost, CodeName, CodeConflict:
+		case CodeInvalid, size, CodeRate, CodeOption, CodeURL, CodeKey, CodeCost, CodeName,
+			CodeConflict, CodeID:
 			expect = ErrConfig
 		case CodeHandle:
 			expect = ErrLimiterClosed
 		case CodeClosed, fork:
 			expect = ErrClosed
-		case CodeCanceled, CodeFull, noMemory, internal, size, 0:
 		default:
-			if code <= CodeStore && code >= -63 {
+			if code <= CodeStore && code >= CodeWrongType {
 				expect = ErrStore
 			}
 		}
@@ -42,6 +41,14 @@ func TestWhatErrorsIsFindsInEveryCode(t *testing.T) {
 	}
 	if errors.Is(failed(0, "x"), nil) {
 		t.Error("an error is no error")
+	}
+}
+
+func TestCodesHaveNamesAndTexts(t *testing.T) {
+	for code, expect := range map[Code]string{CodeRate: "TG_ERATE", CodeTLS: "TG_ETLS", -99: ""} {
+		if code.Name() != expect || code.String() == "" {
+			t.Errorf("%d is %q, expected %q: %q", code, code.Name(), expect, code)
+		}
 	}
 }
 
