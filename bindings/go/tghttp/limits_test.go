@@ -206,6 +206,36 @@ func TestALimitWithoutANameIsCalledByWhereItStands(t *testing.T) {
 	}
 }
 
+// What chi and gin set, and what says too little.
+func TestPatternsOfOtherRouters(t *testing.T) {
+	handler := limit(t, tghttp.Config{Gate: gate(t, "memory://"), Limit: "50/hour"})(ok)
+	for pattern, expect := range map[string]string{
+		"":                   "everything",
+		"/":                  "everything",
+		"/*":                 "everything",
+		"/v1/*":              "v1",
+		"/items/{id}":        "POST.items-id",
+		"/items/:id":         "POST.items-id",
+		"/files/*path":       "POST.files-path",
+		"/n/{id:[0-9]+}":     "POST.n-id-0cba28d6",
+		"/n/{id:[a-z]+}":     "POST.n-id-0aa46baf",
+		"/a-{from}/b-{to}":   "POST.a-from-b-to-06c5d860",
+		"POST  /two/spaces":  "POST.two-spaces",
+		"/caf\u00e9":         "POST.caf--1288e7c6",
+		"host.test/x/":       "host.test.x",
+		"POST host.test/x/y": "host.test.POST.x-y",
+	} {
+		request := httptest.NewRequest("POST", "/", nil)
+		request.Pattern = pattern
+		recorder := httptest.NewRecorder()
+		handler.ServeHTTP(recorder, request)
+		got, _, _ := strings.Cut(recorder.Header().Get("RateLimit-Policy"), ";")
+		if got = strings.Trim(got, `"`); got != expect {
+			t.Errorf("%q is %q, expected %q", pattern, got, expect)
+		}
+	}
+}
+
 func TestSeveralLimitsInOnePlaceAreToldApartByTheirNumbers(t *testing.T) {
 	g := gate(t, "memory://")
 	shadow := []tidegate.LimiterOption{tidegate.Mode("shadow")}

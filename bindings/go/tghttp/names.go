@@ -97,7 +97,8 @@ func template(path string) (words string, lossy bool) {
 			lossy = lossy || ruled && rule != "" || before != ""
 			segment = before + strings.TrimSuffix(strings.TrimSuffix(name, "..."), "$")
 		}
-		if segment = strings.TrimSuffix(segment, "*"); segment != "" {
+		segment = strings.TrimLeft(strings.TrimSuffix(segment, "*"), ":*") // gin: ":id", "*path"
+		if segment != "" {
 			kept = append(kept, segment)
 		}
 	}
