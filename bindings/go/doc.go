@@ -12,13 +12,13 @@
 //	decision, err = gate.Consume(ctx, perIP.For("203.0.113.7"), perKey.For("k_1", tidegate.Cost(3)))
 //
 // All of it may be used from any goroutine. An error is a misuse, a closed gate or a cancelled
-// context, never a denial; while the store cannot answer, checks follow the failure policy
-// ([OnFailure]) and say so in [Decision.Source].
+// context, and a denial only of [Limiter.Wait] ([ErrDenied]); while the store cannot answer, checks
+// follow the failure policy ([OnFailure]) and say so in [Decision.Source].
 //
 // A context's deadline nearer than the gate's [Timeout] shortens the check: then, as for any
 // deadline, the failure policy answers. A cancelled check returns the context's error; it may have
 // been charged, and is never refunded behind anybody's back.
 //
-// The package links libtidegate, found by pkg-config; the build tag tidegate_static takes its
-// archive.
+// The package links libtidegate, found by pkg-config. With the build tag tidegate_static, the
+// advised way, it takes the archive, and the program needs no libtidegate where it runs.
 package tidegate
