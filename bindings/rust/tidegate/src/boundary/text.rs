@@ -14,14 +14,21 @@ pub(super) fn borrow(text: &str) -> sys::tg_text {
 }
 
 /// Calls `write(buffer, size)`, which returns the length needed, until the text fits.
-pub(super) fn read(mut write: impl FnMut(*mut c_char, usize) -> i64) -> Result<String, Error> {
+pub(super) fn read(write: impl FnMut(*mut c_char, usize) -> i64) -> Result<String, Error> {
+    read_bytes(write).map(into_string)
+}
+
+/// The same of a text that may be any bytes.
+pub(super) fn read_bytes(
+    mut write: impl FnMut(*mut c_char, usize) -> i64,
+) -> Result<Vec<u8>, Error> {
     let mut buffer = vec![0_u8; 256];
     loop {
         let needed = write(buffer.as_mut_ptr().cast(), buffer.len());
         let length = usize::try_from(needed).map_err(|_| Error::of_code(needed as i32))?;
         if length < buffer.len() {
             buffer.truncate(length);
-            return Ok(into_string(buffer));
+            return Ok(buffer);
         }
         buffer.resize(length + 1, 0);
     }
@@ -34,7 +41,7 @@ pub(super) fn of_field(field: &[c_char]) -> String {
 }
 
 /// Text of the library is UTF-8 but for what a caller gave it, cut anywhere.
-pub(super) fn into_string(bytes: Vec<u8>) -> String {
+pub(crate) fn into_string(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes)
         .unwrap_or_else(|why| String::from_utf8_lossy(why.as_bytes()).into_owned())
 }
