@@ -131,16 +131,10 @@ impl Error {
         self.detail().position
     }
 
-    /// Something was configured or asked that can never work: rates, options, URLs, names.
+    /// Something was configured or asked that can never work: rates, options, URLs, names, keys,
+    /// costs, a limiter that was closed. The same errors are configuration errors in every language.
     pub fn is_config(&self) -> bool {
-        matches!(
-            self,
-            Error::Rate(_)
-                | Error::Setting(_)
-                | Error::Url(_)
-                | Error::Name(_)
-                | Error::Conflict(_)
-        )
+        (sys::TG_ECONFLICT..=sys::TG_EINVAL).contains(&self.code())
     }
 
     /// The same call may succeed later.
