@@ -9,6 +9,7 @@ macro_rules! opaque {
     ($($(#[$doc:meta])* $name:ident;)*) => {
         $($(#[$doc])*
         #[repr(C)]
+        #[derive(Debug)]
         pub struct $name {
             _data: [u8; 0],
             _marker: core::marker::PhantomData<(*mut u8, core::marker::PhantomPinned)>,

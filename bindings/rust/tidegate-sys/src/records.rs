@@ -5,6 +5,7 @@ use core::ffi::{c_char, c_void};
 use core::mem::{offset_of, size_of};
 
 /// A record as it is laid out here.
+#[derive(Clone, Copy, Debug)]
 pub struct Record {
     /// Its name in the header.
     pub name: &'static str,
