@@ -154,7 +154,7 @@ fn what_cannot_work_is_said_when_the_layer_is_built() {
     let gate = gate();
     let build = |rates: &str| RateLimitLayer::builder(rates).store(&gate);
     let say = |builder: tidegate::tower::RateLimitBuilder| {
-        builder.build().err().expect("an error").to_string()
+        builder.build().expect_err("an error").to_string()
     };
     assert!(say(build("100/fortnight")).contains("100/fortnight"));
     assert!(say(build("100/fortnight").per_route()).contains("100/fortnight"));
