@@ -109,6 +109,7 @@ records! {
         algorithm: tg_text,
         mode: tg_text,
         on_failure: tg_text,
+        lease: tg_text,
     }
 
     /// One rate of a limiter.
@@ -117,9 +118,10 @@ records! {
         window_us: i64,
         burst: i64,
         capacity: i64,
-        algorithm: [c_char; 16],
-        mode: [c_char; 8],
-        on_failure: [c_char; 8],
+        algorithm: [c_char; 24],
+        mode: [c_char; 12],
+        on_failure: [c_char; 12],
+        overdraft: i64,
     }
 
     /// One part of a request.
@@ -151,6 +153,7 @@ records! {
         reset_after_us: i64,
         window_us: i64,
         capacity: i64,
+        shortfall: i64,
     }
 
     /// The answer to one request.

@@ -175,7 +175,10 @@ impl PartDecision<'_> {
 
     /// As [`Decision::retry_after`].
     pub fn retry_after(&self) -> Option<Duration> {
-        let is_asked = !matches!(self.decision.source(), Source::FailOpen | Source::FailClosed);
+        let is_asked = !matches!(
+            self.decision.source(),
+            Source::FailOpen | Source::FailClosed | Source::Policy
+        );
         match micros(self.record.retry_after_us) {
             None if !self.allowed() && is_asked => Some(NEVER),
             known => known,

@@ -51,7 +51,7 @@ impl<'a> FromIterator<Part<'a>> for Parts<'a> {
 }
 
 /// No request waits longer for its answer, whatever its caller says.
-const LONGEST: Duration = Duration::from_secs(3600);
+const LONGEST: Duration = Duration::from_micros(sys::TG_MAX_TIMEOUT_US as u64);
 
 /// What is asked, before anybody is.
 #[derive(Debug)]

@@ -19,6 +19,10 @@ pub enum Source {
     FailOpen,
     /// The failure policy refused it.
     FailClosed,
+    /// A policy's ban or exemption; no limit was asked.
+    Policy,
+    /// A copy in this process.
+    Near,
 }
 
 impl Source {
@@ -29,6 +33,8 @@ impl Source {
             sys::TG_SOURCE_FALLBACK => Source::Fallback,
             sys::TG_SOURCE_FAIL_OPEN => Source::FailOpen,
             sys::TG_SOURCE_FAIL_CLOSED => Source::FailClosed,
+            sys::TG_SOURCE_POLICY => Source::Policy,
+            sys::TG_SOURCE_NEAR => Source::Near,
             _ => Source::None,
         }
     }
@@ -41,6 +47,8 @@ impl Source {
             Source::Fallback => sys::TG_SOURCE_FALLBACK,
             Source::FailOpen => sys::TG_SOURCE_FAIL_OPEN,
             Source::FailClosed => sys::TG_SOURCE_FAIL_CLOSED,
+            Source::Policy => sys::TG_SOURCE_POLICY,
+            Source::Near => sys::TG_SOURCE_NEAR,
         })
     }
 
@@ -53,6 +61,8 @@ impl Source {
             Source::Fallback => "fallback",
             Source::FailOpen => "fail_open",
             Source::FailClosed => "fail_closed",
+            Source::Policy => "policy",
+            Source::Near => "near",
         }
     }
 }

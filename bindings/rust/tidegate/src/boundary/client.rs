@@ -29,6 +29,7 @@ impl Spec<'_> {
             algorithm: text::borrow(self.algorithm),
             mode: text::borrow(self.mode),
             on_failure: text::borrow(self.on_failure),
+            ..Default::default()
         }
     }
 }
@@ -112,14 +113,18 @@ impl Client {
         self.hook.replace(listener);
         let context = ptr::from_ref::<Hook>(&self.hook).cast_mut().cast();
         // SAFETY: the hook lives as long as the client, and no event comes after tg_client_free.
-        check(unsafe { sys::tg_client_on_event(raw, Some(on_event), context) })
+        check(unsafe {
+            let size = size_of::<sys::tg_event>();
+            sys::tg_client_on_event_sized(raw, Some(on_event), context, size)
+        })
     }
 
     pub(crate) fn next_event(&self) -> Result<Option<Event>, Error> {
         let (_inside, raw) = self.enter()?;
         let mut event = sys::tg_event::default();
-        // SAFETY: writes one record.
-        let taken = check_count(unsafe { sys::tg_client_next_event(raw, &mut event) })?;
+        let size = size_of::<sys::tg_event>();
+        // SAFETY: writes one record of the size given.
+        let taken = check_count(unsafe { sys::tg_client_next_event_sized(raw, &mut event, size) })?;
         Ok((taken == 1).then(|| of_record(&event)))
     }
 
@@ -235,7 +240,7 @@ impl Answer {
     /// 200, 429 or 503.
     pub(crate) fn status(&self) -> u16 {
         // SAFETY: reads one record.
-        let status = unsafe { sys::tg_decision_status(&self.record()) };
+        let status = unsafe { sys::tg_decision_status_sized(&self.record(), sys::TG_LAYOUT) };
         u16::try_from(status).unwrap_or(500)
     }
 }

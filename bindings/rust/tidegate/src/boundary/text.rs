@@ -48,8 +48,29 @@ pub(crate) fn into_string(bytes: Vec<u8>) -> String {
 
 /// The library's line of text for a code.
 pub(crate) fn describe(code: i32) -> String {
-    // SAFETY: tg_strerror never returns NULL; its texts are static and closed with NUL.
-    unsafe { CStr::from_ptr(sys::tg_strerror(code)) }.to_string_lossy().into_owned()
+    // SAFETY: takes a number; the text is static and never NULL.
+    unsafe { of_static(sys::tg_strerror(code)) }.to_owned()
+}
+
+/// A text of the library that is static and ASCII.
+///
+/// # Safety
+/// `text` is one, closed with NUL.
+unsafe fn of_static(text: *const c_char) -> &'static str {
+    // SAFETY: the caller's promise.
+    unsafe { CStr::from_ptr(text) }.to_str().unwrap_or_default()
+}
+
+/// `TG_ERATE` of a code.
+pub(crate) fn name(code: i32) -> &'static str {
+    // SAFETY: takes a number; the text is static and never NULL.
+    unsafe { of_static(sys::tg_error_name(code)) }
+}
+
+/// What kind of error a code is, the same in every language: `config`, `store`, ...
+pub(crate) fn kind(code: i32) -> &'static str {
+    // SAFETY: takes a number; the text is static and never NULL.
+    unsafe { of_static(sys::tg_error_kind(code)) }
 }
 
 /// One option a line: name, type, range, default, meaning, separated by tabs.
