@@ -142,9 +142,8 @@ impl Gate {
         self.inner.is_embedded
     }
 
-    /// Closes it for every clone. Awaited requests that are in flight complete with
-    /// [`Error::Closed`]; blocking ones are waited for (each has its deadline). Dropping the last
-    /// clone closes too.
+    /// Closes it for every clone, at once: requests that are in flight, awaited or blocking,
+    /// complete with [`Error::Closed`]. Dropping the last clone closes too.
     pub fn close(&self) -> Result<(), Error> {
         self.inner.client.close()
     }

@@ -12,7 +12,6 @@ mod ring;
 #[cfg(test)]
 mod tests;
 mod text;
-mod turnstile;
 
 pub(crate) use answer::{Answer, Ask, Few, PartAsk};
 pub(crate) use client::{Client, Spec};

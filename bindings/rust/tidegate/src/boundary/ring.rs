@@ -30,7 +30,6 @@ unsafe impl Sync for Ring {}
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        let _inside = self.client.enter_to_free();
         // SAFETY: its last owner is here, so no call runs; freed once, before its client.
         unsafe { sys::tg_ring_free(self.raw.as_ptr()) }
     }
@@ -53,7 +52,7 @@ impl Ring {
     pub(crate) fn open(client: &Arc<Client>, capacity: i32) -> Result<Self, Error> {
         let (mut raw, mut error) = (ptr::null_mut(), sys::tg_error::default());
         let code = {
-            let (_inside, client) = client.enter()?;
+            let client = client.raw()?;
             // SAFETY: the client lives as long as the ring, which keeps it.
             unsafe {
                 sys::tg_ring_open_sized(client, capacity, 0, &mut raw, &mut error, sys::TG_LAYOUT)
@@ -79,7 +78,7 @@ impl Ring {
     /// Hands a request over; everything of it is copied. One result with its user_data will be
     /// reaped.
     pub(crate) fn submit(&self, ask: &Ask<'_>, user_data: u64) -> Result<(), Error> {
-        let (_inside, _) = self.client.enter()?;
+        self.client.raw()?;
         let taken = with_entries(ask, user_data, |entries| {
             // SAFETY: entries and keys live until the call returns, which copies them.
             unsafe { sys::tg_submit(self.raw.as_ptr(), entries.as_ptr(), entries.len() as i32) }
@@ -93,14 +92,18 @@ impl Ring {
     /// Sends what is queued.
     pub(crate) fn flush(&self) {
         let _pumping = self.pumping.lock().unwrap_or_else(PoisonError::into_inner);
-        let Ok((_inside, _)) = self.client.enter() else { return };
+        if self.client.raw().is_err() {
+            return;
+        }
         // SAFETY: nobody else pumps. An error is told by the next reap.
         unsafe { sys::tg_ring_flush(self.raw.as_ptr()) };
     }
 
     /// Completes the request of that user_data as cancelled, if it is still out.
     pub(crate) fn cancel(&self, user_data: u64) {
-        let Ok((_inside, _)) = self.client.enter() else { return };
+        if self.client.raw().is_err() {
+            return;
+        }
         // SAFETY: takes a number. How many were out does not matter: each has its one result.
         unsafe { sys::tg_cancel(self.raw.as_ptr(), user_data) };
     }
@@ -114,7 +117,7 @@ impl Ring {
         mut take: impl FnMut(u64, Result<Answer, Error>),
     ) -> Result<bool, Error> {
         let _pumping = self.pumping.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_inside, _) = self.client.enter()?;
+        self.client.raw()?;
         let (raw, room, max) = (self.raw.as_ptr(), results.0.as_mut_ptr(), BATCH as i32);
         // SAFETY: nobody else pumps; there is room for BATCH.
         let count = unsafe {
