@@ -96,6 +96,12 @@ async fn two_layers_on_a_route_have_two_limits_whichever_request_comes_first() {
         }
         assert_eq!(names(&ask(&app, "/x").await), ["GET.x", "GET.x.100-per-60s"]);
     }
+    // A limiter has a name of its own, and takes none of a route's.
+    let gate = gate();
+    let api = gate.limiter("10/second").name("api").open().unwrap();
+    let outer = RateLimitLayer::builder(&api).per_route().build().unwrap();
+    let app = Router::new().route("/x", ok()).layer(per_route(&gate, "100/minute")).layer(outer);
+    assert_eq!(names(&ask(&app, "/x").await), ["api", "GET.x"]);
 }
 
 #[tokio::test]

@@ -35,23 +35,21 @@ pub(super) fn template(head: &Parts) -> Option<String> {
 pub(super) fn of_mount(mount: &str) -> String {
     match mount {
         "" => EVERYTHING.to_owned(),
-        mount => short(&readable(mount), mount),
+        mount => short(&readable(mount), &[mount]),
     }
 }
 
 /// Of a route: `v1.GET.items-id` of `GET /v1/items/{id}` in a router that is mounted at `/v1`.
 pub(super) fn of_route(mount: &str, method: &Method, template: &str) -> String {
-    let method = word(method);
-    let within = template.strip_prefix(mount).unwrap_or(template);
+    let (method, within) = (word(method), template.strip_prefix(mount).unwrap_or(template));
     let pieces = [readable(mount), method.to_owned(), readable(within)];
     let pieces: Vec<_> = pieces.into_iter().filter(|piece| !piece.is_empty()).collect();
-    short(&pieces.join("."), &format!("{method} {mount} {within}"))
+    short(&pieces.join("."), &[mount, method, within])
 }
 
 /// The numbers of a limit behind its name.
 pub(super) fn with(name: &str, behind: &str) -> String {
-    let text = format!("{name}.{behind}");
-    short(&text, &text)
+    short(&format!("{name}.{behind}"), &[name, behind])
 }
 
 /// Callers may make up methods, but not names: those that no router knows are one. HEAD is GET.
@@ -83,17 +81,17 @@ fn plain(c: char) -> char {
     }
 }
 
-/// `name`, at most 64 characters, and where it says less than `text` did, another one for another
-/// text.
-fn short(name: &str, text: &str) -> String {
-    let path = text.rsplit(' ').next().unwrap_or(text);
-    let is_odd = |c: char| !c.is_ascii_alphanumeric() && !"_.-/{}* ".contains(c);
-    let is_lossy =
-        text.chars().any(is_odd) || path.contains("//") || (path.len() > 1 && path.ends_with('/'));
-    if !is_lossy && name.len() <= LONGEST {
+/// `name`, at most 64 characters, and where it says less than the texts it was made of did, another
+/// one for other texts.
+fn short(name: &str, texts: &[&str]) -> String {
+    let is_odd = |c: char| plain(c) != c && !"/{}*".contains(c);
+    let is_lossy = |text: &&str| {
+        text.chars().any(is_odd) || text.contains("//") || (text.len() > 1 && text.ends_with('/'))
+    };
+    if name.len() <= LONGEST && !texts.iter().any(is_lossy) {
         return name.to_owned();
     }
-    let digest = text.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+    let digest = texts.join(" ").bytes().fold(0x811c_9dc5_u32, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193) // FNV-1a
     });
     format!("{}-{digest:08x}", &name[..name.len().min(LONGEST - 9)])
@@ -130,7 +128,10 @@ mod tests {
     fn every_name_is_one_that_a_limiter_may_have_and_tells_its_route_apart() {
         let long = format!("/{}", "x".repeat(80));
         let longer = format!("{long}x");
-        let routes = ["/", "/a", "/a/", "/a//", "/a b", "/a\u{fc}", "/a\u{e4}", &long, &longer];
+        let routes = [
+            "/", "/a", "/a/", "/a//", "/a b", "/a_b", "/a.b", "/a\u{fc}", "/a\u{e4}", &long,
+            &longer,
+        ];
         let names: std::collections::HashSet<_> = routes.iter().map(|route| get(route)).collect();
         assert_eq!(names.len(), routes.len(), "{names:?}");
         for name in names {

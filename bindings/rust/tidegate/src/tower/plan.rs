@@ -47,7 +47,7 @@ pub(super) fn make(wish: Wish) -> Result<Plan, Error> {
         }
         (None, Some(template)) => {
             let numbers = if is_one { Numbers::IfTaken } else { Numbers::Always };
-            let limit = if is_one { Some(description(&wish.rules, &opener)?) } else { None };
+            let limit = if is_one { description(&wish.rules, &opener)? } else { None };
             let name = names::UNMATCHED.to_owned();
             (Stand::Routes { template, limit }, Place { name, numbers })
         }
@@ -131,11 +131,12 @@ fn rates(limited: &Limited) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The one limit there is, as a text that another limit does not have.
-fn description(rules: &[(Limited, Identity)], opener: &Opener) -> Result<String, Error> {
-    let numbers: Result<Vec<_>, _> =
-        rules.iter().flat_map(|(limited, _)| rates(limited)).map(|r| opener.numbers(r)).collect();
-    Ok(format!("{} {:?}", numbers?.join(" "), opener.manner))
+/// The one limit there is, as a text that another limit does not have. None: it has a name.
+fn description(rules: &[(Limited, Identity)], opener: &Opener) -> Result<Option<String>, Error> {
+    let Some(rates) = rules.iter().flat_map(|(limited, _)| rates(limited)).next() else {
+        return Ok(None);
+    };
+    Ok(Some(format!("{} {:?}", opener.numbers(rates)?, opener.manner)))
 }
 
 /// A tag for each rule. Rules count other callers, so equal numbers of two rules may not become one
