@@ -20,8 +20,8 @@ ROOMS = {
     "core/stats": set(),
     "core/cache": {"core/limiter", "core/stats"},
     "core/store/memory": {"core/limiter"},
-    "core/store": {"core/store/memory", "core/limiter", "core/stats"},
     "core/reactor": set(),
+    "core/store": {"core/store/memory", "core/limiter", "core/reactor", "core/stats"},
     "core/store/valkey": {
         "core/store",
         "core/reactor",
