@@ -44,7 +44,8 @@ struct LimiterConfig {
   Mode mode = Mode::kEnforce;
   OnFailure on_failure = OnFailure::kLocal;
 
-  mutable std::atomic<bool> announced{false};  // its numbers have been told to the store
+  // When the store is to be told its numbers (again); of the Timeline. 0: it has become the name's.
+  mutable std::atomic<int64_t> tell_at_us{0};
 
   // One rate, and not off: what the fastest way through the embedded engine can answer.
   bool simple() const { return rates.size() == 1 && mode != Mode::kOff; }
