@@ -54,7 +54,7 @@ bool Ring::submit(const Request& request) {
     done(call);
     return true;
   }
-  if (const Code code = client_.resolve(request.parts); code != Code::kOk) {
+  if (const Code code = client_.resolve(request.op, request.parts); code != Code::kOk) {
     call->fail(code, Client::why(code, request.parts));
     done(call);
     return true;

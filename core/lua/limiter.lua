@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The atomic program of tidegate: a batch of requests, decided and charged as if one after another.
 --
--- KEYS     the states, each once. ARGV[1]: the batch, as core/store/valkey/program.h lays it out.
+-- KEYS     the states, each once. ARGV[1]: the batch, as core/store/valkey/limiter_run.h lays it out.
 -- Answers  with what it saw: the time, and for each request how often it passed and the states
 --          before it. Remaining tokens and waits are the core's to work out from that; here is only
 --          what fits, and the charge.
@@ -11,6 +11,7 @@
 local read, write, floor, max, min = struct.unpack, struct.pack, math.floor, math.max, math.min
 local MAX_SKEW = 1000000
 local EXACT = 4503599627370496
+local MAX_SLOTS = 1000
 
 local batch = ARGV[1]
 local now, fixed_px, limit_count, at = read('>I7I7I1', batch)
@@ -39,41 +40,48 @@ end
 
 local limits = {}
 for i = 1, limit_count do
-  local letter, limit, capacity, ticks, tick
-  letter, limit, capacity, ticks, tick, at = read('>c1I7I7I7I7', batch, at)
-  limits[i] = { letter = letter, limit = limit, capacity = capacity, ticks = ticks, tick = tick,
-                full = capacity * ticks, now = floor(now / tick) }
+  local letter, limit, capacity, bound, ticks, tick
+  letter, limit, capacity, bound, ticks, tick, at = read('>c1I7I7I7I7I7', batch, at)
+  limits[i] = { letter = letter, limit = limit, capacity = capacity, bound = bound, ticks = ticks,
+                tick = tick, full = capacity * ticks, most = bound * ticks,
+                now = floor(now / tick) }
 end
 
 local answers, answered = { write('>I7', now) }, 1
-local CONSUME, PEEK, REFUND = 1, 2, 3
+local CONSUME, PEEK, REFUND, DEBIT = 1, 2, 3, 6
 local ONCE, NEVER, ZERO14 = '\0\0\0\0\1', '\0\0\0\0\0', string.rep('\0', 14)
 local size = #batch
 
--- Nearly every request is one consume of one token bucket that is no shadow. Making functions is a
--- good part of a small batch's cost, so those are answered in place, as algorithms.b() would; the
--- first that is anything else ends it, and the_rest() goes on from there.
+-- Nearly every request is one consume of one token bucket that is no shadow, or the debit that
+-- settles it. Making functions is a good part of a small batch's cost, so those are answered in
+-- place, as algorithms.b() would; the first that is anything else ends it, and the_rest() goes on
+-- from there.
 while at <= size do
   local op, times, count, k, l, shadow, cost, behind = read('>I1I4I1I1I1I1I7', batch, at)
   local limit, value = limits[l], values[k]
-  if op ~= CONSUME or count ~= 1 or shadow == 1 or limit.letter ~= 'b' or foreign[k] then break end
-  local tick, full, ticks = limit.now, limit.full, limit.ticks
+  if op ~= CONSUME and op ~= DEBIT or count ~= 1 or shadow == 1 or limit.letter ~= 'b'
+     or foreign[k] then
+    break
+  end
+  local tick, most, ticks = limit.now, limit.most, limit.ticks
   local debt, stamp = 0, tick
   if value ~= '' then
     if #value ~= 14 then break end
     debt, stamp = read('>I7I7', value)
     if debt >= EXACT or stamp >= EXACT or (stamp - tick) * limit.tick > MAX_SKEW then break end
-    if debt > full then debt = full end
+    if debt > most then debt = most end
     if stamp < tick then
       debt = max(0, debt - (tick - stamp) * limit.limit)
       stamp = tick
     end
   end
   at = behind
-  if cost > limit.capacity then
+  if op == DEBIT then
+    cost = min(cost, floor((most - debt) / ticks))
+  elseif cost > limit.capacity then
     times = 0
-  elseif cost > 0 then
-    times = min(times, floor(floor((full - debt) / ticks) / cost))
+  elseif cost > 0 then  -- in debt: not even once
+    times = min(times, max(0, floor(floor((limit.full - debt) / ticks) / cost)))
   end
   answers[answered + 1] = times == 1 and ONCE or times == 0 and NEVER or write('>I1I4', 0, times)
   answered = answered + 2
@@ -88,10 +96,10 @@ end
 local function the_rest()
   -- For each algorithm, a state as of now in three values a, b, c (nil: no state of ours): load()
   -- makes them of the bytes, and says whether the state's stamp is from before the clock stepped
-  -- back. room()  is what could be spent. put() the bytes with so many tokens more, and the wait
-  -- after which nothing of it is left. give() the values with so many tokens less. seen() what the
-  -- core is told of the state. Made only where a limit of the batch has that algorithm: making
-  -- functions is a good part of a small batch's cost.
+  -- back. room() is what could be spent with so large a capacity (or bound). put() the bytes with so
+  -- many tokens more, and the wait after which nothing of it is left. give() the values with so many
+  -- tokens less. seen() what the core is told of the state. Made only where a limit of the batch has
+  -- that algorithm: making functions is a good part of a small batch's cost.
   local ZERO21 = string.rep('\0', 21)
   local function seen14(_, value) return value == '' and ZERO14 or value end
   local algorithms = {}
@@ -106,7 +114,7 @@ local function the_rest()
         if #value ~= 14 then return nil end
         debt, stamp = read('>I7I7', value)
         if debt >= EXACT or stamp >= EXACT then return nil end
-        if debt > limit.full then debt = limit.full end
+        if debt > limit.most then debt = limit.most end
         if stamp > tick then
           if (stamp - tick) * limit.tick > MAX_SKEW then return debt, tick, 0, true end
           return debt, stamp, 0, false
@@ -116,7 +124,9 @@ local function the_rest()
       end
       return debt, tick, 0, false
     end
-    function self.room(limit, debt) return floor((limit.full - debt) / limit.ticks) end
+    function self.room(limit, top, debt)
+      return max(0, floor((top * limit.ticks - debt) / limit.ticks))
+    end
     function self.give(limit, tokens, debt, stamp)
       return max(0, debt - tokens * limit.ticks), stamp, 0
     end
@@ -141,7 +151,7 @@ local function the_rest()
       if count == 0 or now - start >= limit.window then return 0, now, 0, false end
       return count, start, 0, false
     end
-    function self.room(limit, count) return max(0, limit.limit - count) end
+    function self.room(_, top, count) return max(0, top - count) end
     function self.give(_, tokens, count, start) return max(0, count - tokens), start, 0 end
     function self.put(limit, tokens, count, start)
       return write('>I7I7', count + tokens, start), start + limit.window - now
@@ -173,8 +183,8 @@ local function the_rest()
     local function left_of(limit, index)
       return min(limit.ticks, (index + 1) * limit.ticks - limit.now)
     end
-    function self.room(limit, index, previous, current)
-      local left = (limit.limit - current) * limit.ticks - previous * left_of(limit, index)
+    function self.room(limit, top, index, previous, current)
+      local left = (top - current) * limit.ticks - previous * left_of(limit, index)
       return max(0, floor(left / limit.ticks))
     end
     function self.give(_, tokens, index, previous, current)
@@ -227,7 +237,7 @@ local function the_rest()
       end
       return log, 0, 0, false
     end
-    function self.room(limit, log) return max(0, limit.limit - (log.total - log.base)) end
+    function self.room(_, top, log) return max(0, top - (log.total - log.base)) end
     function self.give(_, tokens, log)  -- the newest charges first
       log.total = max(log.base, log.total - tokens)
       if log.far then return log, 0, 0 end
@@ -269,7 +279,8 @@ local function the_rest()
       return value, log.clock + limit.window - now
     end
     -- The entries that the core's questions can meet: with how many tokens the log is over the
-    -- limit now (and one more), and when the request is asked once more than it passed.
+    -- limit now (and one more), and when the request is asked once more than it passed, or a debit
+    -- for one more than it took.
     function self.seen(limit, value, cost, passed, log)
       local used = log.total - log.base
       if used == 0 then return '\0' end
@@ -290,6 +301,136 @@ local function the_rest()
     return self
   end
 
+  -- Slots: their sum, then each holder's until, id and slots, by until. The values are one table:
+  -- first..last are the live holders, used their slots; index, own and slots whose id it is that
+  -- was asked for: which holder, until when, how many (0: he holds none).
+  function algorithms.c()
+    local self = {}
+    local find, sub = string.find, string.sub
+    local NOBODY = string.rep('\0', 16)
+    local function until_of(value, i) return (read('>I7', value, 25 * i - 22)) end
+    local function slots_of(value, i) return (read('>I2', value, 25 * i + 1)) end
+    local function sum_of(value, low, high)
+      local sum = 0
+      for i = low, high do sum = sum + slots_of(value, i) end
+      return sum
+    end
+    -- The first holder who leaves after `time`.
+    local function after(value, count, time)
+      local low, high = 1, count + 1
+      while low < high do
+        local middle = floor((low + high) / 2)
+        if until_of(value, middle) > time then high = middle else low = middle + 1 end
+      end
+      return low
+    end
+    -- Who is dated further ahead than a lease and MAX_SKEW gets a lease from now on, and leaves
+    -- before those who are dated later than that.
+    local function redated(value, count, lease)
+      local later = after(value, count, now + lease)
+      local far = after(value, count, now + lease + MAX_SKEW)
+      local parts = { sub(value, 1, 25 * later - 23) }
+      for i = far, count do
+        parts[#parts + 1] = write('>I7', now + lease) .. sub(value, 25 * i - 15, 25 * i + 2)
+      end
+      parts[#parts + 1] = sub(value, 25 * later - 22, 25 * far - 23)
+      return table.concat(parts)
+    end
+    function self.load(limit, value, id)
+      local held = { value = value, id = id, first = 1, last = 0, used = 0, own = 0, slots = 0 }
+      if value == '' then return held, 0, 0, false end
+      local count = (#value - 2) / 25
+      if count < 1 or count > MAX_SLOTS or count % 1 ~= 0 then return nil end
+      local sum, first = read('>I2I7', value)
+      local last = until_of(value, count)
+      if sum > MAX_SLOTS or sum < count or first > last or last >= 2 * EXACT then return nil end
+      local far = last - now > limit.window + MAX_SKEW
+      if far then
+        value = redated(value, count, limit.window)
+        held.value, first, last = value, until_of(value, 1), until_of(value, count)
+      end
+      held.last = count
+      if last <= now then
+        held.first, sum = count + 1, 0
+      elseif first <= now then
+        held.first = after(value, count, now)
+        if 2 * held.first <= count then
+          sum = sum - sum_of(value, 1, held.first - 1)
+        else
+          sum = sum_of(value, held.first, count)
+        end
+      end
+      if sum < count - held.first + 1 then return nil end
+      held.used = sum
+      if sum == 0 or id == NOBODY then return held, 0, 0, far end
+      local found = find(value, id, 25 * held.first - 15, true)
+      while found and (found - 10) % 25 ~= 0 do found = find(value, id, found + 1, true) end
+      if found then
+        held.index = (found + 15) / 25
+        held.own, held.slots = until_of(value, held.index), slots_of(value, held.index)
+      end
+      return held, 0, 0, far
+    end
+    function self.room(_, top, held) return max(0, top - held.used) end
+    function self.give(_, _, held)  -- all of them, whatever cost is named
+      held.used, held.own, held.slots = held.used - held.slots, 0, 0
+      return held, 0, 0
+    end
+    function self.put(limit, tokens, held)
+      local value, first, last, index = held.value, held.first, held.last, held.index
+      if tokens == 0 and held.own > 0 then index = nil end  -- he stays where he is
+      local others = index and sub(value, 25 * first - 22, 25 * index - 23)
+                               .. sub(value, 25 * index + 3, 25 * last + 2)
+                     or sub(value, 25 * first - 22, 25 * last + 2)
+      if tokens > 0 then
+        local own, slots = max(held.own, now + limit.window), held.slots
+        if held.own == 0 then slots = tokens end
+        local entry = write('>I7c16I2', own, held.id, slots)
+        local sum = write('>I2', held.used - held.slots + slots)
+        local count = #others / 25
+        -- Only where the clock stepped back is anybody dated later than a new lease.
+        if count == 0 or read('>I7', others, 25 * count - 24) <= own then
+          return sum .. others .. entry, own - now
+        end
+        local before = after(sum .. others, count, own) - 1
+        return sum .. sub(others, 1, 25 * before) .. entry .. sub(others, 25 * before + 1),
+               read('>I7', others, 25 * count - 24) - now
+      end
+      if others == '' then return '', 0 end
+      return write('>I2', held.used) .. others, read('>I7', others, #others - 24) - now
+    end
+    -- What the others hold, when the first and the last of them leaves; until when he who asks holds
+    -- how many; and when the cost fits if nobody gives back early.
+    function self.seen(limit, _, cost, _, held)
+      local value, first, last, index = held.value, held.first, held.last, held.index
+      local used, fit = held.used - held.slots, 0
+      local over = held.used + cost - limit.limit
+      if not index and cost <= limit.capacity and over > 0 then
+        local i = first
+        if 2 * over <= used then
+          over = over - slots_of(value, i)
+          while over > 0 and i < last do
+            i = i + 1
+            over = over - slots_of(value, i)
+          end
+        else
+          local left = used
+          i = last
+          while i > first and left - slots_of(value, i) >= over do
+            left = left - slots_of(value, i)
+            i = i - 1
+          end
+        end
+        fit = until_of(value, i)
+      end
+      if index == first then first = first + 1 elseif index == last then last = last - 1 end
+      local some = first <= last
+      return write('>I2I7I7I7I2I7', used, some and until_of(value, first) or 0,
+                   some and until_of(value, last) or 0, held.own, held.slots, fit)
+    end
+    return self
+  end
+
   local made = {}
   for i = 1, limit_count do
     local limit = limits[i]
@@ -297,13 +438,14 @@ local function the_rest()
     made[limit.letter] = self
     limit.load, limit.room, limit.give, limit.put = self.load, self.room, self.give, self.put
     limit.seen, limit.window = self.seen, limit.ticks * limit.tick
+    limit.slots = limit.letter == 'c'
   end
 
   -- How often a cost fits into what is left, at most `times`.
   local function fits(limit, cost, times, a, b, c)
-    if cost == 0 then return times end
+    if cost == 0 or limit.slots and a.index then return times end
     if cost > limit.capacity then return 0 end
-    local left = limit.room(limit, a, b, c)
+    local left = limit.room(limit, limit.capacity, a, b, c)
     if times == 1 then return left >= cost and 1 or 0 end
     return min(times, floor(left / cost))
   end
@@ -318,9 +460,9 @@ local function the_rest()
     answers[answered] = bytes
   end
 
-  -- The legs of the request at hand, used again for the next: its keys, limits, shadows, costs, and
-  -- states.
-  local K, L, S, C, A, B, D, FAR = {}, {}, {}, {}, {}, {}, {}, {}
+  -- The legs of the request at hand, used again for the next: its keys, limits, shadows, costs,
+  -- holders' ids, and states.
+  local K, L, S, C, I, A, B, D, FAR = {}, {}, {}, {}, {}, {}, {}, {}, {}
 
   local function decide(op, times, count)
     local passed = op == CONSUME and times or 0
@@ -341,10 +483,22 @@ local function the_rest()
     end
   end
 
+  local function debit(count)
+    answer(ONCE)
+    for i = 1, count do
+      local k, limit, a, b, c = K[i], L[i], A[i], B[i], D[i]
+      local taken = limit.slots and 0 or min(C[i], limit.room(limit, limit.bound, a, b, c))
+      answer(limit.seen(limit, values[k], taken + 1, 0, a))
+      if taken > 0 or FAR[i] then keep(k, limit.put(limit, taken, a, b, c)) end
+    end
+  end
+
   local function give_back(times, count)
     for i = 1, count do
       local k, limit = K[i], L[i]
       if values[k] ~= '' then
+        -- A leg before this one may have been of the same slots, under another id.
+        if limit.slots and i > 1 then A[i] = limit.load(limit, values[k], I[i]) end
         keep(k, limit.put(limit, 0,
                                   limit.give(limit, times * C[i], A[i], B[i], D[i])))
       end
@@ -363,10 +517,11 @@ local function the_rest()
       if i > 1 then k, limit, S[i], C[i], at = read('>I1I1I1I7', batch, at) end
       limit = limits[limit]
       K[i], L[i] = k, limit
+      if limit.slots then I[i], at = read('c16', batch, at) end
       if foreign[k] then
         ours = false
       else
-        A[i], B[i], D[i], FAR[i] = limit.load(limit, values[k])
+        A[i], B[i], D[i], FAR[i] = limit.load(limit, values[k], I[i])
         if not A[i] then ours = false end
       end
     end
@@ -374,6 +529,8 @@ local function the_rest()
       answer('\1')
     elseif op == CONSUME or op == PEEK then
       decide(op, times, count)
+    elseif op == DEBIT then
+      debit(count)
     else
       answer(NEVER)
       if op == REFUND then give_back(times, count) else forget(count) end

@@ -10,11 +10,24 @@ namespace tidegate {
 namespace {
 
 constexpr size_t kMaxLimits = 255;
-constexpr char kLetters[] = {'b', 'f', 's', 'l'};
 
 template <int kBytes>
 void put(std::string& out, uint64_t value) {
   for (int i = kBytes - 1; i >= 0; --i) out += static_cast<char>(value >> (8 * i));
+}
+
+// Those of a log would need an entry of it for each.
+bool debits_merge(Algorithm algorithm) {
+  switch (algorithm) {
+    case Algorithm::kTokenBucket:
+    case Algorithm::kFixedWindow:
+    case Algorithm::kSlidingWindow:
+    case Algorithm::kConcurrency:
+      return true;
+    case Algorithm::kSlidingLog:
+      return false;
+  }
+  __builtin_unreachable();
 }
 
 // A bulk string of the protocol (RESP2).
@@ -30,6 +43,7 @@ void LimiterRun::clear() {
   legs_.clear();
   leg_keys_.clear();
   leg_limits_.clear();
+  costs_.clear();
   keys_.clear();
   table_.fill(0);
   limits_.clear();
@@ -66,8 +80,9 @@ bool LimiterRun::equals(const Item& item, const Call& call) const {
   for (uint32_t i = 0; i < item.legs; ++i) {
     const Leg& a = legs_[item.first_leg + i];
     const Leg& b = call.legs[i];
-    if (a.id != b.id || a.cost != b.cost || a.shadow != b.shadow || *a.limit != *b.limit)
-      return false;
+    if (a.id != b.id || a.shadow != b.shadow || *a.limit != *b.limit) return false;
+    if (b.holder.given() || a.holder.given()) return false;
+    if (call.op == Op::kDebit ? !debits_merge(b.limit->algorithm) : a.cost != b.cost) return false;
   }
   return true;
 }
@@ -81,8 +96,20 @@ bool LimiterRun::merge(Call* call) {
   for (const Leg& leg : call->legs)  // equal, so its keys are here
     if (keys_[find_key(leg.id)].last_item != index) return false;
   ++item.times;
-  carried_.push_back({call, index});
+  if (call->op == Op::kDebit) {
+    for (const Leg& leg : call->legs) {
+      int64_t& total = legs_[item.first_leg + leg.slot].total;
+      total = std::min(total + leg.cost, kMaxCost);
+    }
+  }
+  carry(call, index);
   return true;
+}
+
+void LimiterRun::carry(Call* call, uint32_t item) {
+  carried_.push_back({call, item, static_cast<uint32_t>(costs_.size())});
+  if (call->op == Op::kDebit)
+    for (const Leg& leg : call->legs) costs_.push_back(leg.cost);
 }
 
 bool LimiterRun::add(Call* call) {
@@ -108,7 +135,7 @@ bool LimiterRun::add(Call* call) {
       leg_limits_.push_back(static_cast<uint8_t>(add_limit(leg.limit)));
     }
   }
-  carried_.push_back({call, index});
+  carry(call, index);
   return true;
 }
 
@@ -118,13 +145,14 @@ void LimiterRun::put_batch(int64_t now_us, int64_t fixed_px) {
   put<7>(batch_, static_cast<uint64_t>(fixed_px));
   put<1>(batch_, limits_.size());
   for (const Numbers* limit : limits_) {
-    batch_ += kLetters[static_cast<size_t>(limit->algorithm)];
-    for (const int64_t number : {limit->limit, limit->capacity, limit->ticks, limit->tick_us})
+    batch_ += algorithm_letter(limit->algorithm);
+    for (const int64_t number :
+         {limit->limit, limit->capacity, limit->bound, limit->ticks, limit->tick_us})
       put<7>(batch_, static_cast<uint64_t>(number));
   }
   for (const Item& item : items_) {
     put<1>(batch_, static_cast<uint64_t>(item.op));
-    put<4>(batch_, item.times);
+    put<4>(batch_, item.op == Op::kDebit ? 1 : item.times);
     const size_t count_at = batch_.size();
     put<1>(batch_, 0);
     uint8_t slots = 0;
@@ -136,6 +164,8 @@ void LimiterRun::put_batch(int64_t now_us, int64_t fixed_px) {
       put<1>(batch_, leg_limits_[item.first_leg + i] + 1u);
       put<1>(batch_, leg.shadow);
       put<7>(batch_, static_cast<uint64_t>(std::min(leg.total, kMaxCost)));
+      if (leg.limit->algorithm == Algorithm::kConcurrency)
+        batch_.append(reinterpret_cast<const char*>(leg.holder.words), sizeof leg.holder.words);
     }
     batch_[count_at] = static_cast<char>(slots);
   }
