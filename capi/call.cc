@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "base/static_tls.h"
 #include "internal.h"
 
 using namespace tidegate;
@@ -6,23 +7,30 @@ using namespace tidegate::capi;
 
 namespace {
 
-// What a thread's last tg_call answered; its buffers keep their size.
+// What a thread's last tg_call answered; its buffers keep their size, up to a bound.
 struct Answers {
+  static constexpr size_t kKept = 4'096;  // calls that stay when a larger request is over
+
   std::vector<std::unique_ptr<Call>> calls;
   std::vector<Call*> asked;
   std::vector<char> scratch;
   ShapedRequest shaped;
+  std::unique_ptr<Answers> nested;  // of a tg_call from within an event hook
+  bool busy = false;
 
   Call& call(size_t i) {
     while (calls.size() <= i) calls.push_back(std::make_unique<Call>());
     return *calls[i];
   }
+  void clear() {
+    if (calls.size() > kKept) calls.resize(kKept);
+    asked.clear();
+    scratch.clear();
+  }
 };
 
-Answers& answers() {
-  // In the thread's static block: found without a call. That block is small, and shared by all
-  // libraries that are loaded late, so what is large stays out of it.
-  static thread_local Answers* mine __attribute__((tls_model("initial-exec"))) = nullptr;
+Answers& answers_of_thread() {
+  static thread_local Answers* mine TIDEGATE_STATIC_TLS = nullptr;
   if (!mine) [[unlikely]] {
     static thread_local const auto of_this_thread = std::make_unique<Answers>();
     mine = of_this_thread.get();
@@ -30,14 +38,36 @@ Answers& answers() {
   return *mine;
 }
 
-// How many requests the entries are; TG_EINVAL where they are none, or more than max.
-int32_t count_requests(const tg_entry* entries, int32_t n, int32_t max, const Layout& layout) {
+// Answers that no tg_call further up this thread's stack is at: an event hook may ask other clients
+// while the call that it interrupts is under way.
+class Borrowed {
+ public:
+  Borrowed() : answers_(&answers_of_thread()) {
+    while (answers_->busy) {
+      if (!answers_->nested) answers_->nested = std::make_unique<Answers>();
+      answers_ = answers_->nested.get();
+    }
+    answers_->clear();
+    answers_->busy = true;
+  }
+  ~Borrowed() { answers_->busy = false; }
+  Borrowed(const Borrowed&) = delete;
+  Borrowed& operator=(const Borrowed&) = delete;
+  Answers* operator->() const { return answers_; }
+
+ private:
+  Answers* answers_;
+};
+
+// How many requests the entries are; TG_EINVAL where they are none (`why` says it in words).
+int32_t count_requests(const tg_entry* entries, int32_t n, const Layout& layout,
+                       std::string* why = nullptr) {
   int32_t count = 0;
   ShapedRequest shaped;
   for (int32_t at = 0; at < n; at += shaped.entries, ++count)
-    if (const int32_t status = read_request(entries, at, n, layout, shaped); status < 0)
+    if (const int32_t status = read_request(entries, at, n, layout, shaped, why); status < 0)
       return status;
-  return count > max ? TG_EINVAL : count;
+  return count;
 }
 
 void start(Client& client, Call& call, ShapedRequest& shaped, std::vector<Call*>& asked) {
@@ -65,10 +95,10 @@ bool consume_here(Client& client, const tg_entry& entry, tg_result& result) {
     return false;
   Part part{.handle = entry.handle,
             .key = {static_cast<const char*>(entry.key), entry.key_len},
-            .cost = entry.arg};
+            .cost = entry.arg,
+            .id = {}};
   if (client.resolve(part) != Code::kOk || !part.limiter->simple()) return false;
-  // In the thread's static block: found without a call.
-  static thread_local RateResult answer __attribute__((tls_model("initial-exec")));
+  static thread_local RateResult answer TIDEGATE_STATIC_TLS;
   put_decision(client.consume_here(part, answer), entry.user_data, &answer, result);
   return true;
 }
@@ -85,33 +115,46 @@ extern "C" int32_t tg_call_sized(tg_client* client, const tg_entry* entries, int
     if (n < 0 || max < 0 || (n && (!entries || !results))) return TG_EINVAL;
     const Layout layout(packed);
     if (!layout.valid()) return TG_ESIZE;
-    Answers& mine = answers();
-    mine.asked.clear();
-    mine.scratch.clear();
+    if (in_hook_of() == client) return TG_EINVAL;  // it would wait for itself
+    const Borrowed mine;
 
     int32_t count = 1;
-    ShapedRequest& shaped = mine.shaped;
+    ShapedRequest& shaped = mine->shaped;
     if (n == 1 && max >= 1) {
       if (const int32_t status = read_request(entries, 0, 1, layout, shaped); status < 0)
         return status;
-      start(*client->core, mine.call(0), shaped, mine.asked);
+      start(*client->core, mine->call(0), shaped, mine->asked);
     } else {
-      count = count_requests(entries, n, max, layout);
+      count = count_requests(entries, n, layout);
       if (count < 0) return count;
+      if (count > max) return TG_EINVAL;
       for (int32_t at = 0, i = 0; i < count; at += shaped.entries, ++i) {
         read_request(entries, at, n, layout, shaped);
-        start(*client->core, mine.call(static_cast<size_t>(i)), shaped, mine.asked);
+        start(*client->core, mine->call(static_cast<size_t>(i)), shaped, mine->asked);
       }
     }
-    if (!mine.asked.empty()) client->core->run(mine.asked);
+    if (!mine->asked.empty()) client->core->run(mine->asked);
 
     size_t needed = 0;
     for (int32_t i = 0; i < count; ++i)
-      needed += scratch_needed(*mine.calls[static_cast<size_t>(i)], layout);
-    mine.scratch.reserve(needed);
+      needed += scratch_needed(*mine->calls[static_cast<size_t>(i)], layout);
+    mine->scratch.reserve(needed);
     char* out = reinterpret_cast<char*>(results);
     for (int32_t i = 0; i < count; ++i, out += layout.result)
-      put_result(*mine.calls[static_cast<size_t>(i)], layout, mine.scratch, out);
+      put_result(*mine->calls[static_cast<size_t>(i)], layout, mine->scratch, out);
     return count;
+  });
+}
+
+extern "C" int32_t tg_check_entries_sized(const tg_entry* entries, int32_t n, tg_error* error,
+                                          uint64_t packed) {
+  return guard([&]() -> int32_t {
+    if (n < 0 || (n && !entries))
+      return fail(error, Code::kInvalid, "entries: expected no NULL; n: expected 0 or more");
+    const Layout layout(packed);
+    if (!layout.valid()) return fail(error, Code::kSize, tg_strerror(TG_ESIZE));
+    std::string why;
+    const int32_t count = count_requests(entries, n, layout, &why);
+    return count < 0 ? fail(error, Code::kInvalid, why) : count;
   });
 }

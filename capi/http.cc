@@ -16,6 +16,12 @@ struct Seen {
   DecisionView decision;
 };
 
+tg_result result_of(const tg_result& result, const Layout& layout) {
+  tg_result ours{};
+  std::memcpy(&ours, &result, std::min(layout.result, sizeof ours));
+  return ours;
+}
+
 tg_part part_at(const tg_result& result, uint32_t i, const Layout& layout) {
   tg_part part{};
   const char* from = reinterpret_cast<const char*>(result.parts) + i * layout.part;
@@ -46,14 +52,13 @@ bool has_several(const std::vector<tg_part>& parts, uint64_t handle) {
 }
 
 int32_t see(tg_client* client, const tg_result* result, uint64_t packed, Seen& seen) {
-  if (!client || !result) return TG_EINVAL;
-  if (client->core->forked()) return TG_EFORK;
+  if (const int32_t status = capi::ours(client); status < 0) return status;
+  if (!result) return TG_EINVAL;
   const Layout layout(packed);
   if (!layout.valid()) return TG_ESIZE;
-  tg_result ours{};
-  std::memcpy(&ours, result, std::min(layout.result, sizeof ours));
+  const tg_result ours = result_of(*result, layout);
   if (ours.status < 0 || (ours.part_count && (!ours.parts || ours.binding >= ours.part_count)) ||
-      ours.part_count > kMaxLegs || TG_SOURCE(ours.flags) > TG_SOURCE_FAIL_CLOSED)
+      ours.part_count > kMaxLegs || TG_SOURCE(ours.flags) > TG_SOURCE_NEAR)
     return TG_EINVAL;
   std::vector<tg_part> parts(ours.part_count);
   for (uint32_t i = 0; i < ours.part_count; ++i) parts[i] = part_at(ours, i, layout);
@@ -76,9 +81,13 @@ int32_t see(tg_client* client, const tg_result* result, uint64_t packed, Seen& s
 
 extern "C" {
 
-int32_t tg_decision_status(const tg_result* result) {
-  if (!result || result->status < 0) return TG_EINVAL;
-  return http_status(result->flags & TG_ALLOWED, static_cast<Source>(TG_SOURCE(result->flags)));
+int32_t tg_decision_status_sized(const tg_result* result, uint64_t packed) {
+  if (!result) return TG_EINVAL;
+  const Layout layout(packed);
+  if (!layout.valid()) return TG_ESIZE;
+  const tg_result ours = result_of(*result, layout);
+  if (ours.status < 0) return TG_EINVAL;
+  return http_status(ours.flags & TG_ALLOWED, static_cast<Source>(TG_SOURCE(ours.flags)));
 }
 
 int32_t tg_decision_headers_sized(tg_client* client, const tg_result* result, uint32_t flags,

@@ -26,6 +26,7 @@ struct tg_client {
   std::mutex hook_mutex;
   tg_event_fn hook = nullptr;
   void* hook_context = nullptr;
+  size_t hook_size = 0;            // of the caller's tg_event
   tg_client* next_kept = nullptr;  // free_handle
 };
 
@@ -43,12 +44,19 @@ struct Layout {
 int32_t fail(tg_error* error, const Error& why);
 int32_t fail(tg_error* error, Code code, std::string_view message);
 
-// TG_ECLOSED, TG_EFORK, TG_EINVAL for NULL; TG_OK: the client can be asked.
-inline int32_t usable(const tg_client* client) {
-  if (!client) return TG_EINVAL;
-  if (client->core->forked()) return TG_EFORK;
-  return client->core->closed() ? TG_ECLOSED : TG_OK;
+// What every entry point asks first. Is it there, and this process's: TG_EINVAL, TG_EFORK, TG_OK.
+template <class Handle>
+int32_t ours(const Handle* handle) {
+  if (!handle) return TG_EINVAL;
+  return handle->core->forked() ? TG_EFORK : TG_OK;
 }
+// And open: TG_ECLOSED.
+inline int32_t usable(const tg_client* client) {
+  const int32_t status = ours(client);
+  return status == TG_OK && client->core->closed() ? TG_ECLOSED : status;
+}
+// The client whose event hook this thread is in, or null: it cannot be asked from there.
+const tg_client*& in_hook_of();
 
 // Copies text into a caller's buffer, cut to fit and closed with NUL; returns the length needed.
 int64_t put_text(std::string_view text, char* buffer, size_t size);
@@ -74,20 +82,28 @@ void put_result(const Call& call, const Layout& layout, std::vector<char>& scrat
 // How much scratch put_result needs for the call.
 size_t scratch_needed(const Call& call, const Layout& layout);
 
-// Is the entry one that this version knows, alone or as the first of its request?
+// Is the entry one that this version knows, alone or as the first of its request? (why_malformed
+// says the same in words.)
 inline bool well_formed(const tg_entry& entry, bool first) {
-  uint64_t id[2];
-  std::memcpy(id, entry.id, sizeof id);
-  const uint32_t known = TG_LINK | (entry.op == TG_OP_REFUND ? 7u << 8 : 0);
-  const bool wrong = entry.op < TG_OP_CONSUME || entry.op > TG_OP_PING || entry.flags & ~known ||
-                     TG_SOURCE(entry.flags) > TG_SOURCE_FAIL_CLOSED || entry.timeout_us < 0 ||
+  const bool back = entry.op == TG_OP_REFUND || entry.op == TG_OP_DEBIT;
+  const uint32_t known = TG_LINK | (back ? TG_SOURCE_FLAGS(15u) : 0);
+  const bool wrong = !is_operation(entry.op) || entry.flags & ~known ||
+                     TG_SOURCE(entry.flags) > TG_SOURCE_NEAR || entry.timeout_us < 0 ||
                      (!entry.key && entry.key_len);
-  const bool reserved = entry.value || entry.value_len || entry.arg2 | entry.arg3 || id[0] | id[1];
+  const bool reserved = entry.value || entry.value_len || entry.arg2 | entry.arg3;
   if (wrong || reserved) [[unlikely]]
     return false;
   if (entry.op == TG_OP_PING)
     return first && !(entry.flags & TG_LINK) && !entry.handle && !entry.key_len && !entry.arg;
   return true;
+}
+std::string why_malformed(const tg_entry& entry, bool first);
+
+inline HolderId holder_id(const tg_entry& entry) {
+  HolderId id;
+  static_assert(sizeof id.words == sizeof entry.id);
+  std::memcpy(id.words, entry.id, sizeof id.words);
+  return id;
 }
 
 // One request of a caller's entries, checked for shape.
@@ -96,9 +112,10 @@ struct ShapedRequest {
   Part parts[kMaxParts];
   int32_t entries = 0;  // how many it took
 };
-// Reads the request that starts at entry `at` of `n`: TG_OK, or TG_EINVAL.
+// Reads the request that starts at entry `at` of `n`: TG_OK, or TG_EINVAL, and then `why` (if
+// there) says which entry and what of it.
 int32_t read_request(const void* entries, int32_t at, int32_t n, const Layout& layout,
-                     ShapedRequest& shaped);
+                     ShapedRequest& shaped, std::string* why = nullptr);
 
 // Frees a handle; in a forked child closes its descriptors, and keeps the rest, which a thread of
 // the parent's may have been changing.

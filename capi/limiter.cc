@@ -23,11 +23,11 @@ int32_t read_spec(const tg_limiter_spec* spec, size_t size, LimiterSpec& out, tg
       std::any_of(bytes + sizeof ours, bytes + size, [](char c) { return c; }))
     return fail(error, Code::kInvalid, "tg_limiter_spec has fields this version does not know");
   for (const tg_text* text :
-       {&ours.rates, &ours.name, &ours.algorithm, &ours.mode, &ours.on_failure})
+       {&ours.rates, &ours.name, &ours.algorithm, &ours.mode, &ours.on_failure, &ours.lease})
     if (!text->data && text->size)
       return fail(error, Code::kInvalid, "a text of tg_limiter_spec is NULL and has a size");
-  out = {view(ours.rates), view(ours.name), view(ours.algorithm), view(ours.mode),
-         view(ours.on_failure)};
+  out = {view(ours.rates), view(ours.name),       view(ours.algorithm),
+         view(ours.mode),  view(ours.on_failure), view(ours.lease)};
   return TG_OK;
 }
 
@@ -77,24 +77,24 @@ int32_t tg_limiter_close(tg_client* client, uint64_t handle) {
 
 int32_t tg_limiter_rates_sized(tg_client* client, uint64_t handle, tg_rate* rates, size_t size,
                                int32_t max) {
-  if (!client || max < 0 || (!rates && max)) return TG_EINVAL;
-  if (client->core->forked()) return TG_EFORK;
+  if (const int32_t status = ours(client); status < 0) return status;
+  if (max < 0 || (!rates && max)) return TG_EINVAL;
   if (size < sizeof(int64_t) || size > 4'096) return TG_ESIZE;
   const LimiterConfig* config = client->core->limiters().find(handle);
   if (!config) return TG_EHANDLE;
   char* out = reinterpret_cast<char*>(rates);
   for (const Rate& rate : config->rates) {
     if (max-- <= 0) break;
-    tg_rate ours{};
-    ours.limit = rate.limit.limit;
-    ours.window_us = rate.limit.window_us;
-    ours.burst = rate.limit.burst;
-    ours.capacity = rate.limit.capacity;
-    put_word(algorithm_name(rate.limit.algorithm), ours.algorithm);
-    put_word(mode_name(config->mode), ours.mode);
-    put_word(on_failure_name(config->on_failure), ours.on_failure);
+    tg_rate made{};
+    made.limit = rate.limit.limit;
+    made.window_us = rate.limit.window_us;
+    made.burst = rate.limit.burst;
+    made.capacity = rate.limit.capacity;
+    put_word(algorithm_name(rate.limit.algorithm), made.algorithm);
+    put_word(mode_name(config->mode), made.mode);
+    put_word(on_failure_name(config->on_failure), made.on_failure);
     std::memset(out, 0, size);
-    std::memcpy(out, &ours, std::min(size, sizeof ours));
+    std::memcpy(out, &made, std::min(size, sizeof made));
     out += size;
   }
   return static_cast<int32_t>(config->rates.size());
@@ -102,8 +102,7 @@ int32_t tg_limiter_rates_sized(tg_client* client, uint64_t handle, tg_rate* rate
 
 int64_t tg_limiter_name(tg_client* client, uint64_t handle, int32_t rate, char* buffer,
                         size_t size) {
-  if (!client) return TG_EINVAL;
-  if (client->core->forked()) return TG_EFORK;
+  if (const int32_t status = ours(client); status < 0) return status;
   const LimiterConfig* config = client->core->limiters().find(handle);
   if (!config) return TG_EHANDLE;
   if (rate < -1 || rate >= static_cast<int32_t>(config->rates.size())) return TG_EINVAL;

@@ -11,10 +11,11 @@ static_assert(sizeof(tg_part) == sizeof(RateResult));
 static_assert(offsetof(tg_part, rate) == offsetof(RateResult, rate));
 static_assert(offsetof(tg_part, remaining) == offsetof(RateResult, figures.remaining));
 static_assert(offsetof(tg_part, reset_after_us) == offsetof(RateResult, figures.reset_after_us));
-static_assert(offsetof(tg_part, capacity) == offsetof(RateResult, capacity));
+static_assert(offsetof(tg_part, shortfall) == offsetof(RateResult, shortfall));
 static_assert(TG_ALLOWED == RateResult::kAllowed && TG_SHADOW == RateResult::kShadow &&
-              TG_OFF == RateResult::kOff);
-static_assert(static_cast<uint32_t>(Source::kFailClosed) == TG_SOURCE_FAIL_CLOSED);
+              TG_OFF == RateResult::kOff && TG_RENEWED == RateResult::kRenewed);
+static_assert(static_cast<uint32_t>(Source::kNear) == TG_SOURCE_NEAR);
+static_assert(static_cast<uint32_t>(Op::kDebit) == TG_OP_DEBIT);
 
 constexpr size_t kMostRecord = 4'096;
 
@@ -37,28 +38,57 @@ bool Layout::valid() const {
          result <= kMostRecord;
 }
 
+std::string why_malformed(const tg_entry& entry, bool first) {
+  if (!is_operation(entry.op))
+    return "op " + std::to_string(entry.op) + ": expected TG_OP_CONSUME to TG_OP_DEBIT";
+  const bool back = entry.op == TG_OP_REFUND || entry.op == TG_OP_DEBIT;
+  if (!back && entry.flags & ~TG_LINK)
+    return "flags " + std::to_string(entry.flags) +
+           ": expected 0 or TG_LINK (a source belongs to "
+           "refunds and debits)";
+  if (entry.flags & ~(TG_LINK | TG_SOURCE_FLAGS(15u)) || TG_SOURCE(entry.flags) > TG_SOURCE_NEAR)
+    return "flags " + std::to_string(entry.flags) + ": expected TG_LINK, TG_SOURCE_FLAGS";
+  if (entry.timeout_us < 0)
+    return "timeout_us " + std::to_string(entry.timeout_us) + ": expected 0 (the client's) or more";
+  if (!entry.key && entry.key_len) return "key NULL with key_len " + std::to_string(entry.key_len);
+  if (entry.value || entry.value_len || entry.arg2 | entry.arg3)
+    return "value, value_len, arg2, arg3 are reserved: expected 0";
+  if (entry.op == TG_OP_PING && !first) return "a ping cannot be linked to";
+  if (entry.op == TG_OP_PING) return "a ping: expected no link, handle 0, no key, arg 0";
+  return {};
+}
+
 int32_t read_request(const void* entries, int32_t at, int32_t n, const Layout& layout,
-                     ShapedRequest& shaped) {
+                     ShapedRequest& shaped, std::string* why) {
   shaped.entries = 0;
+  const auto refuse = [&](int32_t entry, std::string text) {
+    if (why) *why = "entry " + std::to_string(entry) + ": " + std::move(text);
+    return TG_EINVAL;
+  };
   for (bool linked = true; linked; ++shaped.entries) {
-    if (at + shaped.entries >= n) return TG_EINVAL;  // a dangling link
-    if (shaped.entries == TG_MAX_PARTS) return TG_EINVAL;
+    const int32_t here = at + shaped.entries;
+    if (here >= n) return refuse(here - 1, "TG_LINK, and no entry follows");
+    if (shaped.entries == TG_MAX_PARTS)
+      return refuse(here, "a request has at most " + std::to_string(TG_MAX_PARTS) + " parts");
     tg_entry copy;
-    const tg_entry* entry = entry_at(entries, at + shaped.entries, layout, copy);
-    if (!entry || !well_formed(*entry, shaped.entries == 0)) return TG_EINVAL;
-    if (shaped.entries == 0) {
+    const tg_entry* entry = entry_at(entries, here, layout, copy);
+    const bool first = shaped.entries == 0;
+    if (!entry || !well_formed(*entry, first)) [[unlikely]]
+      return refuse(here, entry ? why_malformed(*entry, first)
+                                : "has fields that this version does not know");
+    if (first) {
       shaped.request.user_data = entry->user_data;
       shaped.request.op = static_cast<Op>(entry->op);
       shaped.request.refund_to = static_cast<Source>(TG_SOURCE(entry->flags));
       shaped.request.timeout_us = entry->timeout_us;
     } else if (static_cast<Op>(entry->op) != shaped.request.op) {
-      return TG_EINVAL;
+      return refuse(here, "another operation than the entry that it is linked to");
     }
     Part& part = shaped.parts[shaped.entries];
-    part.limiter = nullptr;
-    part.handle = entry->handle;
-    part.key = {static_cast<const char*>(entry->key), entry->key_len};
-    part.cost = entry->arg;
+    part = {.handle = entry->handle,
+            .key = {static_cast<const char*>(entry->key), entry->key_len},
+            .cost = entry->arg,
+            .id = holder_id(*entry)};
     linked = entry->flags & TG_LINK;
   }
   const bool ping = shaped.request.op == Op::kPing;

@@ -13,11 +13,6 @@ struct tg_ring {
 
 namespace {
 
-int32_t usable(const tg_ring* ring) {
-  if (!ring) return TG_EINVAL;
-  return ring->core->forked() ? TG_EFORK : TG_OK;
-}
-
 int32_t put_results(tg_ring& ring, std::span<Call* const> calls, tg_result* results) {
   size_t needed = 0;
   for (const Call* call : calls) needed += scratch_needed(*call, ring.layout);
@@ -53,11 +48,14 @@ int32_t tg_ring_open_sized(tg_client* client, int32_t capacity, uint32_t flags, 
   });
 }
 
-intptr_t tg_ring_fd(tg_ring* ring) { return ring ? ring->core->fd() : TG_EINVAL; }
+intptr_t tg_ring_fd(tg_ring* ring) {
+  const int32_t status = ours(ring);
+  return status < 0 ? status : ring->core->fd();
+}
 
 int32_t tg_submit(tg_ring* ring, const tg_entry* entries, int32_t n) {
   return guard([&]() -> int32_t {
-    if (const int32_t status = usable(ring); status < 0) return status;
+    if (const int32_t status = ours(ring); status < 0) return status;
     if (n < 0 || (n && !entries)) return TG_EINVAL;
     ShapedRequest shaped;
     for (int32_t at = 0; n > 1 && at < n; at += shaped.entries)  // all of it, before any of it runs
@@ -76,7 +74,7 @@ int32_t tg_submit(tg_ring* ring, const tg_entry* entries, int32_t n) {
 
 int32_t tg_ring_flush(tg_ring* ring) {
   return guard([&]() -> int32_t {
-    if (const int32_t status = usable(ring); status < 0) return status;
+    if (const int32_t status = ours(ring); status < 0) return status;
     ring->core->flush();
     return TG_OK;
   });
@@ -84,7 +82,7 @@ int32_t tg_ring_flush(tg_ring* ring) {
 
 int32_t tg_reap(tg_ring* ring, tg_result* results, int32_t max) {
   return guard([&]() -> int32_t {
-    if (const int32_t status = usable(ring); status < 0) return status;
+    if (const int32_t status = ours(ring); status < 0) return status;
     if (max < 0 || (max && !results)) return TG_EINVAL;
     return put_results(*ring, ring->core->reap(static_cast<size_t>(max)), results);
   });
@@ -92,15 +90,17 @@ int32_t tg_reap(tg_ring* ring, tg_result* results, int32_t max) {
 
 int32_t tg_ring_wait(tg_ring* ring, tg_result* results, int32_t max, int64_t timeout_us) {
   return guard([&]() -> int32_t {
-    if (const int32_t status = usable(ring); status < 0) return status;
+    if (const int32_t status = ours(ring); status < 0) return status;
     if (max < 1 || !results || timeout_us < -1) return TG_EINVAL;
-    return put_results(*ring, ring->core->wait(static_cast<size_t>(max), timeout_us), results);
+    const auto done = ring->core->wait(static_cast<size_t>(max), timeout_us);
+    if (done.empty() && ring->core->client().closed()) return TG_ECLOSED;
+    return put_results(*ring, done, results);
   });
 }
 
 int32_t tg_cancel(tg_ring* ring, uint64_t user_data) {
   return guard([&]() -> int32_t {
-    if (const int32_t status = usable(ring); status < 0) return status;
+    if (const int32_t status = ours(ring); status < 0) return status;
     return ring->core->cancel(user_data);
   });
 }

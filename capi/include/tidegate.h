@@ -19,22 +19,32 @@
  *   tg_client_free(gate);
  *
  * Conventions
- *   Handles   opaque; every _free accepts NULL. A limiter is a number with a generation in it: a
- *             stale one, or another client's, is TG_EHANDLE and never another limiter. 0 is none.
- *   Errors    int32_t: 0 or more is fine, negative is a TG_E code. tg_strerror has the text of a
- *             code; functions that take a tg_error (NULL is fine) say there what was wrong, where,
+ *   Handles   opaque; every _free accepts NULL. A limiter is a number with a kind and a generation
+ *             in it: a stale one, another client's, or one of another kind is TG_EHANDLE and never
+ *             another limiter. 0 is none.
+ *   Errors    int32_t: 0 or more is fine, negative is a TG_E code, which is never used again for
+ *             something else. tg_strerror has its text, tg_error_name and tg_error_kind its name and
+ *             kind; functions that take a tg_error (NULL is fine) say there what was wrong, where,
  *             and what was expected. A denial is not an error. Nothing is ever printed.
+ *             What tg_call and tg_submit return is about the whole array, and then nothing was run:
+ *             TG_EINVAL, TG_ESIZE, TG_ECLOSED, TG_EFORK, TG_ENOMEM, TG_EINTERNAL (tg_check_entries
+ *             has the words). Everything else is in the status of the request that it is about.
  *   Strings   (pointer, length), borrowed until the call returns; NULL with length 0: not given.
  *             Text comes out into the caller's buffer, cut to fit and closed with NUL; returned is
  *             the length needed without the NUL (buffer may be NULL when size is 0).
  *   Records   start as {0}; reserved fields must be 0. They only ever grow at the end: the macros
- *             pass the caller's sizes (TG_LAYOUT), and the smaller of the two layouts is used.
+ *             pass the caller's sizes (TG_LAYOUT, sizeof), and the smaller of the two layouts is
+ *             used; what an older library does not know must be 0. tg_error and tg_text are frozen.
  *   Lifetime  result.parts and result.data live until the next tg_call on the same thread, or the
- *             next reap or wait on the same ring.
+ *             next reap or wait on the same ring. A tg_call from within an event hook has answers of
+ *             its own.
  *   Threads   client, limiters, options once set: any thread. Ring: submit and cancel from any
- *             thread; reap, wait and flush from one at a time. Free: when no other call is running.
+ *             thread; reap, wait and flush from one at a time. tg_client_close: any thread, beside
+ *             any call. Free: when no other call on that handle is running, a client's after its
+ *             rings'.
  *   Fork      in a child all that was opened before answers TG_EFORK, but _free: it closes
- *             descriptors, takes no lock and sends nothing, and the parent is not disturbed.
+ *             descriptors, takes no lock and sends nothing, and the parent is not disturbed. No
+ *             descriptor of ours outlives an exec.
  *   Time      microseconds, int64_t. TG_NEVER (-1): no wait is long enough, or unknown.
  */
 #include <stddef.h>
@@ -50,6 +60,8 @@ extern "C" {
 #define TG_NEVER ((int64_t)-1)
 #define TG_MAX_PARTS 16        /* parts of one request */
 #define TG_MAX_RATES 8         /* rates of one limiter */
+#define TG_MAX_LIMITERS 65536  /* open at a time in one client */
+#define TG_MAX_TIMEOUT_US ((int64_t)3600000000) /* an hour: a longer timeout_us is that */
 #define TG_MAX_COST ((int64_t)4503599627370495) /* 2^52 - 1 */
 
 /* ---- errors ---- */
@@ -70,6 +82,7 @@ extern "C" {
 #define TG_EFULL (-14)         /* a stated bound is reached: limiters, specifications, queue */
 #define TG_ENOMEM (-15)        /* the system has no memory or descriptor left */
 #define TG_EINTERNAL (-16)     /* a bug of ours */
+#define TG_EID (-17)           /* slots are taken under an id, and there is none */
 #define TG_ESTORE (-32)        /* -32 to -63: the store failed; checks are answered by the policy */
 #define TG_ETIMEDOUT (-33)     /* no answer within the deadline; it may have been charged */
 #define TG_ECONNECT (-34)      /* no connection: refused, reset, unknown host, known to be away */
@@ -84,13 +97,13 @@ extern "C" {
 #define TG_ENOPERM (-43)       /* NOPERM: the ACL forbids what is needed */
 #define TG_EWRONGTYPE (-44)    /* the key holds something that is no state of ours */
 
-typedef struct tg_error {      /* what went wrong; filled only when a function fails */
+typedef struct tg_error {      /* what went wrong; filled only when a function fails; frozen */
   int32_t code;
   int32_t position;            /* byte offset in the text that was parsed, or -1 */
   char message[504];           /* closed with NUL */
 } tg_error;
 
-typedef struct tg_text {
+typedef struct tg_text {       /* frozen */
   const char *data;
   uint64_t size;
 } tg_text;
@@ -103,6 +116,10 @@ typedef struct tg_text {
 int32_t tg_abi(void);  /* TG_ABI of the library; never falls, and what worked goes on working */
 const char *tg_version(void);              /* TG_VERSION of the library; static */
 const char *tg_strerror(int32_t code);     /* one line, static, never NULL */
+const char *tg_error_name(int32_t code);   /* "TG_ERATE"; "" for an unknown code; static */
+/* "config" (what was asked for cannot be), "handle" (a limiter that is gone), "closed" (client or
+   ring, or the parent's), "canceled", "full" (a bound, memory), "store", "internal", "ok"; static */
+const char *tg_error_kind(int32_t code);
 int32_t tg_is_retriable(int32_t code);     /* 1: the same call may succeed later; 0 */
 /* 1: no call on this handle will succeed again (closed, forked); 0 */
 int32_t tg_is_fatal(int32_t code);
@@ -122,7 +139,8 @@ typedef struct tg_client tg_client;
    memory://. No I/O is done. Options (or NULL) win over the URL's query, and may be freed then. */
 int32_t tg_client_open(const char *url, size_t len, const tg_options *, tg_client **, tg_error *);
 int64_t tg_client_url(const tg_client *, char *buffer, size_t size);   /* password as *** */
-int32_t tg_client_close(tg_client *);  /* what is out completes with TG_ECLOSED */
+/* What is out completes with TG_ECLOSED, and who waits on a ring wakes. Again: TG_ECLOSED. */
+int32_t tg_client_close(tg_client *);
 void tg_client_free(tg_client *);      /* closes; its rings must have been freed */
 /* clock=manual only: TG_EINVAL otherwise; may step back */
 int32_t tg_client_set_time(tg_client *, int64_t now_us);
@@ -153,24 +171,34 @@ typedef struct tg_event {      /* the store is lost, is back, names disagree ...
   int64_t wall_us;             /* epoch */
   char text[240];              /* one line; no secret, no caller's key */
 } tg_event;
-/* The hook runs on the thread that does the I/O, no lock held; it may not call into the client. */
+/* The hook runs on the thread that does the I/O, no lock held. It may call anything but its own
+   client (TG_EINVAL). It may run until tg_client_on_event(client, NULL, ...) has returned; called
+   from within the hook, until the hook returns. */
 typedef void (*tg_event_fn)(void *context, const tg_event *);
-int32_t tg_client_on_event(tg_client *, tg_event_fn, void *context);     /* NULL: none */
-int32_t tg_client_next_event(tg_client *, tg_event *);  /* 1: the oldest of the last 64; 0: none */
+int32_t tg_client_on_event_sized(tg_client *, tg_event_fn, void *context, size_t size);
+/* 1: the oldest of the last 64, whether a hook had it or not; 0: none. */
+int32_t tg_client_next_event_sized(tg_client *, tg_event *, size_t size);
+#define tg_client_on_event(client, hook, context) \
+  tg_client_on_event_sized((client), (hook), (context), sizeof(tg_event))
+#define tg_client_next_event(client, event) \
+  tg_client_next_event_sized((client), (event), sizeof(tg_event))
 
 /* ---- limiters ---- */
 typedef struct tg_limiter_spec {  /* empty texts: the default, or in tg_limiter_change: as it was */
-  tg_text rates;               /* "100/minute burst 20; 1000/hour" */
+  tg_text rates;               /* "100/minute burst 20 overdraft 5; 1000/hour", "5 at once" */
   tg_text name;                /* default: from the numbers, 100-per-60s-burst-20 */
   tg_text algorithm;           /* token_bucket (gcra), fixed_window, sliding_window, sliding_log */
   tg_text mode;                /* enforce (default), shadow, off */
   tg_text on_failure;          /* local, open, closed; default: the client's */
+  tg_text lease;               /* of slots: "30s" (the default); 1ms to 1 day */
 } tg_limiter_spec;
 typedef struct tg_rate {
-  int64_t limit, window_us, burst, capacity;   /* burst 0: none given */
-  char algorithm[16], mode[8], on_failure[8];
+  int64_t limit, window_us, burst, capacity;   /* burst 0: none given; slots: window is the lease */
+  char algorithm[24], mode[12], on_failure[12];
+  int64_t overdraft;           /* tokens beyond the capacity that debits may leave owing */
 } tg_rate;
-/* The same name and specification again: the same handle; another specification: TG_ECONFLICT. */
+/* The same name and specification again: the same handle; another specification: TG_ECONFLICT.
+   An unknown algorithm or mode is TG_EINVAL, an unknown on_failure TG_EOPTION, a lease TG_ERATE. */
 int32_t tg_limiter_open_sized(tg_client *, const tg_limiter_spec *, size_t size, uint64_t *handle,
                               tg_error *);
 /* New numbers at once, for the same states; another algorithm or window starts anew. */
@@ -189,28 +217,38 @@ int64_t tg_limiter_name(tg_client *, uint64_t handle, int32_t rate, char *buffer
   tg_limiter_rates_sized((client), (handle), (rates), sizeof(tg_rate), (max))
 
 /* ---- requests and their results ---- */
-#define TG_OP_CONSUME 1u       /* take the costs, all or nothing */
+/* One request: entries of one operation joined by TG_LINK, rates and slots mixed as you like. */
+#define TG_OP_CONSUME 1u       /* take the costs, all or nothing; under an id: take or renew slots */
 #define TG_OP_PEEK 2u          /* would it be allowed? writes nothing */
-#define TG_OP_REFUND 3u        /* give arg tokens back, never beyond untouched; not idempotent */
-#define TG_OP_RESET 4u         /* forget the states */
-#define TG_OP_PING 5u  /* ask the store; no handle, no key. status and data say what is wrong */
+#define TG_OP_REFUND 3u        /* give arg tokens back, never beyond untouched; not idempotent. Of
+                                  slots: all that the id holds, whatever arg is; may be repeated */
+#define TG_OP_RESET 4u         /* forget the states; arg is not read */
+#define TG_OP_PING 5u          /* ask the store; no handle, no key, never linked: status and data */
+#define TG_OP_DEBIT 6u         /* charge what was used already: never denied; see shortfall */
 
 #define TG_LINK 1u             /* entry: the next entry belongs to the same request */
 #define TG_ALLOWED 1u          /* result, part */
 #define TG_WOULD_DENY 2u       /* result: a shadow part did not fit */
 #define TG_SHADOW 4u           /* part: does not block, and callers do not see it */
 #define TG_OFF 8u              /* part: its limiter is off; figures unknown */
-#define TG_SOURCE(flags) (((flags) >> 8) & 7u)       /* result: who decided */
-#define TG_SOURCE_FLAGS(source) ((uint32_t)(source) << 8)  /* entry of a refund: back to whom */
+#define TG_RENEWED 64u         /* part: the id held its slots already; none were taken */
+/* 16 and 32 are kept for stale and for leading answers of a cache. */
+#define TG_SOURCE(flags) (((flags) >> 8) & 15u)      /* result: who decided */
+/* Entry of a refund or debit: to whom, as a decision's source said. One that was not asked, or
+   that this client has not: nothing happens there, and status is TG_OK. */
+#define TG_SOURCE_FLAGS(source) ((uint32_t)(source) << 8)
 #define TG_SOURCE_NONE 0u
 #define TG_SOURCE_MEMORY 1u
 #define TG_SOURCE_STORE 2u
 #define TG_SOURCE_FALLBACK 3u
 #define TG_SOURCE_FAIL_OPEN 4u
 #define TG_SOURCE_FAIL_CLOSED 5u
+#define TG_SOURCE_POLICY 6u    /* a ban, an exemption */
+#define TG_SOURCE_NEAR 7u      /* a copy in this process */
 
 typedef struct tg_entry {      /* one part of a request; copied by submit */
-  uint64_t user_data;          /* of the request's first part: comes back untouched */
+  uint64_t user_data;          /* of the request's first part: comes back untouched; need not be
+                                  unique, but tg_cancel takes all that are equal */
   uint32_t op, flags;          /* TG_OP_...; TG_LINK, TG_SOURCE_FLAGS */
   uint64_t handle;             /* a limiter */
   const void *key;             /* 1 byte or more, any bytes; above 512 its SHA-256 stands for it */
@@ -218,7 +256,7 @@ typedef struct tg_entry {      /* one part of a request; copied by submit */
   const void *value;
   int64_t arg, arg2, arg3;     /* arg: the cost, 0 to TG_MAX_COST; the others: reserved */
   int64_t timeout_us;          /* of the first part; 0: the client's; TG_EINVAL below 0 */
-  uint8_t id[16];              /* reserved */
+  uint8_t id[16];              /* whose slots: a shorter id is padded with 0; all 0: none */
 } tg_entry;
 
 typedef struct tg_part {       /* one rate of one part, in the order of the request */
@@ -245,6 +283,11 @@ typedef struct tg_result {     /* one per request */
 #define TG_LAYOUT \
   ((uint64_t)sizeof(tg_entry) | (uint64_t)sizeof(tg_part) << 16 | (uint64_t)sizeof(tg_result) << 32)
 
+/* Would tg_call and tg_submit take these entries? How many requests they are, or TG_EINVAL or
+   TG_ESIZE, and then `error` says which entry, which field, and what was expected. */
+int32_t tg_check_entries_sized(const tg_entry *, int32_t n, tg_error *, uint64_t layout);
+#define tg_check_entries(entries, n, error) \
+  tg_check_entries_sized((entries), (n), (error), TG_LAYOUT)
 /* Runs whole requests and waits for them; the embedded store answers inline. Returns how many
    results were written, in order. TG_EINVAL or TG_ESIZE: nothing was run (more than max requests
    or TG_MAX_PARTS, a dangling TG_LINK, mixed operations, a reserved field that is not 0). */
@@ -266,7 +309,8 @@ intptr_t tg_ring_fd(tg_ring *);  /* poll this for reading, level- or edge-trigge
 int32_t tg_submit(tg_ring *, const tg_entry *, int32_t n);
 int32_t tg_ring_flush(tg_ring *);          /* sends what is queued; the end of a loop's tick */
 int32_t tg_reap(tg_ring *, tg_result *, int32_t max);  /* does the I/O; max were done: reap again */
-int32_t tg_ring_wait(tg_ring *, tg_result *, int32_t max, int64_t timeout_us);  /* -1: no end */
+/* -1: no end. TG_ECLOSED: the client is closed, and all that was out has been returned. */
+int32_t tg_ring_wait(tg_ring *, tg_result *, int32_t max, int64_t timeout_us);
 int32_t tg_cancel(tg_ring *, uint64_t user_data);  /* returns how many come back so */
 void tg_ring_free(tg_ring *);              /* what is out is dropped; before tg_client_free */
 
@@ -274,7 +318,9 @@ void tg_ring_free(tg_ring *);              /* what is out is dropped; before tg_
 #define TG_HEADERS_STANDARD 1u      /* RateLimit-*: draft-ietf-httpapi-ratelimit-headers-10 */
 #define TG_HEADERS_LEGACY 2u        /* X-RateLimit-Limit, -Remaining, -Reset in epoch seconds */
 #define TG_HEADERS_LEGACY_DELTA 4u  /* the same, -Reset in seconds from now */
-int32_t tg_decision_status(const tg_result *);  /* 200, 429, or 503 where the policy closed */
+/* 200, 429, or 503 where the policy closed. */
+int32_t tg_decision_status_sized(const tg_result *, uint64_t layout);
+#define tg_decision_status(result) tg_decision_status_sized((result), TG_LAYOUT)
 /* One "Name: value\n" a line; wall_us: epoch, 0: now. */
 int32_t tg_decision_headers_sized(tg_client *, const tg_result *, uint32_t flags, int64_t wall_us,
                                   char *buffer, size_t size, uint64_t layout);

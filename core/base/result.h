@@ -28,6 +28,7 @@ enum class Code : int32_t {
   kFull = -14,
   kNoMemory = -15,
   kInternal = -16,
+  kId = -17,
   kStore = -32,
   kTimedOut = -33,
   kConnect = -34,

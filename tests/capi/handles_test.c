@@ -58,8 +58,11 @@ static void each_kind_of_bad_input_has_its_code(void) {
   tg_client* client = open_client("memory://");
   for (size_t i = 0; i < sizeof specs / sizeof *specs; ++i) {
 #define TEXT_OF(word) {specs[i].word, specs[i].word ? strlen(specs[i].word) : 0}
-    tg_limiter_spec spec = {TEXT_OF(rates), TEXT_OF(name), TEXT_OF(algorithm), TEXT_OF(mode),
-                            TEXT_OF(failure)};
+    tg_limiter_spec spec = {.rates = TEXT_OF(rates),
+                            .name = TEXT_OF(name),
+                            .algorithm = TEXT_OF(algorithm),
+                            .mode = TEXT_OF(mode),
+                            .on_failure = TEXT_OF(failure)};
     uint64_t handle = 7;
     tg_error error;
     CHECK_INT(tg_limiter_open(client, &spec, &handle, &error), specs[i].code);

@@ -23,7 +23,7 @@ static void whatever_is_reserved_must_be_zero(void) {
   bad[1].value_len = 1;
   bad[2].arg2 = 1;
   bad[3].arg3 = -1;
-  bad[4].id[15] = 1;
+  bad[4].flags = TG_SOURCE_FLAGS(TG_SOURCE_STORE);
   bad[5].flags = 1u << 30;
   bad[6].op = 99;
   bad[7].timeout_us = -1;
