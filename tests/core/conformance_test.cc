@@ -57,6 +57,7 @@ class Player {
 
   void play() {
     for (const json& step : scenario_["steps"]) {
+      if (step["at"].get<int64_t>() >= kExact) return;  // no clock goes further
       run(step);
       if (::testing::Test::HasFailure()) {
         ADD_FAILURE() << "in scenario " << scenario_["id"] << ", step " << step;
