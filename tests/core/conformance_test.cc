@@ -144,8 +144,8 @@ TEST_P(Conformance, FreshScenariosAnswerLikeTheModel) {
   const std::string count = how_many ? how_many : "2000";
   std::printf("TIDEGATE_SEED=%s\n", seed.c_str());
   const std::string command = std::string("python3 '" TIDEGATE_SOURCE_DIR "/tests/conformance/") +
-                              (slots ? "generate_slots.py" : "generate.py") + "' --count " +
-                              count + " --seed " + seed;
+                              (slots ? "generate_slots.py" : "generate.py") + "' --count " + count +
+                              " --seed " + seed;
   FILE* pipe = popen(command.c_str(), "r");
   ASSERT_NE(pipe, nullptr);
   size_t played = 0;

@@ -47,7 +47,8 @@ void LimiterRun::clear() {
   keys_.clear();
   table_.fill(0);
   limits_.clear();
-  key_words_.clear();
+  for (std::string& words : key_words_) words.clear();
+  for (uint8_t& count : key_counts_) count = 0;
 }
 
 uint32_t LimiterRun::find_key(const Fingerprint& id) const {
@@ -56,15 +57,16 @@ uint32_t LimiterRun::find_key(const Fingerprint& id) const {
   return kMaxKeys;
 }
 
-uint32_t LimiterRun::add_key(const Fingerprint& id, std::string_view head, std::string_view key) {
-  size_t at = id.low % table_.size();
+uint32_t LimiterRun::add_key(const Leg& leg, std::string_view head, std::string_view key) {
+  const bool of_slots = leg.limit->algorithm == Algorithm::kConcurrency;
+  size_t at = leg.id.low % table_.size();
   while (table_[at]) at = (at + 1) % table_.size();
-  keys_.push_back({id, 0});
+  keys_.push_back({leg.id, 0, of_slots, ++key_counts_[of_slots]});
   table_[at] = static_cast<uint8_t>(keys_.size());
 
   command_.assign(head).append("{");
   append_escaped_key(command_, key);
-  put_bulk(key_words_, command_.append("}"));
+  put_bulk(key_words_[of_slots], command_.append("}"));
   return static_cast<uint32_t>(keys_.size() - 1);
 }
 
@@ -128,7 +130,7 @@ bool LimiterRun::add(Call* call) {
     for (const Rate& rate : part.limiter->rates) {
       const Leg& leg = call->legs[at++];
       uint32_t key = find_key(leg.id);
-      if (key == kMaxKeys) key = add_key(leg.id, rate.state_head, part.key);
+      if (key == kMaxKeys) key = add_key(leg, rate.state_head, part.key);
       keys_[key].last_item = index;
       legs_.push_back(leg);
       leg_keys_.push_back(static_cast<uint8_t>(key));
@@ -143,6 +145,7 @@ void LimiterRun::put_batch(int64_t now_us, int64_t fixed_px) {
   batch_.clear();
   put<7>(batch_, static_cast<uint64_t>(now_us));
   put<7>(batch_, static_cast<uint64_t>(fixed_px));
+  put<1>(batch_, key_counts_[0]);
   put<1>(batch_, limits_.size());
   for (const Numbers* limit : limits_) {
     batch_ += algorithm_letter(limit->algorithm);
@@ -160,7 +163,8 @@ void LimiterRun::put_batch(int64_t now_us, int64_t fixed_px) {
       const Leg& leg = legs_[item.first_leg + i];
       if (leg.slot != i) continue;  // its costs are in the total of the leg that holds the state
       ++slots;
-      put<1>(batch_, leg_keys_[item.first_leg + i] + 1u);
+      const Key& key = keys_[leg_keys_[item.first_leg + i]];
+      put<1>(batch_, key.of_slots ? key_counts_[0] + key.index : key.index);
       put<1>(batch_, leg_limits_[item.first_leg + i] + 1u);
       put<1>(batch_, leg.shadow);
       put<7>(batch_, static_cast<uint64_t>(std::min(leg.total, kMaxCost)));
@@ -178,7 +182,7 @@ std::string_view LimiterRun::command(bool as_source, int64_t now_us, int64_t fix
   put_bulk(command_, as_source ? "EVAL" : "EVALSHA");
   put_bulk(command_, as_source ? script_source() : script_digest());
   put_bulk(command_, keys);
-  command_.append(key_words_);
+  command_.append(key_words_[0]).append(key_words_[1]);
   put_bulk(command_, batch_);
   return command_;
 }

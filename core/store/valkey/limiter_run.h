@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 // One run of the atomic program: calls go in, one command comes out, one reply answers them all.
 //
-// The batch (ARGV[1]), big-endian: I7 now_us (0: the server's), I7 fixed PX (0: by what is owed),
-// I1 limits; each limit: its letter, I7 limit, capacity, bound, ticks, tick_us; then the items: I1
-// op, I4 times, I1 legs; each leg: I1 key and I1 limit (from 1), I1 shadow, I7 cost, and where it
-// is of slots the holder's id in 16 bytes. The reply: I7 now_us; for each item I1 status (0, or 1:
-// a state that is not ours), I4 how often it passed; for a consume, peek or debit each leg's state
-// before it: two or three I7; I1 n and n entries of a log; or of slots what the others hold (I2),
-// when the first and the last of them leaves (I7, I7), until when he who asks holds how many (I7,
-// I2), and when the cost fits (I7).
+// KEYS: those of slots last. The batch (ARGV[1]), big-endian: I7 now_us (0: the server's), I7 fixed
+// PX (0: by what is owed), I1 how many keys are not of slots, I1 limits; each limit: its letter, I7
+// limit, capacity, bound, ticks, tick_us; then the items: I1 op, I4 times, I1 legs; each leg: I1
+// key and I1 limit (from 1), I1 shadow, I7 cost, and where it is of slots the holder's id in 16
+// bytes. The reply: I7 now_us; for each item I1 status (0, or 1: a state that is not ours), I4 how
+// often it passed; for a consume, peek or debit each leg's state before it: two or three I7; I1 n
+// and n entries of a log; or of slots what the others hold (I2), when the first and the last of
+// them leaves (I7, I7), until when he who asks holds how many (I7, I2), and when the cost fits
+// (I7).
 //
 // Merging: a call that equals an item as a whole, and whose keys nothing else has touched
 // since, only raises the item's count. Debits of the same states go as one with the sum, whatever
@@ -70,10 +71,12 @@ class LimiterRun {
   struct Key {
     Fingerprint id;
     uint32_t last_item;  // which touched it last
+    bool of_slots;
+    uint8_t index;  // among those of its kind
   };
 
   uint32_t find_key(const Fingerprint& id) const;  // kMaxKeys: not there
-  uint32_t add_key(const Fingerprint& id, std::string_view head, std::string_view key);
+  uint32_t add_key(const Leg& leg, std::string_view head, std::string_view key);
   uint32_t add_limit(const Numbers* limit);
   bool equals(const Item& item, const Call& call) const;
   bool merge(Call* call);
@@ -94,7 +97,8 @@ class LimiterRun {
   std::vector<Key> keys_;
   std::array<uint8_t, 512> table_{};  // by fingerprint: 1 + index in keys_
   std::vector<const Numbers*> limits_;
-  std::string key_words_;  // the keys in the protocol's form
+  std::string key_words_[2];  // the keys in the protocol's form; second, those of slots
+  uint8_t key_counts_[2] = {};
   std::string batch_, command_;
   std::vector<LogEntry> log_entries_;  // of the reply's logs
 };
