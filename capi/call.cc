@@ -77,7 +77,8 @@ void start(Client& client, Call& call, ShapedRequest& shaped, std::vector<Call*>
   call.timeout_us = shaped.request.timeout_us;
   call.status = Code::kOk;
   call.decision = {};
-  if (const Code code = client.resolve(shaped.request.parts); code != Code::kOk) {
+  if (const Code code = client.resolve(shaped.request.op, shaped.request.parts);
+      code != Code::kOk) {
     call.fail(code, Client::why(code, shaped.request.parts));
   } else if (client.embedded()) {
     call.parts.assign(shaped.request.parts.begin(), shaped.request.parts.end());

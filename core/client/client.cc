@@ -3,12 +3,26 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "store/valkey/failure.h"
 
 namespace tidegate {
 namespace {
+
+// The costs of one state add up under the first part's id.
+bool taken_by_nobody(std::span<const Part> parts) {
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const Part& part = parts[i];
+    if (!part.limiter->has_slots || part.cost == 0) continue;
+    const auto same = [&](const Part& other) {
+      return other.limiter->name == part.limiter->name && other.key == part.key;
+    };
+    if (!std::ranges::find_if(parts, same)->id.given()) return true;
+  }
+  return false;
+}
 
 const int registered = pthread_atfork(nullptr, nullptr, [] { fork_generation.fetch_add(1); });
 
@@ -68,15 +82,22 @@ void Client::dismiss(Window& window) {
   std::erase(windows_, &window);
 }
 
-Code Client::resolve(std::span<Part> parts) const {
-  for (Part& part : parts)
+Code Client::resolve(Op op, std::span<Part> parts) const {
+  bool slots = false;
+  for (Part& part : parts) {
     if (const Code code = resolve(part); code != Code::kOk) return code;
-  return Code::kOk;
+    slots |= part.limiter->has_slots;
+  }
+  return slots && op == Op::kConsume && taken_by_nobody(parts) ? Code::kInvalid : Code::kOk;
 }
 
 std::string Client::why(Code code, std::span<const Part> parts) {
   for (const Part& part : parts) {
     if (!part.limiter) break;
+    if (code == Code::kInvalid && part.limiter->has_slots && !part.id.given())
+      return "slots of limiter '" + part.limiter->name +
+             "' are taken under an id: expected 1 to 16 "
+             "bytes";
     const std::string of = " for limiter '" + part.limiter->name + "': expected ";
     if (code == Code::kKey && part.key.empty()) return "an empty key" + of + "1 byte or more";
     if (code == Code::kCost && (part.cost < 0 || part.cost > kMaxCost))
@@ -99,18 +120,25 @@ Decision Client::decide_here(Op op, std::span<const Part> parts, RateResult* res
 
 bool Client::prepare(Call* call) {
   if (call->op == Op::kPing) return true;
-  const bool elsewhere = call->op == Op::kRefund && call->refund_to != Source::kNone &&
+  const bool elsewhere = operation(call->op).goes_to_source && call->refund_to != Source::kNone &&
                          call->refund_to != Source::kStore;
-  if (elsewhere) {  // what the policy allowed without asking took nothing that could be given back
-    if (call->refund_to == Source::kFallback)
-      engine_.decide(call->op, call->parts, NumbersFor::kFallback, Source::kFallback, nullptr);
-    call->decision = {.source = call->refund_to};
+  if (elsewhere) {
+    // What the policy allowed without asking took nothing that could be given back, and is nowhere
+    // that it could be charged.
+    RateResult* const results = call->room_for_results();
+    call->decision = call->refund_to == Source::kFallback
+                         ? engine_.decide(call->op, call->parts, NumbersFor::kFallback,
+                                          Source::kFallback, results)
+                     : operation(call->op).decides
+                         ? answer_without_store(call->parts, true, 0, call->refund_to, results)
+                         : Decision{.source = call->refund_to};
     return false;
   }
   size_t most = 0;
   for (const Part& part : call->parts) most += part.limiter->rates.size();
   call->legs.resize(most);
-  call->legs.resize(make_legs(call->parts, NumbersFor::kStore, fingerprint_, call->legs.data()));
+  call->legs.resize(
+      make_legs(call->op, call->parts, NumbersFor::kStore, fingerprint_, call->legs.data()));
   if (call->op == Op::kReset)
     engine_.decide(call->op, call->parts, NumbersFor::kFallback, Source::kFallback, nullptr);
   if (!call->legs.empty()) return true;

@@ -4,7 +4,7 @@
 //   auto client = Client::open("memory://", Options{});
 //   auto api = (*client)->limiters().open({.rates = "100/minute", .name = "api"});
 //   Part part{.handle = *api, .key = "user:42", .cost = 1};
-//   if ((*client)->resolve({&part, 1}) != Code::kOk) return;
+//   if ((*client)->resolve(Op::kConsume, {&part, 1}) != Code::kOk) return;
 //   RateResult results[kMaxRates];
 //   Decision decision = (*client)->decide_here(Op::kConsume, {&part, 1}, results);
 //
@@ -72,7 +72,8 @@ class Client {
       return Code::kCost;
     return Code::kOk;
   }
-  Code resolve(std::span<Part> parts) const;                       // the first that is not kOk
+  // The first that is not kOk; kInvalid: slots are to be taken without an id.
+  Code resolve(Op op, std::span<Part> parts) const;
   static std::string why(Code code, std::span<const Part> parts);  // what resolve() found, in words
 
   // Blocks until all calls are answered by the store, or by the failure policy.

@@ -68,7 +68,7 @@ bool Ring::submit(const Request& request) {
     if (client_.closed()) {
       call->fail(Code::kClosed, "the client is closed");
       done(call);
-    } else if (const Code code = client_.resolve(request.parts); code != Code::kOk) {
+    } else if (const Code code = client_.resolve(request.op, request.parts); code != Code::kOk) {
       call->fail(code, Client::why(code, request.parts));
       done(call);
     } else {

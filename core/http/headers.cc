@@ -58,7 +58,7 @@ void append_remaining(std::string& out, std::span<const PolicyView> parts) {
 }
 
 void append_legacy(std::string& out, const PolicyView& part, int64_t reset_s) {
-  append_field(out, "X-RateLimit-Limit", part.limit);
+  append_field(out, "X-RateLimit-Limit", part.capacity);
   append_field(out, "X-RateLimit-Remaining", part.remaining);
   append_field(out, "X-RateLimit-Reset", reset_s);
 }

@@ -29,16 +29,21 @@ Status check_name(std::string_view name) {
 }
 
 // `limit` per n windows with capacity max(1, floor(capacity / n)): n processes together keep the
-// rate. Where n windows are longer than can be counted, fewer tokens for one window.
+// rate. Where n windows are longer than can be counted, fewer tokens for one window. Slots stay
+// slots: a bucket could not give them back.
 Result<Numbers> share_of(const Numbers& limit, int64_t n) {
   if (n == 1) return limit;
   const int64_t capacity = std::max<int64_t>(1, limit.capacity / n);
+  if (limit.algorithm == Algorithm::kConcurrency)
+    return Numbers::make(limit.algorithm, capacity, limit.window_us);
+  const int64_t overdraft = limit.overdraft / n;
   const int64_t common = std::gcd(limit.limit, n);
   const int64_t windows = limit.window_us * (n / common);
-  auto exact = Numbers::make(Algorithm::kTokenBucket, limit.limit / common, windows, capacity);
+  auto exact =
+      Numbers::make(Algorithm::kTokenBucket, limit.limit / common, windows, capacity, overdraft);
   if (exact) return exact;
   return Numbers::make(Algorithm::kTokenBucket, std::max<int64_t>(1, limit.limit / n),
-                       limit.window_us, capacity);
+                       limit.window_us, capacity, overdraft);
 }
 
 template <size_t N>
@@ -54,7 +59,7 @@ Status read_words(const LimiterSpec& spec, LimiterConfig& config) {
       return Error{Code::kInvalid,
                    "unknown algorithm '" + std::string(spec.algorithm.substr(0, 80)) +
                        "': expected token_bucket (gcra, leaky_bucket), fixed_window, "
-                       "sliding_window or sliding_log"};
+                       "sliding_window, sliding_log or concurrency"};
     config.algorithm = *algorithm;
   }
   if (!spec.mode.empty()) {
@@ -69,18 +74,36 @@ Status read_words(const LimiterSpec& spec, LimiterConfig& config) {
     if (!policy) return policy.error();
     config.on_failure = *policy;
   }
+  if (!spec.lease.empty()) {
+    auto lease = parse_lease(spec.lease);
+    if (!lease) return lease.error();
+    config.lease_us = *lease;
+  }
   return Nothing{};
 }
 
-// The limits of a change that names no rates: the old numbers, under what may be another algorithm.
-Result<std::vector<Numbers>> same_numbers(const LimiterConfig& before, Algorithm algorithm) {
+// The limits of a change that names no rates: the old numbers, under what may be another algorithm
+// or lease.
+Result<std::vector<Numbers>> same_numbers(const LimiterConfig& before,
+                                          const LimiterConfig& config) {
   std::vector<Numbers> limits;
   for (const Rate& rate : before.rates) {
-    const auto burst = rate.limit.burst && algorithm == Algorithm::kTokenBucket
-                           ? std::optional<int64_t>(rate.limit.burst)
+    const Numbers& old = rate.limit;
+    const bool slots = old.algorithm == Algorithm::kConcurrency;
+    if (!slots && config.algorithm == Algorithm::kConcurrency)
+      return Error{Code::kRate, "a rate of " + rate_text(old) +
+                                    " under concurrency: expected slots, such as \"5 at once\""};
+    const auto burst = old.burst && config.algorithm == Algorithm::kTokenBucket
+                           ? std::optional<int64_t>(old.burst)
                            : std::nullopt;
-    auto limit = Numbers::make(algorithm, rate.limit.limit, rate.limit.window_us, burst);
+    auto limit =
+        slots ? Numbers::make(old.algorithm, old.limit, config.lease_us)
+              : Numbers::make(config.algorithm, old.limit, old.window_us, burst, old.overdraft);
     if (!limit) return limit.error();
+    for (const Numbers& other : limits)
+      if (other.window_us == limit->window_us)
+        return Error{Code::kRate, "lease " + window_text(limit->window_us) +
+                                      ": expected another than the window of another rate"};
     limits.push_back(*limit);
   }
   return limits;
@@ -107,10 +130,9 @@ Result<OnFailure> parse_on_failure(std::string_view text) {
 }
 
 std::string state_head(std::string_view name_space, std::string_view name, const Numbers& limit) {
-  constexpr char kLetters[] = {'b', 'f', 's', 'l'};
   std::string head(name_space);
   head.append(":1:").append(name).append(":");
-  head += kLetters[static_cast<size_t>(limit.algorithm)];
+  head += algorithm_letter(limit.algorithm);
   return head + window_text(limit.window_us) + ":";
 }
 
@@ -130,12 +152,19 @@ Result<std::unique_ptr<const LimiterConfig>> make_limiter(const LimiterSpec& spe
     config->algorithm = before->algorithm;
     config->mode = before->mode;
     config->on_failure = before->on_failure;
+    config->lease_us = before->lease_us;
   }
   if (auto read = read_words(spec, *config); !read) return read.error();
 
-  auto limits = spec.rates.empty() && before ? same_numbers(*before, config->algorithm)
-                                             : parse_rates(spec.rates, config->algorithm);
+  auto limits = spec.rates.empty() && before
+                    ? same_numbers(*before, *config)
+                    : parse_rates(spec.rates, config->algorithm, config->lease_us);
   if (!limits) return limits.error();
+  config->has_slots = std::ranges::any_of(
+      *limits, [](const Numbers& n) { return n.algorithm == Algorithm::kConcurrency; });
+  if (!spec.lease.empty() && !config->has_slots)
+    return Error{Code::kRate, "lease " + quote(spec.lease) +
+                                  ": expected none, since it belongs to slots (\"5 at once\")"};
 
   if (before) {
     config->name = before->name;

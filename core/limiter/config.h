@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A limiter: a name with one or more rates (all or nothing), a mode and a failure policy. Its
-// numbers at one time are a LimiterConfig, which never changes and lives as long as its client.
+// A limiter: a name with one or more rates or numbers of slots (all or nothing), a mode and a
+// failure policy. Its numbers at one time are a LimiterConfig, which never changes and lives as
+// long as its client.
 #pragma once
 
 #include <atomic>
@@ -40,15 +41,18 @@ struct Rate {
 struct LimiterConfig {
   std::string name;
   std::vector<Rate> rates;
-  Algorithm algorithm = Algorithm::kTokenBucket;
+  Algorithm algorithm = Algorithm::kTokenBucket;  // of rates; "at once" has its own
+  int64_t lease_us = kDefaultLeaseUs;             // of slots
   Mode mode = Mode::kEnforce;
   OnFailure on_failure = OnFailure::kLocal;
+  bool has_slots = false;  // one of its rates is of slots: consumes need an id
 
   // When the store is to be told its numbers (again); of the Timeline. 0: it has become the name's.
   mutable std::atomic<int64_t> tell_at_us{0};
 
-  // One rate, and not off: what the fastest way through the embedded engine can answer.
-  bool simple() const { return rates.size() == 1 && mode != Mode::kOff; }
+  // One rate, not of slots, and not off: what the fastest way through the embedded engine can
+  // answer.
+  bool simple() const { return rates.size() == 1 && mode != Mode::kOff && !has_slots; }
   // Everything that is asked for, in one line: equal texts are equal limiters.
   std::string text() const;
 };

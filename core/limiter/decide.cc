@@ -22,6 +22,8 @@ Verdict judge(std::span<Leg> legs) {
   Verdict verdict;
   for (Leg& leg : legs) {
     leg.answer.allowed = leg_fits(legs, leg);
+    leg.answer.renewed = leg.limit->algorithm == Algorithm::kConcurrency && leg.total &&
+                         legs[leg.slot].view.slots.held();
     if (leg.answer.allowed) continue;
     if (leg.shadow)
       verdict.would_deny = true;
@@ -42,10 +44,12 @@ int64_t rank_of_wait(const Leg& leg) {
 
 }  // namespace
 
-void prepare(std::span<Leg> legs) {
+void prepare(std::span<Leg> legs, bool apart) {
   for (Leg& leg : legs) {
+    const bool alone = apart && leg.limit->algorithm == Algorithm::kConcurrency;
     leg.total = 0;
-    const auto same = std::ranges::find(legs, leg.id, &Leg::id);
+    const auto same =
+        alone ? legs.begin() + (&leg - legs.data()) : std::ranges::find(legs, leg.id, &Leg::id);
     leg.slot = static_cast<uint32_t>(same - legs.begin());
     legs[leg.slot].total += leg.cost;
   }
@@ -61,14 +65,19 @@ Verdict consume(std::span<Leg> legs) {
   }
   for (Leg& leg : legs)  // before anything is charged: a shadow that does not fit keeps saying so
     if (!leg.answer.allowed) leg.answer = leg_ask(legs, leg, leg.total);
-  for (Leg& leg : legs) {
-    if (!leg.answer.allowed || leg.cost == 0) continue;
-    visit(leg.limit->algorithm, legs[leg.slot].view,
-          [&](auto& state) { state.charge(*leg.limit, leg.cost); });
-    legs[leg.slot].changed = true;
+  for (size_t i = 0; i < legs.size(); ++i) {  // once for each state
+    Leg& leg = legs[i];
+    if (leg.slot != i || !leg.answer.allowed || leg.total == 0) continue;
+    visit(leg.limit->algorithm, leg.view,
+          [&](auto& state) { state.charge(*leg.limit, leg.total); });
+    leg.changed = true;
   }
-  for (Leg& leg : legs)
-    if (leg.answer.allowed) leg.answer = leg_ask(legs, leg, 0);
+  for (Leg& leg : legs) {
+    if (!leg.answer.allowed) continue;
+    const bool renewed = leg.answer.renewed;
+    leg.answer = leg_ask(legs, leg, 0);
+    leg.answer.renewed = renewed;
+  }
   verdict.binding = binding(legs);
   return verdict;
 }
@@ -77,6 +86,26 @@ Verdict peek(std::span<Leg> legs) {
   Verdict verdict = judge(legs);
   answer_as_asked(legs);
   verdict.binding = binding(legs);
+  return verdict;
+}
+
+Verdict debit(std::span<Leg> legs) {
+  for (Leg& leg : legs) {
+    const int64_t taken = visit(leg.limit->algorithm, legs[leg.slot].view, [&](auto& state) {
+      const int64_t fitting = std::min(leg.cost, state.room(*leg.limit));
+      if (fitting) state.charge(*leg.limit, fitting);
+      return fitting;
+    });
+    legs[leg.slot].changed |= taken > 0;
+    leg.answer.shortfall = leg.cost - taken;
+  }
+  for (Leg& leg : legs) {
+    const int64_t shortfall = leg.answer.shortfall;
+    leg.answer = leg_ask(legs, leg, 1);
+    leg.answer.shortfall = shortfall;
+  }
+  const Verdict verdict{.binding = binding(legs)};
+  for (Leg& leg : legs) leg.answer.allowed = true;
   return verdict;
 }
 

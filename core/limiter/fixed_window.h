@@ -27,6 +27,7 @@ struct FixedWindow {
   int64_t remaining(const Numbers& limit) const {
     return std::max<int64_t>(0, limit.limit - count);
   }
+  int64_t room(const Numbers& limit) const { return std::max<int64_t>(0, limit.bound - count); }
   bool fits(const Numbers& limit, int64_t cost) const { return count + cost <= limit.limit; }
   int64_t wait(const Numbers& limit, int64_t cost) const {
     return fits(limit, cost) ? 0 : reset_after(limit);

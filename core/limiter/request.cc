@@ -3,7 +3,7 @@
 
 namespace tidegate {
 
-size_t make_legs(std::span<const Part> parts, NumbersFor numbers_for,
+size_t make_legs(Op op, std::span<const Part> parts, NumbersFor numbers_for,
                  const Fingerprinter& fingerprint, Leg* legs) {
   size_t count = 0;
   for (const Part& part : parts) {
@@ -14,16 +14,18 @@ size_t make_legs(std::span<const Part> parts, NumbersFor numbers_for,
       const bool own = numbers_for == NumbersFor::kStore;
       leg.id = key ^ (own ? rate.id : rate.share_id);
       leg.limit = own ? &rate.limit : &rate.share;
+      leg.holder = leg.limit->algorithm == Algorithm::kConcurrency ? part.id : HolderId{};
       leg.cost = part.cost;
       leg.shadow = part.limiter->mode == Mode::kShadow;
       leg.changed = false;
+      leg.answer = {};
     }
   }
   if (count == 1) {
     legs[0].total = legs[0].cost;
     legs[0].slot = 0;
   } else {
-    prepare({legs, count});
+    prepare({legs, count}, op == Op::kRefund || op == Op::kDebit);
   }
   return count;
 }

@@ -18,13 +18,6 @@ namespace tidegate {
 inline constexpr size_t kMaxParts = 16;
 inline constexpr size_t kMaxLegs = kMaxParts * 8;
 
-// Whose slots they are: 16 bytes, a shorter id padded with zeros; all zeros: none was given.
-struct HolderId {
-  uint64_t words[2] = {};
-  bool given() const { return words[0] | words[1]; }
-  bool operator==(const HolderId&) const = default;
-};
-
 struct Part {
   const LimiterConfig* limiter = nullptr;
   uint64_t handle = 0;
@@ -59,7 +52,9 @@ inline RateResult rate_result(const Part& part, uint32_t rate) {
 
 inline void put_answer(const Answer& answer, RateResult& result) {
   if (answer.allowed) result.flags |= RateResult::kAllowed;
+  if (answer.renewed) result.flags |= RateResult::kRenewed;
   result.figures = answer;
+  result.shortfall = answer.shortfall;
 }
 
 struct Decision {
@@ -73,8 +68,9 @@ struct Decision {
 // Which of a rate's two limits counts: its own, or its share while the store is away.
 enum class NumbersFor : uint8_t { kStore, kFallback };
 
-// The legs of the parts that are not off, prepared; returns how many. `legs` has room for kMaxLegs.
-size_t make_legs(std::span<const Part> parts, NumbersFor numbers_for,
+// The legs of the parts that are not off, prepared for the operation; returns how many. `legs` has
+// room for kMaxLegs.
+size_t make_legs(Op op, std::span<const Part> parts, NumbersFor numbers_for,
                  const Fingerprinter& fingerprint, Leg* legs);
 
 // What the caller sees of a verdict: a RateResult for each rate of each part, those of parts that

@@ -45,6 +45,7 @@ struct SlidingLog {
   int64_t remaining(const Numbers& limit) const {
     return std::max<int64_t>(0, limit.limit - used());
   }
+  int64_t room(const Numbers& limit) const { return std::max<int64_t>(0, limit.bound - used()); }
   bool fits(const Numbers& limit, int64_t cost) const { return used() + cost <= limit.limit; }
 
   int64_t wait(const Numbers& limit, int64_t cost) const {  // O(log charges)

@@ -34,10 +34,8 @@ struct SlidingWindow {
 
   State state() const { return {index, previous, current}; }
 
-  int64_t remaining(const Numbers& limit) const {
-    const int64_t left = (limit.limit - current) * limit.ticks - previous * (limit.ticks - elapsed);
-    return left > 0 ? left / limit.ticks : 0;
-  }
+  int64_t remaining(const Numbers& limit) const { return left(limit, limit.limit); }
+  int64_t room(const Numbers& limit) const { return left(limit, limit.bound); }
 
   bool fits(const Numbers& limit, int64_t cost) const {
     return previous * (limit.ticks - elapsed) + (current + cost) * limit.ticks <=
@@ -65,6 +63,12 @@ struct SlidingWindow {
   void refund(const Numbers&, int64_t cost) {
     previous = std::max<int64_t>(0, previous - std::max<int64_t>(0, cost - current));
     current = std::max<int64_t>(0, current - cost);
+  }
+
+ private:
+  int64_t left(const Numbers& limit, int64_t most) const {
+    const int64_t free = (most - current) * limit.ticks - previous * (limit.ticks - elapsed);
+    return free > 0 ? free / limit.ticks : 0;
   }
 };
 

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The atomic program of tidegate: a batch of requests, decided and charged as if one after another.
 --
--- KEYS     the states, each once. ARGV[1]: the batch, as core/store/valkey/program.h lays it out.
+-- KEYS     the states, each once, those of slots last. ARGV[1]: the batch, as core/store/valkey/limiter_run.h lays it out.
 -- Answers  with what it saw: the time, and for each request how often it passed and the states
 --          before it. Remaining tokens and waits are the core's to work out from that; here is only
 --          what fits, and the charge.
@@ -11,27 +11,29 @@
 local read, write, floor, max, min = struct.unpack, struct.pack, math.floor, math.max, math.min
 local MAX_SKEW = 1000000
 local EXACT = 4503599627370496
+local MAX_SLOTS = 1000
 
 local batch = ARGV[1]
-local now, fixed_px, limit_count, at = read('>I7I7I1', batch)
+local now, fixed_px, plain, limit_count, at = read('>I7I7I1I1', batch)
 if now == 0 then
   local time = redis.call('TIME')
   now = time[1] * 1000000 + time[2]
 end
 
--- values[k]: the state's bytes, '' where there is none; foreign[k]: it is no state of ours.
-local values = redis.call('MGET', unpack(KEYS))
-local foreign, changed = {}, {}
-do
+-- values[k]: the state's bytes, '' where there is none; foreign[k]: it is no state of ours. Those of
+-- slots, behind the plain ones, are read when they are met.
+local values, foreign, changed = {}, {}, {}
+if plain > 0 then
+  values = redis.call('MGET', unpack(KEYS, 1, plain))
   local missing = {}
-  for k = 1, #KEYS do
+  for k = 1, plain do
     if not values[k] then
       missing[#missing + 1] = KEYS[k]
       values[k] = ''
     end
   end
   if #missing > 0 and redis.call('EXISTS', unpack(missing)) > 0 then
-    for k = 1, #KEYS do
+    for k = 1, plain do
       if values[k] == '' and redis.call('TYPE', KEYS[k]).ok ~= 'none' then foreign[k] = true end
     end
   end
@@ -39,41 +41,48 @@ end
 
 local limits = {}
 for i = 1, limit_count do
-  local letter, limit, capacity, ticks, tick
-  letter, limit, capacity, ticks, tick, at = read('>c1I7I7I7I7', batch, at)
-  limits[i] = { letter = letter, limit = limit, capacity = capacity, ticks = ticks, tick = tick,
-                full = capacity * ticks, now = floor(now / tick) }
+  local letter, limit, capacity, bound, ticks, tick
+  letter, limit, capacity, bound, ticks, tick, at = read('>c1I7I7I7I7I7', batch, at)
+  limits[i] = { letter = letter, limit = limit, capacity = capacity, bound = bound, ticks = ticks,
+                tick = tick, full = capacity * ticks, most = bound * ticks,
+                now = floor(now / tick) }
 end
 
 local answers, answered = { write('>I7', now) }, 1
-local CONSUME, PEEK, REFUND = 1, 2, 3
+local CONSUME, PEEK, REFUND, DEBIT = 1, 2, 3, 6
 local ONCE, NEVER, ZERO14 = '\0\0\0\0\1', '\0\0\0\0\0', string.rep('\0', 14)
 local size = #batch
 
--- Nearly every request is one consume of one token bucket that is no shadow. Making functions is a
--- good part of a small batch's cost, so those are answered in place, as algorithms.b() would; the
--- first that is anything else ends it, and the_rest() goes on from there.
+-- Nearly every request is one consume of one token bucket that is no shadow, or the debit that
+-- settles it. Making functions is a good part of a small batch's cost, so those are answered in
+-- place, as algorithms.b() would; the first that is anything else ends it, and the_rest() goes on
+-- from there.
 while at <= size do
   local op, times, count, k, l, shadow, cost, behind = read('>I1I4I1I1I1I1I7', batch, at)
   local limit, value = limits[l], values[k]
-  if op ~= CONSUME or count ~= 1 or shadow == 1 or limit.letter ~= 'b' or foreign[k] then break end
-  local tick, full, ticks = limit.now, limit.full, limit.ticks
+  if op ~= CONSUME and op ~= DEBIT or count ~= 1 or shadow == 1 or limit.letter ~= 'b'
+     or foreign[k] then
+    break
+  end
+  local tick, most, ticks = limit.now, limit.most, limit.ticks
   local debt, stamp = 0, tick
   if value ~= '' then
     if #value ~= 14 then break end
     debt, stamp = read('>I7I7', value)
     if debt >= EXACT or stamp >= EXACT or (stamp - tick) * limit.tick > MAX_SKEW then break end
-    if debt > full then debt = full end
+    if debt > most then debt = most end
     if stamp < tick then
       debt = max(0, debt - (tick - stamp) * limit.limit)
       stamp = tick
     end
   end
   at = behind
-  if cost > limit.capacity then
+  if op == DEBIT then
+    cost = min(cost, floor((most - debt) / ticks))
+  elseif cost > limit.capacity then
     times = 0
-  elseif cost > 0 then
-    times = min(times, floor(floor((full - debt) / ticks) / cost))
+  elseif cost > 0 then  -- in debt: not even once
+    times = min(times, max(0, floor(floor((limit.full - debt) / ticks) / cost)))
   end
   answers[answered + 1] = times == 1 and ONCE or times == 0 and NEVER or write('>I1I4', 0, times)
   answered = answered + 2
@@ -88,10 +97,10 @@ end
 local function the_rest()
   -- For each algorithm, a state as of now in three values a, b, c (nil: no state of ours): load()
   -- makes them of the bytes, and says whether the state's stamp is from before the clock stepped
-  -- back. room()  is what could be spent. put() the bytes with so many tokens more, and the wait
-  -- after which nothing of it is left. give() the values with so many tokens less. seen() what the
-  -- core is told of the state. Made only where a limit of the batch has that algorithm: making
-  -- functions is a good part of a small batch's cost.
+  -- back. room() is what could be spent with so large a capacity (or bound). put() the bytes with so
+  -- many tokens more, and the wait after which nothing of it is left. give() the values with so many
+  -- tokens less. seen() what the core is told of the state. Made only where a limit of the batch has
+  -- that algorithm: making functions is a good part of a small batch's cost.
   local ZERO21 = string.rep('\0', 21)
   local function seen14(_, value) return value == '' and ZERO14 or value end
   local algorithms = {}
@@ -106,7 +115,7 @@ local function the_rest()
         if #value ~= 14 then return nil end
         debt, stamp = read('>I7I7', value)
         if debt >= EXACT or stamp >= EXACT then return nil end
-        if debt > limit.full then debt = limit.full end
+        if debt > limit.most then debt = limit.most end
         if stamp > tick then
           if (stamp - tick) * limit.tick > MAX_SKEW then return debt, tick, 0, true end
           return debt, stamp, 0, false
@@ -116,7 +125,9 @@ local function the_rest()
       end
       return debt, tick, 0, false
     end
-    function self.room(limit, debt) return floor((limit.full - debt) / limit.ticks) end
+    function self.room(limit, top, debt)
+      return max(0, floor((top * limit.ticks - debt) / limit.ticks))
+    end
     function self.give(limit, tokens, debt, stamp)
       return max(0, debt - tokens * limit.ticks), stamp, 0
     end
@@ -141,7 +152,7 @@ local function the_rest()
       if count == 0 or now - start >= limit.window then return 0, now, 0, false end
       return count, start, 0, false
     end
-    function self.room(limit, count) return max(0, limit.limit - count) end
+    function self.room(_, top, count) return max(0, top - count) end
     function self.give(_, tokens, count, start) return max(0, count - tokens), start, 0 end
     function self.put(limit, tokens, count, start)
       return write('>I7I7', count + tokens, start), start + limit.window - now
@@ -173,8 +184,8 @@ local function the_rest()
     local function left_of(limit, index)
       return min(limit.ticks, (index + 1) * limit.ticks - limit.now)
     end
-    function self.room(limit, index, previous, current)
-      local left = (limit.limit - current) * limit.ticks - previous * left_of(limit, index)
+    function self.room(limit, top, index, previous, current)
+      local left = (top - current) * limit.ticks - previous * left_of(limit, index)
       return max(0, floor(left / limit.ticks))
     end
     function self.give(_, tokens, index, previous, current)
@@ -227,7 +238,7 @@ local function the_rest()
       end
       return log, 0, 0, false
     end
-    function self.room(limit, log) return max(0, limit.limit - (log.total - log.base)) end
+    function self.room(_, top, log) return max(0, top - (log.total - log.base)) end
     function self.give(_, tokens, log)  -- the newest charges first
       log.total = max(log.base, log.total - tokens)
       if log.far then return log, 0, 0 end
@@ -269,7 +280,8 @@ local function the_rest()
       return value, log.clock + limit.window - now
     end
     -- The entries that the core's questions can meet: with how many tokens the log is over the
-    -- limit now (and one more), and when the request is asked once more than it passed.
+    -- limit now (and one more), and when the request is asked once more than it passed, or a debit
+    -- for one more than it took.
     function self.seen(limit, value, cost, passed, log)
       local used = log.total - log.base
       if used == 0 then return '\0' end
@@ -290,6 +302,223 @@ local function the_rest()
     return self
   end
 
+  -- Slots: their sum, then each holder's until, id and slots, by until; 25 bytes each. Making a
+  -- string of Lua takes a nanosecond a byte, so a state is read in pieces of whole holders (upto[j]:
+  -- how many with the j-th), and most of them are written as they were read.
+  -- The values are one table: first..last are the live holders, used their slots; index, own and
+  -- held whose id it is that was asked for: which holder, until when, how many slots (0: none).
+  function algorithms.c()
+    local self = {}
+    local find, sub, call = string.find, string.sub, redis.call
+    local NOBODY = string.rep('\0', 16)
+    local HEAD, PIECE = 15, 125  -- holders in the first piece, and in others
+
+    local function add(state, piece)
+      if piece == '' then return end
+      local n = #state
+      if n > 0 and #state[n] + #piece < 1000 then
+        state[n] = state[n] .. piece
+      else
+        n = n + 1
+        state[n] = piece
+      end
+      state.upto[n] = (state.upto[n - 1] or 0) + #state[n] / 25
+    end
+    -- The piece of holder i, and where in it he begins.
+    local function place(state, i)
+      local upto, j = state.upto, 1
+      while i > upto[j] do j = j + 1 end
+      return state[j], 25 * (i - (upto[j - 1] or 0)) - 24, j
+    end
+    local function until_of(state, i)
+      local piece, from = place(state, i)
+      return (read('>I7', piece, from))
+    end
+    local function slots_of(state, i)
+      local piece, from = place(state, i)
+      return (read('>I2', piece, from + 23))
+    end
+    -- Where every holder has one slot, which is so wherever there are many, nothing is added up.
+    local function sum_of(state, low, high)
+      if state.sum == state.count then return high - low + 1 end
+      local sum = 0
+      for i = low, high do sum = sum + slots_of(state, i) end
+      return sum
+    end
+    -- Adds the holders low..high of another state.
+    local function copy(out, state, low, high)
+      while low <= high do
+        local piece, from, j = place(state, low)
+        local upto = min(state.upto[j], high)
+        local size = 25 * (upto - low + 1)
+        add(out, size == #piece and piece or sub(piece, from, from + size - 1))
+        low = upto + 1
+      end
+    end
+    -- The first holder who leaves after `time`.
+    local function after(state, time)
+      local low, high = 1, state.count + 1
+      while low < high do
+        local middle = floor((low + high) / 2)
+        if until_of(state, middle) > time then high = middle else low = middle + 1 end
+      end
+      return low
+    end
+    -- '': there is none; nil: it is no state of ours.
+    local function stored(key)
+      local bytes = redis.pcall('GETRANGE', key, '0', '376')
+      if type(bytes) ~= 'string' then
+        if string.find(bytes.err, 'WRONGTYPE', 1, true) then return nil end
+        bytes = call('GETRANGE', key, '0', '376')  -- says why not
+      end
+      if bytes == '' then return '' end
+      if #bytes < 27 then return nil end
+      local state = { upto = {}, sum = read('>I2', bytes) }
+      local size, got = #bytes, 25 * HEAD + 2
+      add(state, sub(bytes, 3))
+      while #bytes == got and size <= 25 * MAX_SLOTS do
+        got = 25 * PIECE
+        bytes = call('GETRANGE', key, size, size + got - 1)
+        size = size + #bytes
+        add(state, bytes)
+      end
+      local count = (size - 2) / 25
+      state.count = count
+      if count % 1 ~= 0 or count > MAX_SLOTS or state.sum > MAX_SLOTS or state.sum < count
+         or until_of(state, 1) > until_of(state, count)
+         or until_of(state, count) >= 2 * EXACT then
+        return nil
+      end
+      return state
+    end
+    -- Who is dated further ahead than a lease and MAX_SKEW gets a lease from now on, and leaves
+    -- before those who are dated later than that.
+    local function redated(state, lease)
+      local later, far = after(state, now + lease), after(state, now + lease + MAX_SKEW)
+      local out = { upto = {}, sum = state.sum, count = state.count }
+      copy(out, state, 1, later - 1)
+      for i = far, state.count do
+        local piece, from = place(state, i)
+        add(out, write('>I7', now + lease) .. sub(piece, from + 7, from + 24))
+      end
+      copy(out, state, later, far - 1)
+      return out
+    end
+    local function index_of(state, id, first)
+      for j = 1, #state do
+        local piece = state[j]
+        local found = find(piece, id, 8, true)
+        while found and found % 25 ~= 8 do found = find(piece, id, found + 1, true) end
+        if found then
+          local i = (state.upto[j - 1] or 0) + (found + 17) / 25
+          if i >= first then return i end
+        end
+      end
+    end
+
+    function self.load(limit, state, id, k)
+      local view = { first = 1, last = 0, used = 0, own = 0, held = 0, id = id }
+      if not state then
+        state = stored(KEYS[k])
+        if not state then return nil end
+        values[k] = state
+      end
+      if state == '' then return view, 0, 0, false end
+      local last = until_of(state, state.count)
+      local far = last - now > limit.window + MAX_SKEW
+      if far then
+        state = redated(state, limit.window)
+        last = until_of(state, state.count)
+      end
+      view.state, view.last = state, state.count
+      if last <= now then
+        view.first = state.count + 1
+      else
+        if until_of(state, 1) <= now then view.first = after(state, now) end
+        local first, count = view.first, state.count
+        if 2 * first <= count then
+          view.used = state.sum - sum_of(state, 1, first - 1)
+        else
+          view.used = sum_of(state, first, count)
+        end
+        if view.used < count - first + 1 then return nil end
+        view.index = id ~= NOBODY and index_of(state, id, first) or nil
+        if view.index then
+          view.own, view.held = until_of(state, view.index), slots_of(state, view.index)
+        end
+      end
+      return view, 0, 0, far
+    end
+    function self.room(_, top, view) return max(0, top - view.used) end
+    function self.give(_, _, view)  -- all of them, whatever cost is named
+      view.used, view.own, view.held = view.used - view.held, 0, 0
+      return view, 0, 0
+    end
+    function self.put(limit, tokens, view)
+      local state, first, last, index = view.state, view.first, view.last, view.index
+      local out, own, held = { upto = {} }, view.own, view.held
+      local function others(low, high)
+        if index and low <= index and index <= high then
+          copy(out, state, low, index - 1)
+          low = index + 1
+        end
+        copy(out, state, low, high)
+      end
+      if tokens > 0 then
+        if own == 0 then held = tokens end
+        own = max(own, now + limit.window)
+        -- Only where the clock stepped back is anybody dated later than a new lease.
+        local where = last
+        while where >= first and (where == index or until_of(state, where) > own) do
+          where = where - 1
+        end
+        others(first, where)
+        add(out, write('>I7c16I2', own, view.id, held))
+        others(where + 1, last)
+        out.sum = view.used - view.held + held
+      else
+        if own > 0 then index = nil end  -- he stays where he is
+        others(first, last)
+        out.sum = view.used
+      end
+      if #out == 0 then return '', 0 end
+      out.count = out.upto[#out]
+      return out, until_of(out, out.count) - now
+    end
+    -- What the others hold, when the first and the last of them leaves; until when he who asks holds
+    -- how many; and when the cost fits if nobody gives back early.
+    function self.seen(limit, _, cost, _, view)
+      local state, first, last, index = view.state, view.first, view.last, view.index
+      local over, fit = view.used + cost - limit.limit, 0
+      if not index and cost <= limit.capacity and over > 0 then
+        local i
+        if state.sum == state.count then
+          i = first + over - 1
+        elseif 2 * over <= view.used then
+          i = first
+          over = over - slots_of(state, i)
+          while over > 0 and i < last do
+            i = i + 1
+            over = over - slots_of(state, i)
+          end
+        else
+          local left, slots = view.used, slots_of(state, last)
+          i = last
+          while i > first and left - slots >= over do
+            left, i = left - slots, i - 1
+            slots = slots_of(state, i)
+          end
+        end
+        fit = until_of(state, i)
+      end
+      if index == first then first = first + 1 elseif index == last then last = last - 1 end
+      local some = first <= last
+      return write('>I2I7I7I7I2I7', view.used - view.held, some and until_of(state, first) or 0,
+                   some and until_of(state, last) or 0, view.own, view.held, fit)
+    end
+    return self
+  end
+
   local made = {}
   for i = 1, limit_count do
     local limit = limits[i]
@@ -297,13 +526,14 @@ local function the_rest()
     made[limit.letter] = self
     limit.load, limit.room, limit.give, limit.put = self.load, self.room, self.give, self.put
     limit.seen, limit.window = self.seen, limit.ticks * limit.tick
+    limit.slots = limit.letter == 'c'
   end
 
   -- How often a cost fits into what is left, at most `times`.
   local function fits(limit, cost, times, a, b, c)
-    if cost == 0 then return times end
+    if cost == 0 or limit.slots and a.index then return times end
     if cost > limit.capacity then return 0 end
-    local left = limit.room(limit, a, b, c)
+    local left = limit.room(limit, limit.capacity, a, b, c)
     if times == 1 then return left >= cost and 1 or 0 end
     return min(times, floor(left / cost))
   end
@@ -318,9 +548,9 @@ local function the_rest()
     answers[answered] = bytes
   end
 
-  -- The legs of the request at hand, used again for the next: its keys, limits, shadows, costs, and
-  -- states.
-  local K, L, S, C, A, B, D, FAR = {}, {}, {}, {}, {}, {}, {}, {}
+  -- The legs of the request at hand, used again for the next: its keys, limits, shadows, costs,
+  -- holders' ids, and states.
+  local K, L, S, C, I, A, B, D, FAR = {}, {}, {}, {}, {}, {}, {}, {}, {}
 
   local function decide(op, times, count)
     local passed = op == CONSUME and times or 0
@@ -341,10 +571,22 @@ local function the_rest()
     end
   end
 
+  local function debit(count)
+    answer(ONCE)
+    for i = 1, count do
+      local k, limit, a, b, c = K[i], L[i], A[i], B[i], D[i]
+      local taken = limit.slots and 0 or min(C[i], limit.room(limit, limit.bound, a, b, c))
+      answer(limit.seen(limit, values[k], taken + 1, 0, a))
+      if taken > 0 or FAR[i] then keep(k, limit.put(limit, taken, a, b, c)) end
+    end
+  end
+
   local function give_back(times, count)
     for i = 1, count do
       local k, limit = K[i], L[i]
       if values[k] ~= '' then
+        -- A leg before this one may have been of the same slots, under another id.
+        if limit.slots and i > 1 then A[i] = limit.load(limit, values[k], I[i]) end
         keep(k, limit.put(limit, 0,
                                   limit.give(limit, times * C[i], A[i], B[i], D[i])))
       end
@@ -363,10 +605,11 @@ local function the_rest()
       if i > 1 then k, limit, S[i], C[i], at = read('>I1I1I1I7', batch, at) end
       limit = limits[limit]
       K[i], L[i] = k, limit
+      if limit.slots then I[i], at = read('c16', batch, at) end
       if foreign[k] then
         ours = false
       else
-        A[i], B[i], D[i], FAR[i] = limit.load(limit, values[k])
+        A[i], B[i], D[i], FAR[i] = limit.load(limit, values[k], I[i], k)
         if not A[i] then ours = false end
       end
     end
@@ -374,6 +617,8 @@ local function the_rest()
       answer('\1')
     elseif op == CONSUME or op == PEEK then
       decide(op, times, count)
+    elseif op == DEBIT then
+      debit(count)
     else
       answer(NEVER)
       if op == REFUND then give_back(times, count) else forget(count) end
@@ -385,6 +630,18 @@ if at <= size then the_rest() end
 -- Expiry is rounded up by at most an eighth, so that a batch has few different ones: making a
 -- number's text is slow.
 local call, frexp, texts = redis.call, math.frexp, {}
+
+-- With its expiry from the first piece on. A user who may not append is told so before anything is
+-- cut.
+local function put_pieces(key, state, px)
+  local head = write('>I2', state.sum)
+  local from = 1
+  if #state == 1 or #state[1] < 1000 then head, from = head .. state[1], 2 end
+  if from <= #state then call('APPEND', key, '') end
+  call('SET', key, head, 'PX', px)
+  for j = from, #state do call('APPEND', key, state[j]) end
+end
+
 for k, px in pairs(changed) do
   if values[k] == '' then
     call('DEL', KEYS[k])
@@ -398,7 +655,11 @@ for k, px in pairs(changed) do
       text = string.format('%.0f', px)
       texts[px] = text
     end
-    call('SET', KEYS[k], values[k], 'PX', text)
+    if k > plain then
+      put_pieces(KEYS[k], values[k], text)
+    else
+      call('SET', KEYS[k], values[k], 'PX', text)
+    end
   end
 end
 return table.concat(answers)

@@ -33,7 +33,7 @@ Decision EmbeddedStore::decide(Op op, std::span<const Part> parts, NumbersFor nu
                                Source source, RateResult* results) {
   Leg one;
   Leg* const room = most_legs(parts) == 1 ? &one : thread_legs();
-  const std::span<Leg> legs(room, make_legs(parts, numbers_for, fingerprint_, room));
+  const std::span<Leg> legs(room, make_legs(op, parts, numbers_for, fingerprint_, room));
   if (legs.empty()) return answer_without_store(parts, true, 0, source, results);
 
   Verdict verdict;
@@ -52,6 +52,8 @@ Decision EmbeddedStore::decide(Op op, std::span<const Part> parts, NumbersFor nu
       store_.reset(legs);
       return {.source = source};
     case Op::kDebit:
+      verdict = store_.debit(legs, now_us);
+      break;
     case Op::kPing:
       return {.source = source};
   }

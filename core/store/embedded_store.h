@@ -19,8 +19,8 @@ class EmbeddedStore {
   EmbeddedStore(const MemoryOptions& options, const Fingerprinter& fingerprint, const Clock& clock)
       : store_(options), fingerprint_(fingerprint), clock_(clock) {}
 
-  // kConsume and kPeek answer in `results` (room for kMaxLegs); kRefund and kReset do as they are
-  // told.
+  // kConsume, kPeek and kDebit answer in `results` (room for kMaxLegs); kRefund and kReset do as
+  // they are told.
   Decision decide(Op op, std::span<const Part> parts, NumbersFor numbers_for, Source source,
                   RateResult* results);
 

@@ -2,6 +2,8 @@
 // The reference model's answers, bit for bit, through the C ABI: embedded, and on every server.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "support/scenario.h"
 #include "support/server.h"
 
@@ -9,6 +11,12 @@ namespace tidegate::test {
 namespace {
 
 constexpr int kFresh = 2'000;
+const char* const kKinds[] = {"rates", "slots"};
+
+int fresh_count() {
+  const char* given = std::getenv("TIDEGATE_SCENARIOS");
+  return given ? std::atoi(given) : kFresh;
+}
 
 void run_all(const std::vector<Json>& scenarios, const std::string& url) {
   int at = 0, wrong = 0;
@@ -22,20 +30,24 @@ void run_all(const std::vector<Json>& scenarios, const std::string& url) {
 }
 
 TEST(AbiConformance, EmbeddedAnswersAsTheModel) {
-  run_all(stored_scenarios(), "memory://?clock=manual");
-  run_all(fresh_scenarios(kFresh), "memory://?clock=manual");
+  for (const char* kind : kKinds) {
+    run_all(stored_scenarios(kind), "memory://?clock=manual");
+    run_all(fresh_scenarios(kind, fresh_count()), "memory://?clock=manual");
+  }
 }
 
 TEST(AbiConformance, EveryServerAnswersAsTheModel) {
   const auto kinds = server_kinds();
   ASSERT_FALSE(kinds.empty()) << "no server: set TIDEGATE_SERVERS, or run packaging/setup";
-  const auto stored = stored_scenarios(), fresh = fresh_scenarios(kFresh);
-  for (const ServerKind& kind : kinds) {
-    SCOPED_TRACE(kind.name);
-    Server server(kind);
-    run_all(stored, server.url("clock=manual&testing=1&timeout_ms=5000"));
-    server.command({"FLUSHALL"});
-    run_all(fresh, server.url("clock=manual&testing=1&timeout_ms=5000"));
+  for (const char* of : kKinds) {
+    const auto stored = stored_scenarios(of), fresh = fresh_scenarios(of, fresh_count());
+    for (const ServerKind& kind : kinds) {
+      SCOPED_TRACE(kind.name);
+      Server server(kind);
+      run_all(stored, server.url("clock=manual&testing=1&timeout_ms=5000"));
+      server.command({"FLUSHALL"});
+      run_all(fresh, server.url("clock=manual&testing=1&timeout_ms=5000"));
+    }
   }
 }
 

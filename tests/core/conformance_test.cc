@@ -3,8 +3,10 @@
 // bit.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <deque>
 #include <fstream>
@@ -23,17 +25,26 @@ Numbers limit_of(const json& spec) {
   const json burst = spec.value("burst", json());
   auto limit = Numbers::make(*parse_algorithm(spec["algorithm"].get<std::string>()), spec["limit"],
                              spec["window_us"],
-                             burst.is_null() ? std::nullopt : std::optional(burst.get<int64_t>()));
+                             burst.is_null() ? std::nullopt : std::optional(burst.get<int64_t>()),
+                             spec.value("overdraft", int64_t{0}));
   if (!limit) ADD_FAILURE() << "no limit: " << spec;
   return *limit;
 }
 
-json json_of(const Leg& leg) {
-  return {{"allowed", leg.answer.allowed},
-          {"remaining", leg.answer.remaining},
-          {"retry_after_us", leg.answer.retry_after_us},
-          {"next_us", leg.answer.next_us},
-          {"reset_after_us", leg.answer.reset_after_us}};
+json json_of(const Leg& leg, bool debit) {
+  json all = {{"allowed", leg.answer.allowed},
+              {"remaining", leg.answer.remaining},
+              {"retry_after_us", leg.answer.retry_after_us},
+              {"next_us", leg.answer.next_us},
+              {"reset_after_us", leg.answer.reset_after_us}};
+  if (debit) all["short"] = leg.answer.shortfall;
+  return all;
+}
+
+HolderId holder_of(const std::string& text) {
+  HolderId id;
+  std::memcpy(id.words, text.data(), std::min(text.size(), sizeof id.words));
+  return id;
 }
 
 // Plays scenarios against one store each; a state is named by (limit's index, algorithm, window,
@@ -46,6 +57,7 @@ class Player {
 
   void play() {
     for (const json& step : scenario_["steps"]) {
+      if (step["at"].get<int64_t>() >= kExact) return;  // no clock goes further
       run(step);
       if (::testing::Test::HasFailure()) {
         ADD_FAILURE() << "in scenario " << scenario_["id"] << ", step " << step;
@@ -73,13 +85,14 @@ class Player {
     }
     std::vector<Leg> legs;
     for (const json& part : step["parts"]) legs.push_back(leg_of(part));
-    prepare(legs);
+    prepare(legs, op == "refund" || op == "debit");
     if (op == "refund") return store_.refund(legs, now_us);
     if (op == "reset") return store_.reset(legs);
-    const Verdict verdict =
-        op == "consume" ? store_.consume(legs, now_us) : store_.peek(legs, now_us);
+    const Verdict verdict = op == "consume" ? store_.consume(legs, now_us)
+                            : op == "debit" ? store_.debit(legs, now_us)
+                                            : store_.peek(legs, now_us);
     json parts = json::array();
-    for (const Leg& leg : legs) parts.push_back(json_of(leg));
+    for (const Leg& leg : legs) parts.push_back(json_of(leg, op == "debit"));
     const json answer = {
         {"allowed", verdict.allowed}, {"binding", verdict.binding}, {"parts", parts}};
     EXPECT_EQ(answer, step["expect"]);
@@ -92,6 +105,7 @@ class Player {
                              std::string(algorithm_name(limit.algorithm)) + ":" +
                              std::to_string(limit.window_us);
     return {.id = fingerprint_(rate) ^ fingerprint_(part["key"].get<std::string>()),
+            .holder = holder_of(part.value("id", "")),
             .limit = &limit,
             .cost = part["cost"],
             .shadow = shadow_[index]};
@@ -111,19 +125,27 @@ size_t play_line(const std::string& line) {
   return 1;
 }
 
-TEST(Conformance, EveryRecordedScenarioAnswersLikeTheModel) {
-  std::ifstream vectors(TIDEGATE_SOURCE_DIR "/tests/conformance/vectors.jsonl");
+class Conformance : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(Conformance, EveryRecordedScenarioAnswersLikeTheModel) {
+  const bool slots = std::string(GetParam()) == "slots";
+  std::ifstream vectors(std::string(TIDEGATE_SOURCE_DIR "/tests/conformance/") +
+                        (slots ? "slots.jsonl" : "vectors.jsonl"));
   size_t played = 0;
   for (std::string line; std::getline(vectors, line) && !HasFailure();) played += play_line(line);
   EXPECT_EQ(played, 300u);
 }
 
-TEST(Conformance, FreshScenariosAnswerLikeTheModel) {
+TEST_P(Conformance, FreshScenariosAnswerLikeTheModel) {
+  const bool slots = std::string(GetParam()) == "slots";
   const char* given = std::getenv("TIDEGATE_SEED");
+  const char* how_many = std::getenv("TIDEGATE_SCENARIOS");
   const std::string seed = given ? given : std::to_string(std::time(nullptr));
+  const std::string count = how_many ? how_many : "2000";
   std::printf("TIDEGATE_SEED=%s\n", seed.c_str());
-  const std::string command =
-      "python3 '" TIDEGATE_SOURCE_DIR "/tests/conformance/generate.py' --count 2000 --seed " + seed;
+  const std::string command = std::string("python3 '" TIDEGATE_SOURCE_DIR "/tests/conformance/") +
+                              (slots ? "generate_slots.py" : "generate.py") + "' --count " + count +
+                              " --seed " + seed;
   FILE* pipe = popen(command.c_str(), "r");
   ASSERT_NE(pipe, nullptr);
   size_t played = 0;
@@ -137,8 +159,11 @@ TEST(Conformance, FreshScenariosAnswerLikeTheModel) {
     line.clear();
   }
   EXPECT_EQ(pclose(pipe), 0);
-  EXPECT_EQ(played, 2000u) << "TIDEGATE_SEED=" << seed;
+  EXPECT_EQ(played, std::stoul(count)) << "TIDEGATE_SEED=" << seed;
 }
+
+INSTANTIATE_TEST_SUITE_P(Of, Conformance, ::testing::Values("rates", "slots"),
+                         [](const auto& test) { return std::string(test.param); });
 
 }  // namespace
 }  // namespace tidegate

@@ -60,7 +60,7 @@ TEST(TablePlan, ItsPartsAddUp) {
     for (const int64_t bytes : {int64_t{1} << 16, int64_t{1} << 28, int64_t{1} << 40}) {
       const TablePlan plan({.max_keys = keys, .max_bytes = bytes});
       ASSERT_LE(plan.keys, keys);
-      ASSERT_LE(plan.table_bytes + plan.log_bytes, bytes);
+      ASSERT_LE(plan.table_bytes + plan.more_bytes, bytes);
       ASSERT_GE(int64_t{Shard::most_in(plan.slots_per_shard)} * plan.shards, plan.keys);
       ASSERT_LE(plan.slots_per_shard, Search::kMostSlots);
     }

@@ -10,6 +10,7 @@ namespace tidegate::test {
 namespace {
 
 const char* const kAlgorithms[] = {"token_bucket", "fixed_window", "sliding_window", "sliding_log"};
+const std::string kId = "sixteen letters.";
 constexpr int64_t kStart = 1'800'000'000'000'000;
 
 class ValkeyExact : public OnEveryServer {};
@@ -41,8 +42,20 @@ TEST_P(ValkeyExact, EveryKeyIsOursAndExpires) {
     gate.call(TG_OP_REFUND, {{limiter, "user:1"}});
     gate.call(TG_OP_PEEK, {{limiter, "user:7"}});
   }
+  for (const std::string algorithm : kAlgorithms) {  // a debit is the first to touch its states
+    const uint64_t limiter = gate.open("3/min overdraft 5; 10/h", "d" + algorithm, algorithm);
+    EXPECT_EQ(gate.call(TG_OP_DEBIT, {{limiter, "user:0", 9}}).parts.at(0).shortfall, 1);
+    EXPECT_EQ(gate.call(TG_OP_DEBIT, {{limiter, "user:1", TG_MAX_COST}}).parts.at(0).remaining, 0);
+  }
+  const uint64_t slots = gate.open("300 at once", "slots");
+  for (int i = 0; i < 300; ++i)  // one state in pieces, another in one
+    gate.call(TG_OP_CONSUME,
+              {{slots, "user:" + std::to_string(i % 50 == 0), 1, std::to_string(i)}});
+  gate.call(TG_OP_PEEK, {{slots, "user:7", 1, kId}});
+  gate.call(TG_OP_REFUND, {{slots, "user:8", 1, kId}});
+  gate.call(TG_OP_CONSUME, {{slots, "user:9", 0, kId}});
   const auto keys = keys_of(server);
-  EXPECT_EQ(keys.size(), 4u * 2 * 2 + 4)
+  EXPECT_EQ(keys.size(), 2 * (4u * 2 * 2 + 4) + 2 + 1)
       << testing::PrintToString(keys);  // and each name's numbers
   for (const std::string& key : keys) {
     EXPECT_TRUE(key.starts_with("tg:1:")) << key;
@@ -98,8 +111,10 @@ TEST_P(ValkeyExact, AStampFromTheFutureIsMendedEvenByADenial) {
   }
 }
 
-const std::vector<std::string> kMinimal{"hello",  "ping", "evalsha", "eval", "mget",
-                                        "exists", "type", "set",     "del",  "time"};
+constexpr int kManyHolders = 140;  // whose state is written in pieces
+
+const std::vector<std::string> kMinimal{"hello", "ping", "evalsha", "eval", "mget",     "exists",
+                                        "type",  "set",  "del",     "time", "getrange", "append"};
 
 std::vector<std::string> acl_user(const std::string& but = "") {
   std::vector<std::string> words{"ACL",   "SETUSER", "limiter",       "reset", "on",
@@ -127,6 +142,13 @@ TEST_P(ValkeyExact, TheMinimalUserMayDoEverything) {
     EXPECT_EQ(gate.call(TG_OP_RESET, {{limiter, "u"}}).status, TG_OK);
     server.command({"SCRIPT", "FLUSH"});
   }
+  const uint64_t slots = gate.open("1000 at once", "slots");
+  for (int i = 0; i < kManyHolders; ++i)
+    EXPECT_TRUE(gate.call(TG_OP_CONSUME, {{slots, "u", 1, "h" + std::to_string(i)}}).allowed);
+  EXPECT_EQ(gate.call(TG_OP_DEBIT, {{slots, "u"}}).parts.at(0).remaining, 1000 - kManyHolders);
+  for (int i = 0; i < kManyHolders; ++i)
+    EXPECT_EQ(gate.call(TG_OP_REFUND, {{slots, "u", 1, "h" + std::to_string(i)}}).status, TG_OK);
+  EXPECT_EQ(state_key(server, "u"), "");
   const tg_stats stats = gate.stats();
   EXPECT_EQ(stats.noperm_errors + stats.other_errors + stats.auth_errors, 0);
 }
@@ -145,6 +167,9 @@ TEST_P(ValkeyExact, EachMissingCommandIsNopermAndNamed) {
     gate.consume(limiter, "foreign");
     gate.consume(limiter, "u");
     gate.call(TG_OP_RESET, {{limiter, "u"}});
+    const uint64_t slots = gate.open("1000 at once", "slots");
+    for (int i = 0; i < (command == "append" ? kManyHolders : 1); ++i)
+      gate.call(TG_OP_CONSUME, {{slots, "u", 1, "h" + std::to_string(i)}});
     EXPECT_GT(gate.stats().noperm_errors, 0);
     EXPECT_EQ(gate.stats().other_errors, 0);
     const std::string told = gate.event_texts();
@@ -252,6 +277,88 @@ TEST_P(ValkeyExact, AStateTakesNoMoreThanFourteenBytesUnderItsName) {
   EXPECT_LE(bytes, 120);
   server.command({"SET", key, std::string(14, 'x'), "PX", "100000"});
   EXPECT_LE(bytes, std::stoi(server.command({"MEMORY", "USAGE", key})));
+}
+
+// Two bytes and 25 for each holder, by when they leave; one who gives back leaves no trace, and the
+// last one takes the key with him.
+TEST_P(ValkeyExact, SlotsAreTheSumAndTheHoldersInOrder) {
+  Server server(GetParam());
+  Gate gate(server.url("timeout_ms=5000&clock=manual&testing=1"));
+  const uint64_t slots = gate.open("9 at once", "s", "", "", "", "1m");
+  const auto at = [&](int64_t second, uint32_t op, int64_t cost, const std::string& id) {
+    gate.set_time(kStart + second * 1'000'000);
+    return gate.call(op, {{slots, "u", cost, id}});
+  };
+  const auto entry = [&](int64_t until_s, std::string id, char slots_of) {
+    std::string bytes;
+    for (int i = 6; i >= 0; --i)
+      bytes += static_cast<char>((kStart + until_s * 1'000'000) >> (8 * i));
+    id.resize(16);
+    return bytes + id + std::string(1, '\0') + slots_of;
+  };
+  const auto bytes = [&] { return server.command({"GET", "tg:1:s:c60s:{u}"}); };
+  const auto sum = [](char n) { return std::string(1, '\0') + n; };
+  at(0, TG_OP_CONSUME, 2, "a");
+  at(1, TG_OP_CONSUME, 3, kId);
+  at(2, TG_OP_CONSUME, 1, "c");
+  EXPECT_EQ(bytes(), sum(6) + entry(60, "a", 2) + entry(61, kId, 3) + entry(62, "c", 1));
+  EXPECT_TRUE(at(5, TG_OP_CONSUME, 9, "a").parts.at(0).flags & TG_RENEWED);
+  EXPECT_EQ(bytes(), sum(6) + entry(61, kId, 3) + entry(62, "c", 1) + entry(65, "a", 2));
+  at(5, TG_OP_REFUND, 1, kId);
+  EXPECT_EQ(bytes(), sum(3) + entry(62, "c", 1) + entry(65, "a", 2));
+  at(62, TG_OP_CONSUME, 1, "d");  // who is gone is left out by the next who writes
+  EXPECT_EQ(bytes(), sum(3) + entry(65, "a", 2) + entry(122, "d", 1));
+  at(63, TG_OP_REFUND, 1, "nobody");
+  EXPECT_EQ(bytes(), sum(3) + entry(65, "a", 2) + entry(122, "d", 1));
+  at(63, TG_OP_REFUND, 1, "a");
+  at(63, TG_OP_REFUND, 1, "d");
+  EXPECT_EQ(server.command({"EXISTS", "tg:1:s:c60s:{u}"}), "0");
+}
+
+TEST_P(ValkeyExact, ForeignHoldersAreAnErrorOfTheirRequestAlone) {
+  Server server(GetParam());
+  const std::string holder = std::string("\0\6\x65\x13\xca\x42\0", 7) + kId;
+  for (const std::vector<std::string>& make :
+       {std::vector<std::string>{"RPUSH", "KEY", "1", "2"},
+        {"HSET", "KEY", "a", "1"},
+        {"SET", "KEY", "short"},
+        {"SET", "KEY", std::string(27, '\xff')},
+        {"SET", "KEY", std::string(25'027, '\0')},  // one holder too many
+        {"SET", "KEY", std::string("\0\0", 2) + holder + std::string("\0\1", 2)},  // a wrong sum
+        {"SET", "KEY", std::string(28, '\0')},
+        {"SADD", "KEY", "x"}}) {
+    SCOPED_TRACE(make[0] + " " + std::to_string(make[2].size()));
+    Gate gate(server.url("timeout_ms=5000&on_failure=closed"));
+    const uint64_t slots = gate.open("5 at once", "l"), rate = gate.open("5/d", "r");
+    const std::string key = "tg:1:l:c30s:{bad}";
+    auto words = make;
+    words[1] = key;
+    server.command(words);
+    const std::string before = server.command({"DUMP", key});
+    Reaper ring(gate);
+    ring.submit(TG_OP_CONSUME, {{slots, "good", 1, "a"}}, 0);
+    ring.submit(TG_OP_CONSUME, {{slots, "bad", 1, "a"}}, 1);
+    ring.submit(TG_OP_CONSUME, {{rate, "u"}, {slots, "bad", 1, "a"}}, 2);
+    ring.submit(TG_OP_DEBIT, {{rate, "u", 2}}, 3);
+    ring.submit(TG_OP_REFUND, {{slots, "bad", 1, "a"}}, 4);
+    ring.submit(TG_OP_CONSUME, {{rate, "u"}, {slots, "good", 1, "b"}}, 5);
+    for (const Outcome& outcome : ring.take(6)) {
+      SCOPED_TRACE(outcome.user_data);
+      if (outcome.user_data == 4)
+        EXPECT_EQ(outcome.status, TG_EWRONGTYPE);
+      else if (outcome.user_data == 1 || outcome.user_data == 2)
+        EXPECT_EQ(outcome.source, TG_SOURCE_FAIL_CLOSED) << outcome;
+      else
+        EXPECT_EQ(outcome.source, TG_SOURCE_STORE) << outcome;
+      if (outcome.user_data == 5) {
+        EXPECT_EQ(outcome.parts.at(0).remaining, 2) << outcome;
+        EXPECT_EQ(outcome.parts.at(1).remaining, 3) << outcome;
+      }
+    }
+    EXPECT_EQ(gate.stats().wrongtype_errors, 3);
+    EXPECT_EQ(server.command({"DUMP", key}), before);
+    server.command({"FLUSHALL"});
+  }
 }
 
 TIDEGATE_ON_EVERY_SERVER(ValkeyExact);

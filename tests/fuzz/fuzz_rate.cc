@@ -9,13 +9,14 @@
 
 namespace {
 
+using tidegate::Algorithm;
 using tidegate::Numbers;
 
 void require(bool condition) {
   if (!condition) std::abort();
 }
 
-void check(std::string_view text, tidegate::Algorithm algorithm) {
+void check(std::string_view text, Algorithm algorithm) {
   const auto rates = tidegate::parse_rates(text, algorithm);
   if (!rates) {
     const tidegate::Error& error = rates.error();
@@ -31,7 +32,9 @@ void check(std::string_view text, tidegate::Algorithm algorithm) {
   for (const Numbers& limit : *rates) {
     std::optional<int64_t> burst;
     if (limit.burst) burst = limit.burst;
-    const auto again = Numbers::make(algorithm, limit.limit, limit.window_us, burst);
+    const auto again =
+        Numbers::make(limit.algorithm, limit.limit, limit.window_us, burst, limit.overdraft);
+    require(limit.algorithm == algorithm || limit.algorithm == Algorithm::kConcurrency);
     require(again.ok() && *again == limit);
     for (const Numbers& other : *rates)
       require(&other == &limit || other.window_us != limit.window_us);
@@ -42,7 +45,9 @@ void check(std::string_view text, tidegate::Algorithm algorithm) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  for (int algorithm = 0; algorithm < 4; ++algorithm)
-    check(text, static_cast<tidegate::Algorithm>(algorithm));
+  for (size_t algorithm = 0; algorithm < tidegate::kAlgorithmCount; ++algorithm)
+    check(text, static_cast<Algorithm>(algorithm));
+  if (const auto lease = tidegate::parse_lease(text))
+    require(*lease >= tidegate::kMinLeaseUs && *lease <= tidegate::kMaxLeaseUs);
   return 0;
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "support/gate.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <thread>
 
@@ -36,7 +38,7 @@ std::string Outcome::figures() const {
   for (const tg_part& part : parts) {
     all += " [" + std::to_string(part.rate) + " flags " + std::to_string(part.flags);
     for (const int64_t n : {part.limit, part.remaining, part.retry_after_us, part.next_us,
-                            part.reset_after_us, part.window_us, part.capacity})
+                            part.reset_after_us, part.window_us, part.capacity, part.shortfall})
       all += " " + std::to_string(n);
     all += "]";
   }
@@ -53,6 +55,7 @@ std::vector<tg_entry> entries_of(uint32_t op, const std::vector<Part>& parts, ui
     entry.key = parts[i].key.data();
     entry.key_len = static_cast<uint32_t>(parts[i].key.size());
     entry.arg = parts[i].cost;
+    std::memcpy(entry.id, parts[i].id.data(), std::min(parts[i].id.size(), sizeof entry.id));
     entry.flags = (i + 1 < parts.size() ? TG_LINK : 0) | TG_SOURCE_FLAGS(source);
   }
   entries[0].user_data = user_data;
@@ -66,9 +69,10 @@ Gate::Gate(const std::string& url) {
 }
 
 uint64_t Gate::open(const std::string& rates, const std::string& name, const std::string& algorithm,
-                    const std::string& mode, const std::string& on_failure) {
-  tg_limiter_spec spec{text_of(rates), text_of(name), text_of(algorithm), text_of(mode),
-                       text_of(on_failure)};
+                    const std::string& mode, const std::string& on_failure,
+                    const std::string& lease) {
+  tg_limiter_spec spec{text_of(rates), text_of(name),       text_of(algorithm),
+                       text_of(mode),  text_of(on_failure), text_of(lease)};
   tg_error error{};
   uint64_t handle = 0;
   must(tg_limiter_open(client_, &spec, &handle, &error), error);

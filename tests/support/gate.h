@@ -32,6 +32,7 @@ struct Part {
   uint64_t handle;
   std::string key;
   int64_t cost = 1;
+  std::string id = {};
 };
 
 // The entries of one request; `parts` must outlive them.
@@ -49,7 +50,7 @@ class Gate {
 
   uint64_t open(const std::string& rates, const std::string& name,
                 const std::string& algorithm = "", const std::string& mode = "",
-                const std::string& on_failure = "");
+                const std::string& on_failure = "", const std::string& lease = "");
   void change(uint64_t handle, const std::string& rates);
   Outcome call(uint32_t op, const std::vector<Part>& parts, int64_t timeout_us = 0,
                uint32_t source = 0);

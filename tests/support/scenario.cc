@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "support/scenario.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <sstream>
@@ -18,12 +20,23 @@ std::vector<Json> lines_of(std::istream& in) {
   return all;
 }
 
+constexpr int64_t kEndOfTime = int64_t{1} << 52;  // no manual clock goes further
+
 // A rate's text for one of the model's limits.
 std::string rate_of(const Json& limit) {
-  std::string text = std::to_string(limit["limit"].get<int64_t>()) + "/" +
-                     std::to_string(limit["window_us"].get<int64_t>()) + "us";
+  const std::string count = std::to_string(limit["limit"].get<int64_t>());
+  if (limit["algorithm"] == "concurrency") return count + " at once";
+  std::string text = count + "/" + std::to_string(limit["window_us"].get<int64_t>()) + "us";
   if (!limit["burst"].is_null()) text += " burst " + std::to_string(limit["burst"].get<int64_t>());
+  if (const auto overdraft = limit.value("overdraft", int64_t{0}))
+    text += " overdraft " + std::to_string(overdraft);
   return text;
+}
+
+std::string lease_of(const Json& limit) {
+  return limit["algorithm"] == "concurrency"
+             ? std::to_string(limit["window_us"].get<int64_t>()) + "us"
+             : "";
 }
 
 struct Gate {
@@ -37,20 +50,23 @@ struct Gate {
 
   int32_t open_limit(const Json& limit, size_t index, uint64_t* handle) {
     const std::string rates = rate_of(limit), name = "l" + std::to_string(index);
-    const std::string algorithm = limit["algorithm"];
+    const std::string algorithm = limit["algorithm"], lease = lease_of(limit);
     tg_limiter_spec spec{};
     spec.rates = text(rates);
     spec.name = text(name);
     spec.algorithm = text(algorithm);
+    spec.lease = text(lease);
     if (limit["shadow"]) spec.mode = TG_TEXT("shadow");
     return tg_limiter_open(client, &spec, handle, &error);
   }
 
   int32_t change(uint64_t handle, const Json& limit) {
     const std::string rates = rate_of(limit), algorithm = limit["algorithm"];
+    const std::string lease = lease_of(limit);
     tg_limiter_spec spec{};
     spec.rates = text(rates);
     spec.algorithm = text(algorithm);
+    spec.lease = text(lease);
     return tg_limiter_change(client, handle, &spec, &error);
   }
 };
@@ -59,10 +75,11 @@ uint32_t op_of(const std::string& op) {
   return op == "consume"  ? TG_OP_CONSUME
          : op == "peek"   ? TG_OP_PEEK
          : op == "refund" ? TG_OP_REFUND
+         : op == "debit"  ? TG_OP_DEBIT
                           : TG_OP_RESET;
 }
 
-Json answer_of(const tg_result& result) {
+Json answer_of(const tg_result& result, bool debit) {
   Json parts = Json::array();
   for (uint32_t i = 0; i < result.part_count; ++i) {
     const tg_part& part = result.parts[i];
@@ -71,6 +88,7 @@ Json answer_of(const tg_result& result) {
                      {"retry_after_us", part.retry_after_us},
                      {"next_us", part.next_us},
                      {"reset_after_us", part.reset_after_us}});
+    if (debit) parts.back()["short"] = part.shortfall;
   }
   return {
       {"allowed", (result.flags & TG_ALLOWED) != 0}, {"binding", result.binding}, {"parts", parts}};
@@ -103,6 +121,8 @@ std::string run_step(Gate& gate, const Json& step) {
     entry.key = keys[entries.size()].data();
     entry.key_len = static_cast<uint32_t>(keys[entries.size()].size());
     entry.arg = part["cost"];
+    const std::string id = part.value("id", "");
+    std::memcpy(entry.id, id.data(), std::min(id.size(), sizeof entry.id));
     entry.flags = entries.size() + 1 < keys.size() ? TG_LINK : 0;
     entries.push_back(entry);
   }
@@ -117,26 +137,28 @@ std::string run_step(Gate& gate, const Json& step) {
   const uint32_t source = TG_SOURCE(result.flags);
   if (source != TG_SOURCE_MEMORY && source != TG_SOURCE_STORE)
     return "source " + std::to_string(source) + events_of(gate.client);
-  const Json got = answer_of(result);
+  const Json got = answer_of(result, step["op"] == "debit");
   return got == step["expect"] ? ""
                                : "expected " + step["expect"].dump() + "\n     got " + got.dump();
 }
 
 }  // namespace
 
-std::vector<Json> stored_scenarios() {
-  std::ifstream in(TIDEGATE_SOURCE_DIR "/tests/conformance/vectors.jsonl");
+std::vector<Json> stored_scenarios(const std::string& kind) {
+  std::ifstream in(std::string(TIDEGATE_SOURCE_DIR "/tests/conformance/") +
+                   (kind == "slots" ? "slots.jsonl" : "vectors.jsonl"));
   return lines_of(in);
 }
 
-std::vector<Json> fresh_scenarios(int count) {
+std::vector<Json> fresh_scenarios(const std::string& kind, int count) {
   const char* given = std::getenv("TIDEGATE_SEED");
   const auto clock = std::chrono::system_clock::now().time_since_epoch().count() / 1000 % 1000000;
   const std::string seed = given ? given : std::to_string(clock);
   std::cout << "fresh scenarios: TIDEGATE_SEED=" << seed << std::endl;
-  const std::string command = "cd " TIDEGATE_SOURCE_DIR
-                              "/tests/conformance && python3 generate.py --count " +
-                              std::to_string(count) + " --seed " + seed;
+  const std::string command = std::string("cd " TIDEGATE_SOURCE_DIR
+                                          "/tests/conformance && python3 ") +
+                              (kind == "slots" ? "generate_slots.py" : "generate.py") +
+                              " --count " + std::to_string(count) + " --seed " + seed;
   FILE* pipe = popen(command.c_str(), "r");
   std::stringstream text;
   char block[65536];
@@ -157,6 +179,7 @@ std::string run_scenario(const Json& scenario, const std::string& url) {
   }
   int at = 0;
   for (const Json& step : scenario["steps"]) {
+    if (step["at"].get<int64_t>() >= kEndOfTime) break;  // a wait for the largest overdraft
     if (const std::string wrong = run_step(gate, step); !wrong.empty())
       return "scenario " + scenario["id"].get<std::string>() + " step " + std::to_string(at) + " " +
              step.dump() + "\n" + wrong;

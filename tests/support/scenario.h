@@ -12,9 +12,10 @@ namespace tidegate::test {
 
 using Json = nlohmann::json;
 
-std::vector<Json> stored_scenarios();  // vectors.jsonl
-std::vector<Json> fresh_scenarios(
-    int count);  // of a seed from the clock or $TIDEGATE_SEED, which is printed
+// kind: "rates" (vectors.jsonl) or "slots" (slots.jsonl: of debt too).
+std::vector<Json> stored_scenarios(const std::string& kind);
+// Of a seed from the clock or $TIDEGATE_SEED, which is printed.
+std::vector<Json> fresh_scenarios(const std::string& kind, int count);
 
 // Opens a client of its own for the scenario and compares every answer; "" or the first difference.
 // url: with clock=manual (and testing=1), and a namespace that nothing else uses.

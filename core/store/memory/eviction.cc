@@ -45,8 +45,8 @@ struct Candidate {
 };
 
 bool spared(const Search& search, const Slot& slot) {
-  if (!search.for_logs) return false;
-  if (!slot.is_log() || !slot.log.buffer) return true;
+  if (!search.for_bytes) return false;
+  if (slot.bytes() == 0) return true;
   return std::ranges::find(search.spared, slot.id, &Leg::id) != search.spared.end();
 }
 
@@ -84,11 +84,14 @@ double owed_share(const Slot& slot, int64_t now_us) {
               static_cast<double>(window.previous) * static_cast<double>(left) / ticks) /
              capacity;
     }
-    case Algorithm::kSlidingLog:
-      break;
+    case Algorithm::kSlidingLog: {
+      const auto log = SlidingLog::at(limit, slot.log.span(), now_us);
+      return static_cast<double>(log.used()) / capacity;
+    }
+    case Algorithm::kConcurrency:
+      return static_cast<double>(slot.holders.live_slots(now_us)) / capacity;
   }
-  const auto log = SlidingLog::at(limit, slot.log.span(), now_us);
-  return static_cast<double>(log.used()) / capacity;
+  __builtin_unreachable();
 }
 
 void find_victims(const Search& search, Victims& victims) {
@@ -122,7 +125,7 @@ void find_victims(const Search& search, Victims& victims) {
     for (Candidate& candidate : chosen)
       if (!rates.more_than_fair(candidate.rate)) candidate.share += 1;
     name(search, chosen, many, Owes::kLittle, victims);
-  } else if (!search.for_logs) {
+  } else if (!search.for_bytes) {
     const auto end = std::partition(
         all.begin(), all.end(), [&](const Candidate& c) { return rates.at_least_fair(c.rate); });
     name(search, {all.begin(), end}, few, Owes::kMore, victims);

@@ -4,7 +4,7 @@
 // Whoever sprays a limiter with made-up keys fills the table, and what goes for it decides whether
 // he makes others' states disappear: a caller who used his quota up, and only has to wait until the
 // spray has pushed him out, is not limited at all. (So age says nothing here: his state is the
-// oldest.) A state's share is what it owes now, of its limit's capacity:
+// oldest.) A state's share is what it owes now, of its limit's capacity (its live slots, of all):
 //
 //   1. states that owe nothing: an untouched state answers the same, so that losing them changes
 //   nothing;
@@ -47,16 +47,16 @@ struct Search {
   size_t states;                // among them
   int64_t now_us;
   size_t begin = 0;  // where to begin
-  // For room for logs: only states whose log has memory of its own, none that owes more than a
-  // little, and none of those that a request has in its hands.
-  bool for_logs = false;
+  // For room for logs and holders: only states that have memory of their own, none that owes more
+  // than a little, and none of those that a request has in its hands.
+  bool for_bytes = false;
   std::span<const Leg> spared = {};
 };
 
 // What is owed now, of the capacity: 0 only if nothing is.
 double owed_share(const Slot& slot, int64_t now_us);
 
-// At least one victim if there is a state, except for logs. O(slots).
+// At least one victim if there is a state, except for bytes. O(slots).
 void find_victims(const Search& search, Victims& victims);
 
 }  // namespace tidegate

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "store/memory/memory_store.h"
 
+#include <array>
+
 #include "store/memory/state_table.h"
 
 namespace tidegate {
 namespace {
+
+constexpr size_t kMostLegs = 128;
 
 // The shards of a request, locked in the order of their indices. Beyond clang's analysis: how many
 // is not known.
@@ -38,30 +42,79 @@ class ShardsLock {
   const std::span<const Leg> legs_;
 };
 
-View view_of(const Leg& leg, const Slot* slot, int64_t now_us) {
-  if (leg.limit->algorithm == Algorithm::kSlidingLog)
-    return {.log = SlidingLog::at(*leg.limit, slot ? slot->log.span() : LogSpan{}, now_us)};
-  return view_at(*leg.limit, slot ? slot->state : State{}, now_us);
+// `cost`: what slots are looked at with.
+View view_of(const Leg& leg, const Slot* slot, int64_t cost, int64_t now_us) {
+  const Numbers& limit = *leg.limit;
+  switch (limit.algorithm) {
+    case Algorithm::kTokenBucket:
+    case Algorithm::kFixedWindow:
+    case Algorithm::kSlidingWindow:
+      return view_at(limit, slot ? slot->state : State{}, now_us);
+    case Algorithm::kSlidingLog:
+      return {.log = SlidingLog::at(limit, slot ? slot->log.span() : LogSpan{}, now_us)};
+    case Algorithm::kConcurrency: {
+      const HolderSpan holders = slot ? slot->holders.span() : HolderSpan{};
+      return {.slots = Slots::at(limit, holders, leg.holder, cost, now_us)};
+    }
+  }
+  __builtin_unreachable();
 }
 
 bool is_far_ahead(const Slot& slot, const Numbers& limit, int64_t now_us) {
-  return limit.algorithm == Algorithm::kSlidingLog ? slot.log.far_ahead(now_us)
-                                                   : far_ahead(limit, slot.state, now_us);
+  switch (limit.algorithm) {
+    case Algorithm::kTokenBucket:
+    case Algorithm::kFixedWindow:
+    case Algorithm::kSlidingWindow:
+      return far_ahead(limit, slot.state, now_us);
+    case Algorithm::kSlidingLog:
+      return slot.log.far_ahead(now_us);
+    case Algorithm::kConcurrency:
+      return slot.holders.far_ahead(limit, now_us);
+  }
+  __builtin_unreachable();
 }
 
 // The rest of this file holds the shards' locks by a ShardsLock.
-void load(StateTable& table, std::span<Leg> legs, int64_t now_us) TIDEGATE_UNCHECKED_LOCKS {
+void load(StateTable& table, std::span<Leg> legs, int64_t now_us,
+          bool debits = false) TIDEGATE_UNCHECKED_LOCKS {
   for (size_t i = 0; i < legs.size(); ++i) {
     Leg& leg = legs[i];
     leg.changed = false;
-    if (leg.slot == i) leg.view = view_of(leg, table.shard_of(leg.id).find(leg.id), now_us);
+    if (leg.slot != i) continue;
+    const Slot* const slot = table.shard_of(leg.id).find(leg.id);
+    leg.view = view_of(leg, slot, debits ? 1 : leg.total, now_us);
   }
+}
+
+// Room for one who might take slots; true: there is none. Before views are loaded: others' states
+// may go for it.
+bool is_full(StateTable& table, Shard& shard, const Leg& leg, std::span<const Leg> legs,
+             int64_t now_us) TIDEGATE_UNCHECKED_LOCKS {
+  const Slot* const slot = shard.find(leg.id);
+  if (!slot || slot->holders.has_room(now_us)) return false;
+  const Slots view = view_of(leg, slot, leg.total, now_us).slots;
+  return leg.total && !view.held() && fits(*leg.limit, view, leg.total) &&
+         !table.reserve(shard, leg.id, legs, now_us);
+}
+
+void load_to_consume(StateTable& table, std::span<Leg> legs,
+                     int64_t now_us) TIDEGATE_UNCHECKED_LOCKS {
+  std::array<bool, kMostLegs> full{};
+  bool any = false;
+  for (size_t i = 0; i < legs.size(); ++i) {
+    const Leg& leg = legs[i];
+    if (leg.slot != i || leg.limit->algorithm != Algorithm::kConcurrency) continue;
+    any |= full[i] = is_full(table, table.shard_of(leg.id), leg, legs, now_us);
+  }
+  load(table, legs, now_us);
+  if (!any) return;
+  for (size_t i = 0; i < legs.size(); ++i)
+    if (full[i]) legs[i].view.slots.full = true;
 }
 
 // First what is there, then what is new: only the new displaces others, and no view is needed any
 // more by then.
-void keep_consumed(StateTable& table, std::span<Leg> legs,
-                   int64_t now_us) TIDEGATE_UNCHECKED_LOCKS {
+void keep_charged(StateTable& table, std::span<Leg> legs, int64_t now_us) TIDEGATE_UNCHECKED_LOCKS {
   size_t missing = 0;
   for (size_t i = 0; i < legs.size(); ++i) {
     const Leg& leg = legs[i];
@@ -81,6 +134,22 @@ void keep_consumed(StateTable& table, std::span<Leg> legs,
     if (!shard.find(leg.id))
       table.keep(shard, table.admit(shard, leg.id, *leg.limit, now_us), leg, legs, now_us);
   }
+}
+
+Verdict consume_slots(StateTable& table, Leg& leg, int64_t now_us) {
+  Shard& shard = table.shard_of(leg.id);
+  SpinGuard guard(shard.lock);
+  const bool full = is_full(table, shard, leg, {&leg, 1}, now_us);
+  leg.view = view_of(leg, shard.find(leg.id), leg.total, now_us);
+  leg.view.slots.full = full;
+  const Verdict verdict = tidegate::consume({&leg, 1});
+  Slot* slot = shard.find(leg.id);
+  if (leg.changed && !slot) slot = table.admit(shard, leg.id, *leg.limit, now_us);
+  if (!slot) return verdict;
+  slot->limit = leg.limit;
+  if (leg.changed || slot->holders.far_ahead(*leg.limit, now_us))
+    table.keep(shard, slot, leg, {&leg, 1}, now_us);
+  return verdict;
 }
 
 // One lock, no loops, and the figures worked out after it is let go.
@@ -115,7 +184,7 @@ bool consume_log(StateTable& table, const Fingerprint& id, const Numbers& limit,
   Shard& shard = table.shard_of(id);
   SpinGuard guard(shard.lock);
   Slot* slot = shard.find(id);
-  leg.view = view_of(leg, slot, now_us);
+  leg.view = view_of(leg, slot, cost, now_us);
   const bool fit = tidegate::consume_one(limit, leg.view.log, cost, figures);
   const bool charged = fit && cost;
   if (charged && !slot) slot = table.admit(shard, id, limit, now_us);
@@ -140,23 +209,28 @@ bool MemoryStore::consume_one(const Fingerprint& id, const Numbers& limit, int64
       return consume_state<FixedWindow>(*table_, id, limit, cost, now_us, figures);
     case Algorithm::kSlidingWindow:
       return consume_state<SlidingWindow>(*table_, id, limit, cost, now_us, figures);
-    default:
+    case Algorithm::kSlidingLog:
       return consume_log(*table_, id, limit, cost, now_us, figures);
+    case Algorithm::kConcurrency:
+      break;
   }
+  __builtin_unreachable();
 }
 
 Verdict MemoryStore::consume(std::span<Leg> legs, int64_t now_us) {
   if (legs.size() == 1) {
     Leg& leg = legs[0];
+    leg.changed = false;
+    if (leg.limit->algorithm == Algorithm::kConcurrency) return consume_slots(*table_, leg, now_us);
     const bool fit = leg.answer.allowed =
         consume_one(leg.id, *leg.limit, leg.cost, now_us, leg.answer);
     leg.changed = fit && leg.cost;
     return {.allowed = fit || leg.shadow, .would_deny = leg.shadow && !fit};
   }
   const ShardsLock locked(*table_, legs);
-  load(*table_, legs, now_us);
+  load_to_consume(*table_, legs, now_us);
   const Verdict verdict = tidegate::consume(legs);
-  keep_consumed(*table_, legs, now_us);
+  keep_charged(*table_, legs, now_us);
   return verdict;
 }
 
@@ -164,6 +238,14 @@ Verdict MemoryStore::peek(std::span<Leg> legs, int64_t now_us) {
   const ShardsLock locked(*table_, legs);
   load(*table_, legs, now_us);
   return tidegate::peek(legs);
+}
+
+Verdict MemoryStore::debit(std::span<Leg> legs, int64_t now_us) {
+  const ShardsLock locked(*table_, legs);
+  load(*table_, legs, now_us, true);
+  const Verdict verdict = tidegate::debit(legs);
+  keep_charged(*table_, legs, now_us);
+  return verdict;
 }
 
 void MemoryStore::refund(std::span<Leg> legs, int64_t now_us) TIDEGATE_UNCHECKED_LOCKS {

@@ -12,14 +12,17 @@
 //
 // Bounds: max_keys states, max_bytes of memory; neither is exceeded.
 //   - bytes are the table (63 a key when full, most of them the slot of 48; a quarter of a megabyte
-//     when empty at the defaults) and the buffers of sliding logs (16 for each charge that is
-//     remembered beyond the first, in steps). The allocator's overhead is not counted, nor, while a
-//     thread moves a shard to a larger table, the 64 KiB at most that both need for a moment.
+//     when empty at the defaults), the buffers of sliding logs (16 for each charge that is
+//     remembered beyond the first, in steps) and those of holders of slots (24 for each beyond the
+//     first). The allocator's overhead is not counted, nor, while a thread moves a shard to a
+//     larger table, the 64 KiB at most that both need for a moment.
 //   - the table has 3/4 of max_bytes at most: where max_keys would need more, fewer are kept. Logs
-//     have what the full table leaves. At the smallest there is room for one key, and 500 bytes.
+//     and holders have what the full table leaves. At the smallest there is room for one key, and
+//     500 bytes.
 //   - a new key is always admitted; who goes for it is written in eviction.h.
 //   - a log that finds no room is squeezed (log.h): less may pass than should, never more. Memory
 //     that the system refuses is room that is not there: the same happens.
+//   - a newcomer for whom there is no room among the holders is denied until the earliest leaves.
 #pragma once
 
 #include <cstdint>
@@ -54,11 +57,12 @@ class MemoryStore {
   // Legs are prepared (decide.h), their limits outlive the store; answers are in them. now_us >= 0;
   // it may stand still and step back.
   Verdict consume(std::span<Leg> legs, int64_t now_us);
-  // The most frequent request at its cheapest: consume() of one leg that is no shadow. True:
-  // allowed.
+  // The most frequent request at its cheapest: consume() of one leg that is no shadow, and not of
+  // slots. True: allowed.
   bool consume_one(const Fingerprint& id, const Numbers& limit, int64_t cost, int64_t now_us,
                    Figures& figures);
   Verdict peek(std::span<Leg> legs, int64_t now_us);
+  Verdict debit(std::span<Leg> legs, int64_t now_us);
   void refund(std::span<Leg> legs, int64_t now_us);
   void reset(std::span<Leg> legs);
 

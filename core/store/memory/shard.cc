@@ -6,6 +6,34 @@
 
 namespace tidegate {
 
+int64_t Slot::bytes() const {
+  switch (limit->algorithm) {
+    case Algorithm::kTokenBucket:
+    case Algorithm::kFixedWindow:
+    case Algorithm::kSlidingWindow:
+      return 0;
+    case Algorithm::kSlidingLog:
+      return log.bytes();
+    case Algorithm::kConcurrency:
+      return holders.bytes();
+  }
+  __builtin_unreachable();
+}
+
+int64_t Slot::release(Quota& quota) {
+  switch (limit->algorithm) {
+    case Algorithm::kTokenBucket:
+    case Algorithm::kFixedWindow:
+    case Algorithm::kSlidingWindow:
+      return 0;
+    case Algorithm::kSlidingLog:
+      return log.release(quota);
+    case Algorithm::kConcurrency:
+      return holders.release(quota);
+  }
+  __builtin_unreachable();
+}
+
 Shard::~Shard() TIDEGATE_UNCHECKED_LOCKS {
   if (owns_slots_) std::free(slots_);
 }
@@ -48,12 +76,13 @@ Slot* Shard::insert(const Fingerprint& id, const Numbers* limit) {
   while (slots_[at].limit) at = after(at);
   ++count_;
   slots_[at] = {.id = id, .state = {}, .limit = limit};
-  if (slots_[at].is_log()) slots_[at].log = {};
+  if (limit->algorithm == Algorithm::kSlidingLog) slots_[at].log = {};
+  if (limit->algorithm == Algorithm::kConcurrency) slots_[at].holders = {};
   return &slots_[at];
 }
 
-int64_t Shard::erase(Slot* slot, Quota& log_bytes) {
-  const int64_t freed = slot->is_log() ? slot->log.release(log_bytes) : 0;
+int64_t Shard::erase(Slot* slot, Quota& more_bytes) {
+  const int64_t freed = slot->release(more_bytes);
   --count_;
   auto hole = static_cast<uint32_t>(slot - slots_);
   for (uint32_t at = after(hole); slots_[at].limit; at = after(at)) {
@@ -67,9 +96,9 @@ int64_t Shard::erase(Slot* slot, Quota& log_bytes) {
   return freed;
 }
 
-void Shard::release_logs(Quota& log_bytes) {
+void Shard::release_all(Quota& more_bytes) {
   for (uint32_t i = 0; i < size_; ++i)
-    if (slots_[i].limit && slots_[i].is_log()) slots_[i].log.release(log_bytes);
+    if (slots_[i].limit) slots_[i].release(more_bytes);
 }
 
 }  // namespace tidegate

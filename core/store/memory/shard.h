@@ -17,6 +17,7 @@
 #include "base/lock.h"
 #include "limiter/numbers.h"
 #include "store/memory/budget.h"
+#include "store/memory/holders.h"
 #include "store/memory/log.h"
 
 namespace tidegate {
@@ -26,11 +27,13 @@ struct Slot {
   Fingerprint id;
   union {
     State state = {};
-    Log log;  // limit->algorithm is kSlidingLog
+    Log log;          // limit->algorithm is kSlidingLog
+    Holders holders;  // kConcurrency
   };
   const Numbers* limit = nullptr;  // null: empty
 
-  bool is_log() const { return limit->algorithm == Algorithm::kSlidingLog; }
+  int64_t bytes() const;          // outside of the slot
+  int64_t release(Quota& quota);  // frees them
 };
 static_assert(sizeof(Slot) == 48);
 
@@ -64,9 +67,9 @@ class alignas(64) Shard {
   bool grow(uint32_t most_slots, Quota& bytes) TIDEGATE_REQUIRES(lock);
   // A zero state for a key that is not there; has_room().
   Slot* insert(const Fingerprint& id, const Numbers* limit) TIDEGATE_REQUIRES(lock);
-  // Returns how many bytes of a log it freed.
-  int64_t erase(Slot* slot, Quota& log_bytes) TIDEGATE_REQUIRES(lock);
-  void release_logs(Quota& log_bytes) TIDEGATE_REQUIRES(lock);
+  // Returns how many bytes outside of the slot it freed.
+  int64_t erase(Slot* slot, Quota& more_bytes) TIDEGATE_REQUIRES(lock);
+  void release_all(Quota& more_bytes) TIDEGATE_REQUIRES(lock);
 
   // Where the next search for victims begins, so that they are not always the same slots.
   uint32_t hand TIDEGATE_GUARDED_BY(lock) = 0;

@@ -11,7 +11,7 @@ namespace {
 constexpr int64_t kStatesPerShard = 1024;
 constexpr int64_t kMaxShards = 1 << 24;
 constexpr int kShardsToSearch = 8;
-constexpr int kEvictionsForLog = 8;
+constexpr int kEvictionsForBytes = 8;
 constexpr int32_t kPause = 64;
 
 }  // namespace
@@ -34,7 +34,7 @@ TablePlan::TablePlan(const MemoryOptions& options) {
     keys =
         std::clamp<int64_t>(static_cast<int64_t>(static_cast<double>(keys) * share), 1, keys - 1);
   }
-  log_bytes = std::max<int64_t>(0, options.max_bytes - table_bytes);
+  more_bytes = std::max<int64_t>(0, options.max_bytes - table_bytes);
 }
 
 StateTable::StateTable(const MemoryOptions& options) TIDEGATE_UNCHECKED_LOCKS
@@ -44,7 +44,7 @@ StateTable::StateTable(const MemoryOptions& options) TIDEGATE_UNCHECKED_LOCKS
       shards_(std::make_unique<Shard[]>(plan_.shards)),
       keys_(plan_.keys),
       table_bytes_(INT64_MAX),
-      log_bytes_(plan_.log_bytes) {
+      more_bytes_(plan_.more_bytes) {
   for (uint32_t i = 0; i < plan_.shards; ++i)
     shards_[i].start(&first_slots_[size_t{i} * Shard::kFirstSlots]);
   table_bytes_.take(static_cast<int64_t>(
@@ -52,7 +52,7 @@ StateTable::StateTable(const MemoryOptions& options) TIDEGATE_UNCHECKED_LOCKS
 }
 
 StateTable::~StateTable() TIDEGATE_UNCHECKED_LOCKS {
-  for (uint32_t i = 0; i < plan_.shards; ++i) shards_[i].release_logs(log_bytes_);
+  for (uint32_t i = 0; i < plan_.shards; ++i) shards_[i].release_all(more_bytes_);
 }
 
 Shard& StateTable::next_shard() {
@@ -83,19 +83,31 @@ void StateTable::keep(Shard& shard, Slot* slot, const Leg& leg, std::span<const 
     case Algorithm::kSlidingWindow:
       slot->state = leg.view.sliding.state();
       return;
+    case Algorithm::kConcurrency:
+      slot->holders.keep(*leg.limit, leg.view.slots, leg.holder, more_bytes_);
+      return;
     case Algorithm::kSlidingLog:
       break;
   }
-  for (int tries = 0; !slot->log.keep(leg.view.log, log_bytes_); ++tries) {
-    if (tries == kEvictionsForLog || !find_log_room(shard, legs, now_us))
+  for (int tries = 0; !slot->log.keep(leg.view.log, more_bytes_); ++tries) {
+    if (tries == kEvictionsForBytes || !find_more_room(shard, legs, now_us))
       return slot->log.squeeze(leg.view.log);
     slot = shard.find(leg.id);
   }
 }
 
+bool StateTable::reserve(Shard& shard, const Fingerprint& id, std::span<const Leg> legs,
+                         int64_t now_us) {
+  for (int tries = 0;; ++tries) {
+    Slot* const slot = shard.find(id);
+    if (!slot || slot->holders.has_room(now_us) || slot->holders.reserve(more_bytes_)) return true;
+    if (tries == kEvictionsForBytes || !find_more_room(shard, legs, now_us)) return false;
+  }
+}
+
 void StateTable::erase(Shard& shard, const Fingerprint& id) {
   if (Slot* slot = shard.find(id)) {
-    shard.erase(slot, log_bytes_);
+    shard.erase(slot, more_bytes_);
     keys_.give(1);
   }
 }
@@ -103,7 +115,7 @@ void StateTable::erase(Shard& shard, const Fingerprint& id) {
 int64_t StateTable::remove(Shard& shard, const Victims& victims) {
   int64_t freed = 0;
   for (const Fingerprint& id : std::span(victims.ids).first(victims.count))
-    freed += shard.erase(shard.find(id), log_bytes_);
+    freed += shard.erase(shard.find(id), more_bytes_);
   evicted_[static_cast<size_t>(victims.owes)].fetch_add(static_cast<int64_t>(victims.count),
                                                         std::memory_order_relaxed);
   return freed;
@@ -132,23 +144,23 @@ bool StateTable::evict_elsewhere(int64_t now_us) TIDEGATE_UNCHECKED_LOCKS {
   return false;
 }
 
-int64_t StateTable::evict_logs(Shard& shard, std::span<const Leg> spared, int64_t now_us) {
+int64_t StateTable::evict_for_bytes(Shard& shard, std::span<const Leg> spared, int64_t now_us) {
   Victims victims;
   find_victims({shard.slots(), shard.count(), now_us, shard.hand, true, spared}, victims);
   keys_.give(static_cast<int64_t>(victims.count));
   return remove(shard, victims);
 }
 
-bool StateTable::find_log_room(Shard& shard, std::span<const Leg> legs,
-                               int64_t now_us) TIDEGATE_UNCHECKED_LOCKS {
+bool StateTable::find_more_room(Shard& shard, std::span<const Leg> legs,
+                                int64_t now_us) TIDEGATE_UNCHECKED_LOCKS {
   if (pause_.load(std::memory_order_relaxed) > 0 &&
       pause_.fetch_sub(1, std::memory_order_relaxed) > 0)
     return false;
-  if (evict_logs(shard, legs, now_us) > 0) return true;
+  if (evict_for_bytes(shard, legs, now_us) > 0) return true;
   for (int tries = 0; tries < kShardsToSearch; ++tries) {
     Shard& other = next_shard();
     if (!other.lock.try_lock()) continue;  // also those that this request holds
-    const int64_t freed = evict_logs(other, legs, now_us);
+    const int64_t freed = evict_for_bytes(other, legs, now_us);
     other.lock.unlock();
     if (freed > 0) return true;
   }
@@ -158,7 +170,7 @@ bool StateTable::find_log_room(Shard& shard, std::span<const Leg> legs,
 
 MemoryStats StateTable::stats() const {
   return {.keys = keys_.used(),
-          .bytes = table_bytes_.used() + log_bytes_.used(),
+          .bytes = table_bytes_.used() + more_bytes_.used(),
           .evicted_idle = evicted_[0].load(std::memory_order_relaxed),
           .evicted_harmless = evicted_[1].load(std::memory_order_relaxed),
           .evicted_owing = evicted_[2].load(std::memory_order_relaxed)};

@@ -28,7 +28,7 @@ struct TablePlan {
   uint32_t keys_per_shard;  // on average when full
   uint32_t slots_per_shard;
   int64_t table_bytes;  // with every shard at its largest
-  int64_t log_bytes;    // what is left for logs
+  int64_t more_bytes;   // what is left for logs and holders
 };
 
 class StateTable {
@@ -46,9 +46,13 @@ class StateTable {
   // A zero state for a key that has none. Somebody else's may go for it; never null.
   Slot* admit(Shard& shard, const Fingerprint& id, const Numbers& limit, int64_t now_us)
       TIDEGATE_REQUIRES(shard.lock);
-  // Puts the view of a leg that has a state back. Others' logs in the shard may go, never those of
-  // `legs`.
+  // Puts the view of a leg that has a state back. Others' logs and holders in the shard may go,
+  // never those of `legs`.
   void keep(Shard& shard, Slot* slot, const Leg& leg, std::span<const Leg> legs, int64_t now_us)
+      TIDEGATE_REQUIRES(shard.lock);
+  // Makes room for a newcomer among the holders of a state, if there is such a state. False: there
+  // is no memory.
+  bool reserve(Shard& shard, const Fingerprint& id, std::span<const Leg> legs, int64_t now_us)
       TIDEGATE_REQUIRES(shard.lock);
   void erase(Shard& shard, const Fingerprint& id) TIDEGATE_REQUIRES(shard.lock);
 
@@ -56,12 +60,12 @@ class StateTable {
 
  private:
   int64_t evict(Shard& shard, int64_t now_us) TIDEGATE_REQUIRES(shard.lock);  // how many states
-  // These return the bytes of logs that it freed.
-  int64_t evict_logs(Shard& shard, std::span<const Leg> spared, int64_t now_us)
+  // These return the bytes outside of the slots that it freed.
+  int64_t evict_for_bytes(Shard& shard, std::span<const Leg> spared, int64_t now_us)
       TIDEGATE_REQUIRES(shard.lock);
   int64_t remove(Shard& shard, const Victims& victims) TIDEGATE_REQUIRES(shard.lock);
   bool evict_elsewhere(int64_t now_us);
-  bool find_log_room(Shard& shard, std::span<const Leg> legs, int64_t now_us)
+  bool find_more_room(Shard& shard, std::span<const Leg> legs, int64_t now_us)
       TIDEGATE_REQUIRES(shard.lock);
   Shard& next_shard();
 
@@ -71,9 +75,9 @@ class StateTable {
   std::unique_ptr<Shard[]> shards_;
 
   alignas(64) Quota keys_;
-  Quota table_bytes_, log_bytes_;
-  std::atomic<uint32_t> hand_{0};  // the next shard to look for room in
-  std::atomic<int32_t> pause_{0};  // refusals of log room until it is looked for again
+  Quota table_bytes_, more_bytes_;
+  std::atomic<uint32_t> hand_{0};                  // the next shard to look for room in
+  std::atomic<int32_t> pause_{0};                  // refusals of room until it is looked for again
   std::array<std::atomic<int64_t>, 3> evicted_{};  // by Owes
 };
 

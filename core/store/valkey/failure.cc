@@ -57,7 +57,11 @@ void count_decision(Counters& counters, const Call& call) {
 
 void answer_by_policy(StoreContext& store, Call* call, Code code, std::string_view why) {
   if (code != Code::kClosed && code != Code::kCanceled) store.counters.add(counter_of(code));
-  const bool decides = call->op == Op::kConsume || call->op == Op::kPeek;
+  // A debit of what the store decided is the store's; others charge the embedded engine where that
+  // is what decides while the store is away.
+  const bool decides = call->op == Op::kDebit ? call->refund_to == Source::kNone &&
+                                                    strictest(*call) == OnFailure::kLocal
+                                              : operation(call->op).decides;
   if (code == Code::kClosed || code == Code::kCanceled || !decides)
     call->fail(code, why);
   else

@@ -10,11 +10,24 @@ namespace tidegate {
 namespace {
 
 constexpr size_t kMaxLimits = 255;
-constexpr char kLetters[] = {'b', 'f', 's', 'l'};
 
 template <int kBytes>
 void put(std::string& out, uint64_t value) {
   for (int i = kBytes - 1; i >= 0; --i) out += static_cast<char>(value >> (8 * i));
+}
+
+// Those of a log would need an entry of it for each.
+bool debits_merge(Algorithm algorithm) {
+  switch (algorithm) {
+    case Algorithm::kTokenBucket:
+    case Algorithm::kFixedWindow:
+    case Algorithm::kSlidingWindow:
+    case Algorithm::kConcurrency:
+      return true;
+    case Algorithm::kSlidingLog:
+      return false;
+  }
+  __builtin_unreachable();
 }
 
 // A bulk string of the protocol (RESP2).
@@ -30,10 +43,12 @@ void LimiterRun::clear() {
   legs_.clear();
   leg_keys_.clear();
   leg_limits_.clear();
+  costs_.clear();
   keys_.clear();
   table_.fill(0);
   limits_.clear();
-  key_words_.clear();
+  for (std::string& words : key_words_) words.clear();
+  for (uint8_t& count : key_counts_) count = 0;
 }
 
 uint32_t LimiterRun::find_key(const Fingerprint& id) const {
@@ -42,15 +57,16 @@ uint32_t LimiterRun::find_key(const Fingerprint& id) const {
   return kMaxKeys;
 }
 
-uint32_t LimiterRun::add_key(const Fingerprint& id, std::string_view head, std::string_view key) {
-  size_t at = id.low % table_.size();
+uint32_t LimiterRun::add_key(const Leg& leg, std::string_view head, std::string_view key) {
+  const bool of_slots = leg.limit->algorithm == Algorithm::kConcurrency;
+  size_t at = leg.id.low % table_.size();
   while (table_[at]) at = (at + 1) % table_.size();
-  keys_.push_back({id, 0});
+  keys_.push_back({leg.id, 0, of_slots, ++key_counts_[of_slots]});
   table_[at] = static_cast<uint8_t>(keys_.size());
 
   command_.assign(head).append("{");
   append_escaped_key(command_, key);
-  put_bulk(key_words_, command_.append("}"));
+  put_bulk(key_words_[of_slots], command_.append("}"));
   return static_cast<uint32_t>(keys_.size() - 1);
 }
 
@@ -66,8 +82,9 @@ bool LimiterRun::equals(const Item& item, const Call& call) const {
   for (uint32_t i = 0; i < item.legs; ++i) {
     const Leg& a = legs_[item.first_leg + i];
     const Leg& b = call.legs[i];
-    if (a.id != b.id || a.cost != b.cost || a.shadow != b.shadow || *a.limit != *b.limit)
-      return false;
+    if (a.id != b.id || a.shadow != b.shadow || *a.limit != *b.limit) return false;
+    if (b.holder.given() || a.holder.given()) return false;
+    if (call.op == Op::kDebit ? !debits_merge(b.limit->algorithm) : a.cost != b.cost) return false;
   }
   return true;
 }
@@ -81,8 +98,20 @@ bool LimiterRun::merge(Call* call) {
   for (const Leg& leg : call->legs)  // equal, so its keys are here
     if (keys_[find_key(leg.id)].last_item != index) return false;
   ++item.times;
-  carried_.push_back({call, index});
+  if (call->op == Op::kDebit) {
+    for (const Leg& leg : call->legs) {
+      int64_t& total = legs_[item.first_leg + leg.slot].total;
+      total = std::min(total + leg.cost, kMaxCost);
+    }
+  }
+  carry(call, index);
   return true;
+}
+
+void LimiterRun::carry(Call* call, uint32_t item) {
+  carried_.push_back({call, item, static_cast<uint32_t>(costs_.size())});
+  if (call->op == Op::kDebit)
+    for (const Leg& leg : call->legs) costs_.push_back(leg.cost);
 }
 
 bool LimiterRun::add(Call* call) {
@@ -101,14 +130,14 @@ bool LimiterRun::add(Call* call) {
     for (const Rate& rate : part.limiter->rates) {
       const Leg& leg = call->legs[at++];
       uint32_t key = find_key(leg.id);
-      if (key == kMaxKeys) key = add_key(leg.id, rate.state_head, part.key);
+      if (key == kMaxKeys) key = add_key(leg, rate.state_head, part.key);
       keys_[key].last_item = index;
       legs_.push_back(leg);
       leg_keys_.push_back(static_cast<uint8_t>(key));
       leg_limits_.push_back(static_cast<uint8_t>(add_limit(leg.limit)));
     }
   }
-  carried_.push_back({call, index});
+  carry(call, index);
   return true;
 }
 
@@ -116,15 +145,17 @@ void LimiterRun::put_batch(int64_t now_us, int64_t fixed_px) {
   batch_.clear();
   put<7>(batch_, static_cast<uint64_t>(now_us));
   put<7>(batch_, static_cast<uint64_t>(fixed_px));
+  put<1>(batch_, key_counts_[0]);
   put<1>(batch_, limits_.size());
   for (const Numbers* limit : limits_) {
-    batch_ += kLetters[static_cast<size_t>(limit->algorithm)];
-    for (const int64_t number : {limit->limit, limit->capacity, limit->ticks, limit->tick_us})
+    batch_ += algorithm_letter(limit->algorithm);
+    for (const int64_t number :
+         {limit->limit, limit->capacity, limit->bound, limit->ticks, limit->tick_us})
       put<7>(batch_, static_cast<uint64_t>(number));
   }
   for (const Item& item : items_) {
     put<1>(batch_, static_cast<uint64_t>(item.op));
-    put<4>(batch_, item.times);
+    put<4>(batch_, item.op == Op::kDebit ? 1 : item.times);
     const size_t count_at = batch_.size();
     put<1>(batch_, 0);
     uint8_t slots = 0;
@@ -132,10 +163,13 @@ void LimiterRun::put_batch(int64_t now_us, int64_t fixed_px) {
       const Leg& leg = legs_[item.first_leg + i];
       if (leg.slot != i) continue;  // its costs are in the total of the leg that holds the state
       ++slots;
-      put<1>(batch_, leg_keys_[item.first_leg + i] + 1u);
+      const Key& key = keys_[leg_keys_[item.first_leg + i]];
+      put<1>(batch_, key.of_slots ? key_counts_[0] + key.index : key.index);
       put<1>(batch_, leg_limits_[item.first_leg + i] + 1u);
       put<1>(batch_, leg.shadow);
       put<7>(batch_, static_cast<uint64_t>(std::min(leg.total, kMaxCost)));
+      if (leg.limit->algorithm == Algorithm::kConcurrency)
+        batch_.append(reinterpret_cast<const char*>(leg.holder.words), sizeof leg.holder.words);
     }
     batch_[count_at] = static_cast<char>(slots);
   }
@@ -148,7 +182,7 @@ std::string_view LimiterRun::command(bool as_source, int64_t now_us, int64_t fix
   put_bulk(command_, as_source ? "EVAL" : "EVALSHA");
   put_bulk(command_, as_source ? script_source() : script_digest());
   put_bulk(command_, keys);
-  command_.append(key_words_);
+  command_.append(key_words_[0]).append(key_words_[1]);
   put_bulk(command_, batch_);
   return command_;
 }
