@@ -65,7 +65,7 @@ for (const version of ['express4', 'express']) {
       }
     })
 
-    test('standardHeaders, legacyHeaders, message, handler, skip', async () => {
+    test('standardHeaders, legacyHeaders, message, skip, onDenied', async () => {
       const app = express()
       const store = memory()
       const limited = (name, options) =>
@@ -77,22 +77,6 @@ for (const version of ['express4', 'express']) {
       limited('none', { headers: false })
       limited('message', { message: (req) => ({ sorry: req.path }) })
       limited('skip', { skip: async (req) => req.query.skip === '1' })
-      const sorry = 'Too many of them'
-      // As express-rate-limit documents it, and with what it hands over.
-      const handler = (req, res, next, options) =>
-        res.status(options.statusCode).send(options.message)
-      limited('handler', { handler })
-      limited('handler-text', { handler, message: sorry })
-      limited('handler-made', { handler, message: async (req) => ({ sorry: req.path }) })
-      limited('handler-more', {
-        windowMs: 60_000,
-        limit: 1,
-        handler: (req, res, next, options) =>
-          res.status(418).json([options.windowMs, options.limit, req.rateLimit.retryAfterMs]),
-      })
-      limited('denied', {
-        onDenied: (req, res, next, decision) => res.status(418).send(`${decision.retryAfterMs}`),
-      })
       limited('next', { onDenied: (req, res, next) => next() })
       limited('fails', {
         onDenied: async () => {
@@ -119,6 +103,37 @@ for (const version of ['express4', 'express']) {
           ],
           [200, 200, 200, 429],
         )
+        assert.deepEqual([(await get('/next')).status, (await get('/next')).status], [200, 200])
+        await get('/fails')
+        assert.equal((await get('/fails')).body, 'in onDenied')
+      })
+    })
+
+    test('handler is called as express-rate-limit calls it, onDenied with the decision', async () => {
+      const app = express()
+      const store = memory()
+      const limited = (name, options) =>
+        app.get(`/${name}`, rateLimit({ store, limit: '1/minute', name, ...options }), (req, res) =>
+          res.send('ok'),
+        )
+      const sorry = 'Too many of them'
+      // As express-rate-limit documents it, and with what it hands over.
+      const handler = (req, res, next, options) =>
+        res.status(options.statusCode).send(options.message)
+      limited('handler', { handler })
+      limited('handler-text', { handler, message: sorry })
+      limited('handler-made', { handler, message: async (req) => ({ sorry: req.path }) })
+      limited('handler-more', {
+        windowMs: 60_000,
+        limit: 1,
+        handler: (req, res, next, options) =>
+          res.status(418).json([options.windowMs, options.limit, req.rateLimit.retryAfterMs]),
+      })
+      limited('denied', {
+        onDenied: (req, res, next, decision) => res.status(418).send(`${decision.retryAfterMs}`),
+      })
+      await serve(app, async (port) => {
+        const get = (path) => request(port, { path })
         for (const [path, status, body] of [
           ['/handler', 429, 'Too many requests, please try again later.'],
           ['/handler-text', 429, sorry],
@@ -130,9 +145,6 @@ for (const version of ['express4', 'express']) {
           const handled = await get(path)
           assert.deepEqual([handled.status, handled.body], [status, body], path)
         }
-        assert.deepEqual([(await get('/next')).status, (await get('/next')).status], [200, 200])
-        await get('/fails')
-        assert.equal((await get('/fails')).body, 'in onDenied')
       })
     })
 

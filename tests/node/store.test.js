@@ -158,6 +158,19 @@ test('no store: checks follow the policy, ping says what is wrong, events tell o
   }
 })
 
+test('no store: refund and reset reject, but for what the store did not decide', async () => {
+  const gate = connect(`redis://127.0.0.1:${await freePort()}`)
+  const api = gate.limiter('2/minute', { name: 'api' })
+  const { source, remaining } = await api.consume('k')
+  assert.deepEqual([source, remaining], ['fallback', 1])
+  await assert.rejects(api.refund('k'), StoreError)
+  await assert.rejects(api.reset('k'), StoreError)
+  await api.refund('k', { source })
+  await gate.refund([[api, 'other']], { source })
+  assert.equal((await api.consume('k')).remaining, 1, 'it was given back here')
+  await gate.close()
+})
+
 test('a wrong password is told by ping, and the service starts all the same', () =>
   withServer({ args: ['--requirepass', 'right'] }, async (server) => {
     const gate = connect(server.url.replace('unix://', 'unix://:wrong@'), { onFailure: 'open' })
