@@ -419,6 +419,13 @@ describe('misuse', () => {
       /16/,
     ],
     [
+      'a key in place of the parts, which is not shown',
+      () => gate.consume('a secret key'),
+      TypeError,
+      'ERR_INVALID_ARG_TYPE',
+      /^(?!.*secret).*1 to 16 parts/,
+    ],
+    [
       'a part that is none',
       () => gate.consume([['api', 'k']]),
       TypeError,

@@ -477,6 +477,36 @@ describe('options', () => {
       () => rateLimit({ limit: '1/s', standardHeader: true }),
       /unknown option "standardHeader": did you mean standardHeaders\?/,
     ],
+    [
+      'a cost that no engine can count',
+      () => rateLimit({ limit: '1/s', cost: 2 ** 52 }),
+      /cost 4503599627370496/,
+    ],
+    [
+      'a name that cannot be, of rates to come',
+      () => rateLimit({ limit: () => '1/s', name: 'a b' }),
+      /a b/,
+    ],
+    [
+      'an algorithm there is not, of rates to come',
+      () => rateLimit({ limit: () => '1/s', algorithm: 'magic' }),
+      /magic/,
+    ],
+    [
+      'a window that cannot be, of numbers to come',
+      () => rateLimit({ limit: () => 5, windowMs: -1 }),
+      /windowMs -1/,
+    ],
+    [
+      'a limiter of another gate than the store',
+      () => rateLimit({ limit: connect().limiter('1/s', { name: 'x' }), store: connect() }),
+      /limit x: expected a limiter of the gate that store/,
+    ],
+    [
+      'limiters of two gates',
+      () => rateLimit({ limit: connect().limiter('1/s') }, { limit: connect().limiter('2/s') }),
+      /limit 2-per-1s: expected a limiter of the gate/,
+    ],
     ['a burst of a rate', () => rateLimit({ limit: '1/s', capacity: 5 }), /capacity 5/],
   ]
   for (const [title, act, message] of cases) {

@@ -7,7 +7,7 @@ const { mountOf } = require('./express_route.js')
 // A route that called next() is still in req.route where the application's next middleware runs.
 // That one was handed the router's own next(); what stands in a route never is.
 function standsInRoute(req, next, middleware) {
-  if (!req.route) return false
+  if (!Array.isArray(req.route?.stack)) return false // or another framework's route
   return req.route.stack.some(({ handle }) => handle === middleware) || next !== req.next
 }
 

@@ -15,6 +15,7 @@ const { realClock } = require('./clock.js')
 const { OP, OP_BITS, RESULT } = native
 const results = native.results
 const MOST_PARTS = 16
+const PARTS_EXPECTED = `an array of 1 to ${MOST_PARTS} parts [limiter, key, cost]`
 const CHECK = ['timeoutMs']
 const REFUND = ['timeoutMs', 'source']
 const SOURCES = { memory: 1, store: 2, fallback: 3, fail_open: 4, fail_closed: 5 }
@@ -235,8 +236,9 @@ class Gate extends EventEmitter {
   }
 
   #flat(op, parts) {
+    if (typeof parts === 'string') throw misuse(`request: expected ${PARTS_EXPECTED}, not a text`)
     if (!Array.isArray(parts) || parts.length === 0 || parts.length > MOST_PARTS)
-      throw typeError('request', `an array of 1 to ${MOST_PARTS} parts [limiter, key, cost]`, parts)
+      throw typeError('request', PARTS_EXPECTED, parts)
     const list = []
     for (const part of parts) {
       if (!Array.isArray(part)) throw typeError('part', 'an array [limiter, key, cost]', part)

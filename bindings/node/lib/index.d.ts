@@ -180,7 +180,8 @@ export class Limiter {
   change(rates?: string | null, options?: Omit<LimiterOptions, 'name'>): this
   /**
    * Makes room for another: a gate has 65,536 limiters at most. What is asked of it afterwards is a
-   * ConfigError; the callers' states stay in the store.
+   * ConfigError, and so are headers() and problem() of its decisions from then on; the callers'
+   * states stay in the store.
    */
   close(): void
   readonly closed: boolean

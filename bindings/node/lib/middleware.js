@@ -13,7 +13,7 @@ const { optionPairs, spelledAs } = require('./options.js')
 const { readOptions, rateText } = require('./middleware_options.js')
 const { routeName, shortName } = require('./limit_names.js')
 const { isTold, tell } = require('./warnings.js')
-const { typeError } = require('./errors.js')
+const { ConfigError, typeError } = require('./errors.js')
 
 // What express-rate-limit says where nobody gave a message: for handler(), which sends it.
 const MESSAGES = {
@@ -75,8 +75,17 @@ class Checker {
       item.byRoute = new WeakMap()
       if (typeof item.limit === 'string')
         item.limiter = this.#gate.limiter(item.limit, item.settings)
-      else if (item.limit instanceof Limiter) item.limiter = item.limit
+      else if (item.limit instanceof Limiter) item.limiter = this.#own(item.limit)
     }
+  }
+
+  #own(limiter) {
+    if (limiter.gate === this.#gate) return limiter
+    throw new ConfigError(
+      `limit ${limiter.name}: expected a limiter of the gate that store, or another limit beside ` +
+        'it, belongs to',
+      'TG_EHANDLE',
+    )
   }
 
   /**

@@ -4,7 +4,7 @@
 // What the options of a middleware say, under whichever of their names; all of it is checked when
 // the app starts.
 const { Gate } = require('./gate.js')
-const { Limiter } = require('./limiter.js')
+const { Limiter, costOf } = require('./limiter.js')
 const { styleFlags } = require('./decision.js')
 const { ConfigError, typeError, show } = require('./errors.js')
 const { isPlain, unknownName } = require('./names.js')
@@ -124,10 +124,13 @@ function limitOf(options) {
 }
 
 function costOption(cost) {
-  if (cost === undefined || typeof cost === 'function') return cost
-  if (typeof cost !== 'number')
-    throw typeError('cost', 'an integer of 0 or more, or a function', cost)
-  return count('cost', cost, 0)
+  return typeof cost === 'function' ? cost : costOf(cost)
+}
+
+// Fails now for what would fail with every request: the rates are not known yet, the rest is.
+function tryOut(settings, options) {
+  windowOf(options)
+  new Gate('memory://').limiter('1/s', settings)
 }
 
 function readItem(options) {
@@ -140,6 +143,7 @@ function readItem(options) {
       `${Object.keys(settings).join(', ')}: expected where limit is a rate; ` +
         `the limiter ${limit.name} has its own`,
     )
+  if (typeof limit === 'function') tryOut(settings, options)
   return {
     limit,
     settings,
