@@ -184,7 +184,9 @@ for (const version of ['express4', 'express']) {
         )
       await serve(app, async (ask) => {
         const names = [await ask(`/a${long}`), await ask(`/b${long}`)]
+        for (const name of names) assert.match(String(name), /^[A-Za-z0-9_.-]{1,64}$/)
         assert.equal(new Set(names).size, 2, `${names}`)
+        assert.ok(!names.includes(429), 'the second has a budget of its own')
       })
     })
   })

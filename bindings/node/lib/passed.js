@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 'use strict'
 
-const LEGACY = ['X-RateLimit-Limit', 'X-RateLimit-Remaining', 'X-RateLimit-Reset']
 const PASSED = Symbol('tidegate')
 
 // The parts of a decision that took something: all rates of a limiter fitted. A shadow limiter's
@@ -64,11 +63,7 @@ class Passed {
     const left = decision.allowed ? (decision.remaining ?? Infinity) : -1
     const tightest = left < this.#tightest || left === -1
     if (tightest) this.#tightest = left
-    const pairs = decision.headerPairs(flags)
-    // All of them are one decision's.
-    if (tightest && pairs.some(([name]) => LEGACY.includes(name)))
-      for (const name of LEGACY) raw.removeHeader(name)
-    for (const [name, value] of pairs) {
+    for (const [name, value] of decision.headerPairs(flags)) {
       const list =
         name === 'RateLimit-Policy' ? this.#policies : name === 'RateLimit' ? this.#states : null
       if (list) {
