@@ -77,7 +77,7 @@ void ScriptedServer::submit(Asked& asked, Channel::From from) {
     asked.call.take({&part, 1});
     asked.call.legs.resize(kMaxLegs);
     asked.call.legs.resize(
-        make_legs(asked.call.parts, NumbersFor::kStore, fingerprint_, asked.call.legs.data()));
+        make_legs(asked.call.op, asked.call.parts, NumbersFor::kStore, fingerprint_, asked.call.legs.data()));
   }
   channel_->submit(&asked.call, from);
 }
