@@ -21,11 +21,11 @@
 // middleware refuses costs nothing: what the outer ones charged is given back, behind the answer.
 //
 // A limit without a name is called by where it stands, as in every language: by the route's
-// pattern, "POST.login" of "POST /login" (see [http.Request]) and "v1.GET.items-id" of "GET /items/{id}"
-// under [Config.Mount] "/v1". Around routes it is the path's, "v1.100-per-60s" of "/v1/", or
-// "everything.100-per-60s"; where several stand on a route, others than the first have their
-// numbers behind too. So equal rates of two routes are two limits, and the same route is one limit
-// in all processes of a service.
+// pattern, "POST.login" of "POST /login" (see [http.Request]), and "v1.GET.items-id" of
+// "GET /items/{id}" under [Config.Mount] "/v1". Around routes it is the path's,
+// "v1.100-per-60s" of "/v1/", or "everything.100-per-60s"; where several stand on a route, others
+// than the first have their numbers behind too. So equal rates of two routes are two limits, and
+// the same route is one limit in all processes of a service.
 //
 // Requests are passed on with the ResponseWriter as it came, so streaming, flushing and hijacking
 // are untouched; refusals never reach the handler. A handler that sends X-RateLimit fields of its
