@@ -27,13 +27,12 @@ type frame struct {
 var frames = sync.Pool{New: func() any { return new(frame) }}
 
 // fill writes the request and returns its keys, one behind the other.
-func fill(r *C.tgo_request, op, flags C.uint32_t, charges []Charge) (keys string, err error) {
+func (g *Gate) fill(
+	r *C.tgo_request, op, flags C.uint32_t, charges []Charge,
+) (keys string, err error) {
 	if len(charges) > C.TG_MAX_PARTS {
-		return "", failed(
-			C.TG_EINVAL,
-			fmt.Sprintf("a request of %d parts: expected at most %d", len(charges),
-				C.TG_MAX_PARTS),
-		)
+		return "", failed(C.TG_EINVAL,
+			fmt.Sprintf("a request of %d parts: expected at most %d", len(charges), C.TG_MAX_PARTS))
 	}
 	r.op, r.flags, r.timeout_us, r.user_data = op, flags, 0, 0
 	r.count = C.int32_t(len(charges))
@@ -48,16 +47,16 @@ func fill(r *C.tgo_request, op, flags C.uint32_t, charges []Charge) (keys string
 	for i := range charges {
 		c := &charges[i]
 		if c.limiter == nil {
-			return "", failed(
-				C.TG_EINVAL,
-				"a charge without a limiter: expected one made by Limiter.For",
-			)
+			return "", failed(C.TG_EINVAL,
+				"a charge without a limiter: expected one made by Limiter.For")
+		}
+		if c.limiter.gate != g {
+			return "", failed(C.TG_EINVAL,
+				"limiter "+c.limiter.name+" is of another gate: expected one of this gate")
 		}
 		if uint64(len(c.key)) > 1<<31 {
-			return "", failed(
-				C.TG_EKEY,
-				fmt.Sprintf("a key of %d bytes: expected less than 2 GiB", len(c.key)),
-			)
+			return "", failed(C.TG_EKEY,
+				fmt.Sprintf("a key of %d bytes: expected less than 2 GiB", len(c.key)))
 		}
 		p := &r.part[i]
 		p.handle, p.cost, p.key_len = c.limiter.handle, C.int64_t(c.cost), C.uint32_t(len(c.key))
@@ -96,15 +95,8 @@ func (g *Gate) run(ctx context.Context, op C.uint32_t, charges []Charge) error {
 	return g.execute(ctx, op, 0, charges, nil)
 }
 
-func (g *Gate) runFlagged(ctx context.Context, op, flags C.uint32_t, charges []Charge) error {
-	return g.execute(ctx, op, flags, charges, nil)
-}
-
 func (g *Gate) execute(
-	ctx context.Context,
-	op, flags C.uint32_t,
-	charges []Charge,
-	d *Decision,
+	ctx context.Context, op, flags C.uint32_t, charges []Charge, d *Decision,
 ) error {
 	defer runtime.KeepAlive(g)
 	left, err := g.core.deadline(ctx)
@@ -116,21 +108,11 @@ func (g *Gate) execute(
 	}
 	f := frames.Get().(*frame)
 	defer frames.Put(f)
-	keys, err := fill(&f.request, op, flags, charges)
+	keys, err := g.fill(&f.request, op, flags, charges)
 	if err != nil {
 		return err
 	}
-	if !g.core.enter() {
-		return errClosed
-	}
-	if err = g.setTime(); err == nil {
-		if status := C.tgo_call(g.core.client, &f.request, bytesOf(keys), &f.answer); status < 0 {
-			err = failed(int32(status), "")
-		}
-	}
-	g.core.leave()
-	g.core.lookForEvents()
-	if err != nil {
+	if err := g.call(f, keys); err != nil {
 		return err
 	}
 	a := &f.answer
@@ -143,12 +125,30 @@ func (g *Gate) execute(
 	return nil
 }
 
+// call asks the embedded store, which answers at once.
+func (g *Gate) call(f *frame, keys string) error {
+	c := g.core
+	if !c.enter() {
+		return errClosed
+	}
+	defer c.leave() // behind the last look at C's memory
+	if err := g.setTime(); err != nil {
+		return err
+	}
+	status := C.tgo_call(c.client, &f.request, bytesOf(keys), &f.answer)
+	c.lookForEvents()
+	if status < 0 {
+		return failed(int32(status), "")
+	}
+	return nil
+}
+
 // setTime hands the program's clock to the library; the caller has entered.
 func (g *Gate) setTime() error {
 	if !g.core.manual {
 		return nil
 	}
-	now := g.clock.NowUS()
+	now := g.clock.Now().UnixMicro()
 	if status := C.tg_client_set_time(g.core.client, C.int64_t(now)); status < 0 {
 		return failed(int32(status), fmt.Sprintf("clock: %d us: expected 0 to 2^52 - 1", now))
 	}

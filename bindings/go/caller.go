@@ -20,7 +20,7 @@ import (
 // as "@203.0.113.7". For admin pages that look a caller up.
 func CallerKey(identity, address string) string { return callerKey(nil, identity, address, "") }
 
-// Callers works out who is calling, behind proxies too.
+// Callers works out who is calling, behind proxies too. It may be used from any goroutine.
 type Callers struct{ options *C.tg_options }
 
 // NewCallers says how much of X-Forwarded-For to believe: a count of proxies ("1"), or their
@@ -62,20 +62,8 @@ func (c *Callers) Key(identity, peer, forwardedFor string) string {
 
 func callerKey(options *C.tg_options, identity, peer, forwardedFor string) string {
 	return text(func(buffer *C.char, size C.size_t) int64 {
-		return int64(
-			C.tg_caller_key(
-				options,
-				bytesOf(peer),
-				C.size_t(len(peer)),
-				bytesOf(forwardedFor),
-				C.size_t(
-					len(forwardedFor),
-				),
-				bytesOf(identity),
-				C.size_t(len(identity)),
-				buffer,
-				size,
-			),
-		)
+		return int64(C.tg_caller_key(options, bytesOf(peer), C.size_t(len(peer)),
+			bytesOf(forwardedFor), C.size_t(len(forwardedFor)),
+			bytesOf(identity), C.size_t(len(identity)), buffer, size))
 	})
 }

@@ -116,9 +116,8 @@ func play(t *testing.T, v *vector, url string, options ...tidegate.ConnectOption
 	defer gate.Close()
 	var limiters []*tidegate.Limiter
 	for i, l := range v.Limits {
-		limiter, err := gate.Limiter(
-			l.rates(),
-			append(l.options(), tidegate.Name(fmt.Sprint("l", i)))...)
+		name := tidegate.Name(fmt.Sprint("l", i))
+		limiter, err := gate.Limiter(l.rates(), append(l.options(), name)...)
 		if err != nil {
 			t.Fatalf("%s: %v", v.ID, err)
 		}
@@ -153,16 +152,9 @@ func play(t *testing.T, v *vector, url string, options ...tidegate.ConnectOption
 		}
 		var got []vectorAnswer
 		for _, p := range d.Parts {
-			got = append(
-				got,
-				vectorAnswer{
-					p.Allowed,
-					p.Remaining,
-					us(p.RetryAfter),
-					us(p.NextAfter),
-					us(p.ResetAfter),
-				},
-			)
+			got = append(got, vectorAnswer{
+				p.Allowed, p.Remaining, us(p.RetryAfter), us(p.NextAfter), us(p.ResetAfter),
+			})
 		}
 		binding := step.Expect.Parts[step.Expect.Binding]
 		if d.Allowed != step.Expect.Allowed || fmt.Sprint(got) != fmt.Sprint(step.Expect.Parts) ||
@@ -191,15 +183,8 @@ func TestEveryScenarioOfTheModelOnTheEmbeddedStore(t *testing.T) {
 
 func TestEveryScenarioOfTheModelOnServers(t *testing.T) {
 	servertest.EachServer(t, func(t *testing.T, s *servertest.Server) {
-		playAll(
-			t,
-			s.URL("testing=1", "timeout_ms=10000"),
-			func(id string) []tidegate.ConnectOption {
-				return []tidegate.ConnectOption{
-					tidegate.Namespace("go-" + id),
-					tidegate.OnEvent(func(tidegate.Event) {}),
-				}
-			},
-		)
+		playAll(t, s.URL("testing=1", "timeout_ms=10000"), func(id string) []tidegate.ConnectOption {
+			return []tidegate.ConnectOption{tidegate.Namespace("go-" + id), quiet()}
+		})
 	})
 }

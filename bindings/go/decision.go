@@ -35,10 +35,18 @@ const (
 	SourceFallback   Source = C.TG_SOURCE_FALLBACK    // this process, while the store could not answer
 	SourceFailOpen   Source = C.TG_SOURCE_FAIL_OPEN   // the policy "open"
 	SourceFailClosed Source = C.TG_SOURCE_FAIL_CLOSED // the policy "closed"
+	SourcePolicy     Source = C.TG_SOURCE_POLICY      // a ban, an exemption
+	SourceNear       Source = C.TG_SOURCE_NEAR        // a copy in this process
 )
 
-var sourceNames = [...]string{"none", "memory", "store", "fallback", "fail_open", "fail_closed"}
+const sourceMask = 15 // of TG_SOURCE, which is a macro
 
+// sourceNames are those of every language.
+var sourceNames = [...]string{
+	"none", "memory", "store", "fallback", "fail_open", "fail_closed", "policy", "near",
+}
+
+// String is the source's name, the same in every language.
 func (s Source) String() string {
 	if int(s) < len(sourceNames) {
 		return sourceNames[s]
@@ -49,12 +57,13 @@ func (s Source) String() string {
 // Decision is the answer to one request. Its figures are those of the part that speaks for the
 // request.
 type Decision struct {
-	Allowed    bool
-	WouldDeny  bool   // a shadow limiter would have refused
-	Name       string // of the limit: the limiter's, followed by the window where it has several rates
-	Limit      int64  // tokens per window; Unknown where nobody was asked
-	Remaining  int64  // tokens that could be spent at this instant, or Unknown
-	RetryAfter time.Duration
+	Allowed   bool
+	WouldDeny bool // a shadow limiter would have refused
+	// Name is the limit's: the limiter's, followed by the window where it has several rates.
+	Name       string
+	Limit      int64         // tokens per window; Unknown where nobody was asked
+	Remaining  int64         // tokens that could be spent at this instant, or Unknown
+	RetryAfter time.Duration // 0 when allowed, Never when the cost exceeds the capacity
 	ResetAfter time.Duration // until nothing of the past is left, or Unknown
 	Source     Source
 	Parts      []Part // every rate of every limiter of the request
@@ -72,11 +81,11 @@ type Part struct {
 	Off        bool // asked nobody
 	Limit      int64
 	Remaining  int64
-	Capacity   int64
+	Capacity   int64 // the most that can be spent at once
 	Window     time.Duration
 	RetryAfter time.Duration // 0 when allowed, Never when the cost exceeds the capacity
 	NextAfter  time.Duration // until Remaining grows; 0: it is full
-	ResetAfter time.Duration
+	ResetAfter time.Duration // until nothing of the past is left, or Unknown
 
 	rate uint32
 }
@@ -87,7 +96,7 @@ type HeaderStyle uint32
 // The styles of headers.
 const (
 	Standard    HeaderStyle = C.TG_HEADERS_STANDARD     // RateLimit-Policy, RateLimit: IETF draft 10
-	Legacy      HeaderStyle = C.TG_HEADERS_LEGACY       // X-RateLimit-Limit, -Remaining, -Reset (epoch)
+	Legacy      HeaderStyle = C.TG_HEADERS_LEGACY       // X-RateLimit-*, -Reset in epoch seconds
 	LegacyDelta HeaderStyle = C.TG_HEADERS_LEGACY_DELTA // the same, -Reset in seconds from now
 	NoHeaders   HeaderStyle = 1 << 31                   // only Retry-After, on refusals
 )
@@ -119,6 +128,14 @@ func (d Decision) String() string {
 	return b.String()
 }
 
+// Err is nil where the decision allows, and a [*DeniedError] where it does not.
+func (d Decision) Err() error {
+	if d.Allowed {
+		return nil
+	}
+	return &DeniedError{d}
+}
+
 // Headers are the fields to send with the response: Standard|Legacy unless styles are given;
 // Retry-After on refusals. None after the gate was closed.
 func (d Decision) Headers(styles ...HeaderStyle) []Field {
@@ -134,23 +151,10 @@ func (d Decision) Headers(styles ...HeaderStyle) []Field {
 
 func (d Decision) headersAt(style HeaderStyle, wallUS int64) []Field {
 	var fields []Field
-	lines := d.ask(
-		func(client *C.tg_client, parts *C.tg_part, n C.uint32_t, b *C.char, size C.size_t) int64 {
-			return int64(
-				C.tgo_headers(
-					client,
-					d.flags(),
-					C.uint32_t(d.binding),
-					parts,
-					n,
-					C.uint32_t(style),
-					C.int64_t(wallUS),
-					b,
-					size,
-				),
-			)
-		},
-	)
+	lines := d.ask(func(gate *C.tg_client, parts []C.tg_part, b *C.char, size C.size_t) int64 {
+		return int64(C.tgo_headers(gate, d.flags(), C.uint32_t(d.binding), &parts[0],
+			C.uint32_t(len(parts)), C.uint32_t(style), C.int64_t(wallUS), b, size))
+	})
 	for len(lines) > 0 {
 		line, rest, _ := strings.Cut(lines, "\n")
 		name, value, _ := strings.Cut(line, ": ")
@@ -162,13 +166,10 @@ func (d Decision) headersAt(style HeaderStyle, wallUS int64) []Field {
 
 // Problem is the RFC 9457 body of a refusal (application/problem+json), or "".
 func (d Decision) Problem() string {
-	return d.ask(
-		func(client *C.tg_client, parts *C.tg_part, n C.uint32_t, b *C.char, size C.size_t) int64 {
-			return int64(
-				C.tgo_problem(client, d.flags(), C.uint32_t(d.binding), parts, n, b, size),
-			)
-		},
-	)
+	return d.ask(func(gate *C.tg_client, parts []C.tg_part, b *C.char, size C.size_t) int64 {
+		return int64(C.tgo_problem(gate, d.flags(), C.uint32_t(d.binding), &parts[0],
+			C.uint32_t(len(parts)), b, size))
+	})
 }
 
 // Status is the HTTP status: 200, 429, or 503 where the failure policy closed.
@@ -187,7 +188,7 @@ func (d Decision) flags() C.uint32_t {
 
 // ask gives the parts back to the library, which works out every text.
 func (d Decision) ask(
-	write func(*C.tg_client, *C.tg_part, C.uint32_t, *C.char, C.size_t) int64,
+	write func(gate *C.tg_client, parts []C.tg_part, buffer *C.char, size C.size_t) int64,
 ) string {
 	if d.gate == nil || len(d.Parts) == 0 || !d.gate.core.enter() {
 		return ""
@@ -200,7 +201,7 @@ func (d Decision) ask(
 		parts = append(parts, d.Parts[i].raw())
 	}
 	return text(func(buffer *C.char, size C.size_t) int64 {
-		return write(d.gate.core.client, &parts[0], C.uint32_t(len(parts)), buffer, size)
+		return write(d.gate.core.client, parts, buffer, size)
 	})
 }
 
@@ -216,14 +217,16 @@ func (p *Part) raw() C.tg_part {
 		flags |= C.TG_OFF
 	}
 	return C.tg_part{
-		handle: p.Limiter.handle, rate: C.uint32_t(p.rate), flags: flags,
-		limit: C.int64_t(
-			p.Limit,
-		), remaining: C.int64_t(p.Remaining), capacity: C.int64_t(p.Capacity),
-		retry_after_us: toUS(
-			p.RetryAfter,
-		), next_us: toUS(p.NextAfter), reset_after_us: toUS(p.ResetAfter),
-		window_us: toUS(p.Window),
+		handle:         p.Limiter.handle,
+		rate:           C.uint32_t(p.rate),
+		flags:          flags,
+		limit:          C.int64_t(p.Limit),
+		remaining:      C.int64_t(p.Remaining),
+		capacity:       C.int64_t(p.Capacity),
+		retry_after_us: toUS(p.RetryAfter),
+		next_us:        toUS(p.NextAfter),
+		reset_after_us: toUS(p.ResetAfter),
+		window_us:      toUS(p.Window),
 	}
 }
 
@@ -248,9 +251,14 @@ func fromUS(us C.int64_t, none time.Duration) time.Duration {
 // decide turns a raw answer into what the user sees.
 func (g *Gate) decide(flags, binding C.uint32_t, raw []C.tg_part, asked []Charge) Decision {
 	d := Decision{
-		Allowed: flags&C.TG_ALLOWED != 0, WouldDeny: flags&C.TG_WOULD_DENY != 0,
-		Source: Source(flags >> 8 & 7), Limit: Unknown, Remaining: Unknown, ResetAfter: Unknown,
-		gate: g, binding: int(binding),
+		Allowed:    flags&C.TG_ALLOWED != 0,
+		WouldDeny:  flags&C.TG_WOULD_DENY != 0,
+		Source:     Source(flags >> 8 & sourceMask),
+		Limit:      Unknown,
+		Remaining:  Unknown,
+		ResetAfter: Unknown,
+		gate:       g,
+		binding:    int(binding),
 	}
 	d.Parts = make([]Part, len(raw))
 	for i := range raw {

@@ -70,9 +70,9 @@ var levels = [...]slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, sl
 // nextEvent takes the oldest event; none lowers the flag first, so that no later one is missed.
 func (c *core) nextEvent() (Event, bool) {
 	var raw C.tg_event
-	if C.tg_client_next_event(c.client, &raw) != 1 {
+	if C.tg_client_next_event_sized(c.client, &raw, C.sizeof_tg_event) != 1 {
 		atomic.StoreInt32((*int32)(unsafe.Pointer(c.eventFlag)), 0)
-		if C.tg_client_next_event(c.client, &raw) != 1 {
+		if C.tg_client_next_event_sized(c.client, &raw, C.sizeof_tg_event) != 1 {
 			return Event{}, false
 		}
 	}

@@ -1,27 +1,5 @@
 // SPDX-License-Identifier: MIT
 
-// Package tidegate limits rates, exactly and at once, in the process or across all services that
-// share a Valkey or Redis.
-//
-//	gate, err := tidegate.Connect("redis://localhost")   // "memory://" is the embedded store
-//	api, err := gate.Limiter("100/minute burst 20", tidegate.Name("api"))
-//	decision, err := api.Consume(ctx, "user:42")         // tidegate.Cost(3) for more than one
-//	if !decision.Allowed {
-//		fmt.Println(decision.RetryAfter)                   // tidegate.Never: no wait is long enough
-//	}
-//	decision, err = gate.Consume(ctx, perIP.For("203.0.113.7"), perKey.For("k_1", tidegate.Cost(3)))
-//
-// All of it may be used from any goroutine. An error is a misuse, a closed gate or a cancelled
-// context, never a denial; while the store cannot answer, checks follow the failure policy
-// ([OnFailure]) and say so in [Decision.Source].
-//
-// A context's deadline nearer than the gate's [Timeout] shortens the check: then, as for any
-// deadline, the failure policy answers. A cancelled check returns the context's error; it may have
-// been charged, and is never refunded behind anybody's back.
-//
-// The package links libtidegate, found by pkg-config; the build tag tidegate_static takes its
-// archive.
-//
 //go:build cgo
 
 package tidegate
@@ -97,6 +75,9 @@ func Connect(url string, options ...ConnectOption) (*Gate, error) {
 }
 
 func (c *core) open(url string, table []setting) error {
+	if err := agree(int32(C.tg_abi()), C.TG_ABI, Version()); err != nil {
+		return err
+	}
 	options := C.tg_options_new()
 	defer C.tg_options_free(options)
 	var e C.tg_error
@@ -160,6 +141,7 @@ func (c *core) free() {
 	c.tellRest()
 	C.tg_client_free(c.client)
 	C.free(unsafe.Pointer(c.eventFlag))
+	c.eventFlag = nil // so that the race detector sees who still looks at it
 }
 
 // Close completes what is in flight with [ErrClosed]. Closing again is fine.
@@ -192,6 +174,13 @@ func (g *Gate) Peek(ctx context.Context, charges ...Charge) (Decision, error) {
 	return g.check(ctx, C.TG_OP_PEEK, charges)
 }
 
+// Refund gives the cost of every charge back, in one round trip: what [Gate.Consume] took for a
+// request that was not served after all. by is the decision's [Decision.Source]. It is not
+// idempotent.
+func (g *Gate) Refund(ctx context.Context, by Source, charges ...Charge) error {
+	return g.execute(ctx, C.TG_OP_REFUND, C.uint32_t(by)<<8, charges, nil)
+}
+
 // Ping asks the store for a sign of life; its error says what is wrong (address, password, TLS).
 func (g *Gate) Ping(ctx context.Context) error {
 	return g.run(ctx, C.TG_OP_PING, nil)
@@ -203,3 +192,12 @@ type Charge struct {
 	key     string
 	cost    int64
 }
+
+// Limiter is the limiter that is asked.
+func (c Charge) Limiter() *Limiter { return c.limiter }
+
+// Key is whose state is charged.
+func (c Charge) Key() string { return c.key }
+
+// Cost is how many tokens are taken.
+func (c Charge) Cost() int64 { return c.cost }

@@ -31,10 +31,7 @@ func open(t testing.TB, url string, options ...tidegate.ConnectOption) *tidegate
 }
 
 func limiter(
-	t testing.TB,
-	gate *tidegate.Gate,
-	rates string,
-	options ...tidegate.LimiterOption,
+	t testing.TB, gate *tidegate.Gate, rates string, options ...tidegate.LimiterOption,
 ) *tidegate.Limiter {
 	t.Helper()
 	l, err := gate.Limiter(rates, options...)
@@ -45,10 +42,7 @@ func limiter(
 }
 
 func consume(
-	t testing.TB,
-	l *tidegate.Limiter,
-	key string,
-	options ...tidegate.CallOption,
+	t testing.TB, l *tidegate.Limiter, key string, options ...tidegate.CallOption,
 ) tidegate.Decision {
 	t.Helper()
 	d, err := l.Consume(ctx, key, options...)
@@ -175,7 +169,9 @@ func TestRefundResetAndChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	var e *tidegate.Error
-	if _, err := api.Consume(ctx, "a"); !errors.As(err, &e) || e.Code != tidegate.CodeHandle {
+	_, err := api.Consume(ctx, "a")
+	if !errors.As(err, &e) || e.Code != tidegate.CodeHandle ||
+		!errors.Is(err, tidegate.ErrLimiterClosed) || errors.Is(err, tidegate.ErrConfig) {
 		t.Errorf("of a closed limiter: %v", err)
 	}
 }
@@ -201,12 +197,18 @@ func TestWaitFollowsTheClockAndKnowsWhenItIsUseless(t *testing.T) {
 	short, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	begin := time.Now()
-	if d, err := api.Wait(short, "a"); err != nil || d.Allowed ||
-		time.Since(begin) > 500*time.Millisecond {
-		t.Errorf("longer than the time left: %v %v after %v", d, err, time.Since(begin))
+	d, err := api.Wait(short, "a")
+	if took := time.Since(begin); !errors.Is(err, tidegate.ErrDenied) || d.Allowed ||
+		took > 500*time.Millisecond {
+		t.Errorf("longer than the time left: %v %v after %v", d, err, took)
 	}
-	if d, err := api.Wait(ctx, "a", tidegate.Cost(2)); err != nil ||
-		d.RetryAfter != tidegate.Never {
+	var denied *tidegate.DeniedError
+	if !errors.As(err, &denied) || denied.Decision.RetryAfter != d.RetryAfter ||
+		err.Error() != "tidegate: "+d.String() {
+		t.Errorf("the denial as an error: %v", err)
+	}
+	d, err = api.Wait(ctx, "a", tidegate.Cost(2))
+	if !errors.Is(err, tidegate.ErrDenied) || d.RetryAfter != tidegate.Never {
 		t.Errorf("never: %v %v", d, err)
 	}
 	stopped, stop := context.WithCancel(ctx)
@@ -224,6 +226,7 @@ func TestWaitFollowsTheClockAndKnowsWhenItIsUseless(t *testing.T) {
 func TestMisuseIsAClearError(t *testing.T) {
 	gate := open(t, "memory://")
 	api := limiter(t, gate, "5/minute", tidegate.Name("api"))
+	foreign := limiter(t, open(t, "memory://"), "5/minute", tidegate.Name("foreign")).For("k")
 	many := make([]tidegate.Charge, 17)
 	for i := range many {
 		many[i] = api.For("k")
@@ -243,16 +246,23 @@ func TestMisuseIsAClearError(t *testing.T) {
 		{"an algorithm", of(gate.Limiter("5/m", tidegate.Algorithm("magic"))), 0, -1, "magic"},
 		{"a mode", of(gate.Limiter("5/m", tidegate.Mode("soft"))), 0, -1, "soft"},
 		{"a policy", of(gate.Limiter("5/m", tidegate.OnFailure("maybe"))), 0, -1, "maybe"},
-		{"a taken name", of(gate.Limiter("6/minute", tidegate.Name("api"))), tidegate.CodeConflict, -1, "api"},
-		{"an option", of(tidegate.Connect("memory://", tidegate.Set("timeout", "1"))), tidegate.CodeOption, -1, "timeout_ms"},
-		{"a NUL", of(tidegate.Connect("memory://", tidegate.Set("namespace", "a\x00b"))), tidegate.CodeOption, -1, "NUL"},
+		{"a taken name", of(gate.Limiter("6/minute", tidegate.Name("api"))),
+			tidegate.CodeConflict, -1, "api"},
+		{"an option", of(tidegate.Connect("memory://", tidegate.Set("timeout", "1"))),
+			tidegate.CodeOption, -1, "timeout_ms"},
+		{"a NUL", of(tidegate.Connect("memory://", tidegate.Set("namespace", "a\x00b"))),
+			tidegate.CodeOption, -1, "NUL"},
 		{"a URL", of(tidegate.Connect("http://localhost")), tidegate.CodeURL, 0, "expected memory://"},
 		{"an empty key", of(api.Consume(ctx, "")), tidegate.CodeKey, -1, ""},
 		{"a negative cost", of(api.Consume(ctx, "k", tidegate.Cost(-1))), tidegate.CodeCost, -1, "-1"},
-		{"a huge cost", of(api.Consume(ctx, "k", tidegate.Cost(math.MaxInt64))), tidegate.CodeCost, -1, "9223372036854775807"},
+		{"a huge cost", of(api.Consume(ctx, "k", tidegate.Cost(math.MaxInt64))),
+			tidegate.CodeCost, -1, "9223372036854775807"},
 		{"17 parts", of(gate.Consume(ctx, many...)), tidegate.CodeInvalid, -1, "17"},
 		{"no part", of(gate.Consume(ctx)), tidegate.CodeInvalid, -1, "1 to 16"},
-		{"a charge of nothing", of(gate.Consume(ctx, tidegate.Charge{})), tidegate.CodeInvalid, -1, "Limiter.For"},
+		{"a charge of nothing", of(gate.Consume(ctx, tidegate.Charge{})),
+			tidegate.CodeInvalid, -1, "Limiter.For"},
+		{"another gate's limiter", of(gate.Consume(ctx, foreign)),
+			tidegate.CodeInvalid, -1, "limiter foreign is of another gate"},
 	} {
 		var e *tidegate.Error
 		if !errors.As(c.err, &e) || !errors.Is(c.err, tidegate.ErrConfig) ||
@@ -334,8 +344,10 @@ func TestAClosedGate(t *testing.T) {
 		}()
 	}
 	time.Sleep(5 * time.Millisecond)
-	if gate.Close() != nil || gate.Close() != nil {
-		t.Error("closing failed")
+	for range 2 { // the second changes nothing
+		if err := gate.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 	wait.Wait()
 	_, err := gate.Limiter("1/m")

@@ -82,20 +82,16 @@ func checkHeaders(t *testing.T, c *httpCase) {
 		d.Parts = append(d.Parts, Part{
 			Name: rate.Name, Limiter: l, Allowed: a.Allowed, Shadow: p.Shadow, Limit: rate.Limit,
 			Remaining: a.Remaining, Capacity: rate.Capacity, Window: rate.Window,
-			RetryAfter: micro(a.RetryAfterUS),
-			NextAfter:  micro(a.NextUS), ResetAfter: micro(a.ResetAfterUS),
+			RetryAfter: micro(a.RetryAfterUS), NextAfter: micro(a.NextUS),
+			ResetAfter: micro(a.ResetAfterUS),
 		})
 	}
-	styles := []HeaderStyle{NoHeaders}
-	for _, name := range h.Style {
-		styles = append(
-			styles,
-			map[string]HeaderStyle{"standard": Standard, "legacy": Legacy, "legacy-delta": LegacyDelta}[name],
-		)
+	styles := map[string]HeaderStyle{
+		"standard": Standard, "legacy": Legacy, "legacy-delta": LegacyDelta,
 	}
 	var style HeaderStyle
-	for _, s := range styles {
-		style |= s
+	for _, name := range h.Style {
+		style |= styles[name]
 	}
 	var expect struct {
 		Status  int
@@ -106,7 +102,7 @@ func checkHeaders(t *testing.T, c *httpCase) {
 		t.Fatal(err)
 	}
 	got := [][2]string{}
-	for _, f := range d.headersAt(style&^NoHeaders, h.WallUS) {
+	for _, f := range d.headersAt(style, h.WallUS) {
 		got = append(got, [2]string{f.Name, f.Value})
 	}
 	if !reflect.DeepEqual(got, expect.Headers) {

@@ -115,32 +115,26 @@ func (l *Limiter) Close() error {
 
 func (l *Limiter) nameOf(rate int) string {
 	return text(func(buffer *C.char, size C.size_t) int64 {
-		return int64(
-			C.tg_limiter_name(l.gate.core.client, l.handle, C.int32_t(rate), buffer, size),
-		)
+		return int64(C.tg_limiter_name(l.gate.core.client, l.handle, C.int32_t(rate), buffer, size))
 	})
 }
 
 // refresh reads the limiter's numbers and the names that they give its rates.
 func (l *Limiter) refresh() {
 	var raw [C.TG_MAX_RATES]C.tg_rate
-	n := C.tg_limiter_rates_sized(
-		l.gate.core.client,
-		l.handle,
-		&raw[0],
-		C.sizeof_tg_rate,
-		C.TG_MAX_RATES,
-	)
+	n := C.tg_limiter_rates_sized(l.gate.core.client, l.handle, &raw[0], C.sizeof_tg_rate,
+		C.TG_MAX_RATES)
 	rates := make([]Rate, max(n, 0))
 	for i := range rates {
 		r := &raw[i]
 		rates[i] = Rate{
-			Name: l.nameOf(
-				i,
-			), Limit: int64(r.limit), Window: fromUS(r.window_us, 0), Burst: int64(r.burst),
-			Capacity: int64(
-				r.capacity,
-			), Algorithm: C.GoString(&r.algorithm[0]), Mode: C.GoString(&r.mode[0]),
+			Name:      l.nameOf(i),
+			Limit:     int64(r.limit),
+			Window:    fromUS(r.window_us, 0),
+			Burst:     int64(r.burst),
+			Capacity:  int64(r.capacity),
+			Algorithm: C.GoString(&r.algorithm[0]),
+			Mode:      C.GoString(&r.mode[0]),
 			OnFailure: C.GoString(&r.on_failure[0]),
 		}
 	}
@@ -173,9 +167,7 @@ func (l *Limiter) For(key string, options ...CallOption) Charge {
 // Consume takes the cost from the key's state, or denies and takes nothing. A key is 1 byte or
 // more, any bytes.
 func (l *Limiter) Consume(
-	ctx context.Context,
-	key string,
-	options ...CallOption,
+	ctx context.Context, key string, options ...CallOption,
 ) (Decision, error) {
 	one := [1]Charge{l.For(key, options...)}
 	return l.gate.check(ctx, C.TG_OP_CONSUME, one[:])
@@ -189,13 +181,9 @@ func (l *Limiter) Peek(ctx context.Context, key string, options ...CallOption) (
 
 // Refund gives tokens back to the present state, never beyond untouched. It is not idempotent.
 func (l *Limiter) Refund(
-	ctx context.Context,
-	key string,
-	tokens int64,
-	options ...CallOption,
+	ctx context.Context, key string, tokens int64, options ...CallOption,
 ) error {
-	flags := C.uint32_t(callOf(options).source) << 8
-	return l.gate.runFlagged(ctx, C.TG_OP_REFUND, flags, []Charge{{l, key, tokens}})
+	return l.gate.Refund(ctx, callOf(options).source, Charge{l, key, tokens})
 }
 
 // Reset forgets the key's state.
@@ -203,17 +191,22 @@ func (l *Limiter) Reset(ctx context.Context, key string) error {
 	return l.gate.run(ctx, C.TG_OP_RESET, []Charge{{l, key, 0}})
 }
 
-// Wait consumes, and while it is denied asks again after each RetryAfter. It returns the denied
-// decision at once when the wait would exceed ctx's deadline or is [Never]. No order among waiters
-// is promised.
+// Wait consumes, and while it is denied asks again after each RetryAfter. Where the wait would
+// exceed ctx's deadline or no wait is long enough it does not wait, and returns the denied decision
+// with a [*DeniedError]: errors.Is(err, [ErrDenied]). No order among waiters is promised.
+//
+//	if _, err := api.Wait(ctx, "user:42"); err != nil {
+//		return err // what follows would be too much
+//	}
 func (l *Limiter) Wait(ctx context.Context, key string, options ...CallOption) (Decision, error) {
 	for {
 		d, err := l.Consume(ctx, key, options...)
-		if err != nil || d.Allowed || d.RetryAfter == Never {
+		if err != nil || d.Allowed {
 			return d, err
 		}
-		if end, ok := ctx.Deadline(); ok && d.RetryAfter > time.Until(end) {
-			return d, nil
+		end, ok := ctx.Deadline()
+		if d.RetryAfter == Never || ok && d.RetryAfter > time.Until(end) {
+			return d, d.Err()
 		}
 		if err := l.gate.clock.Sleep(ctx, d.RetryAfter); err != nil {
 			return d, err

@@ -59,9 +59,7 @@ func Timeout(d time.Duration) ConnectOption { return milliseconds("timeout_ms", 
 
 // ConnectTimeout is the deadline of a connect, its TLS handshake and login included; 1 s unless
 // given.
-func ConnectTimeout(
-	d time.Duration,
-) ConnectOption {
+func ConnectTimeout(d time.Duration) ConnectOption {
 	return milliseconds("connect_timeout_ms", d)
 }
 
@@ -108,11 +106,10 @@ const (
 // OnFailure chooses the failure policy of a gate, or of one limiter.
 func OnFailure(policy Policy) Policy { return policy }
 
-func (p Policy) connect(
-	s *settings,
-) {
+func (p Policy) connect(s *settings) {
 	s.table = append(s.table, setting{"on_failure", string(p)})
 }
+
 func (p Policy) limiter(s *spec) { s.onFailure = string(p) }
 
 // Name keeps the callers' states when the numbers change: 1 to 64 of A-Z a-z 0-9 _ . and -. Unset,
@@ -150,15 +147,15 @@ func callOf(options []CallOption) CallOption {
 
 // Clock is the time of a gate opened with [UseClock].
 type Clock interface {
-	// NowUS is the time in microseconds; it may step back.
-	NowUS() int64
+	// Now is the time, of which whole microseconds count; it may step back.
+	Now() time.Time
 	// Sleep returns when d has passed on this clock, or ctx is done, with its error.
 	Sleep(ctx context.Context, d time.Duration) error
 }
 
 type systemClock struct{}
 
-func (systemClock) NowUS() int64 { return time.Now().UnixMicro() }
+func (systemClock) Now() time.Time { return time.Now() }
 
 func (systemClock) Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)

@@ -25,6 +25,7 @@ import (
 
 const (
 	maxInFlight = 16_384
+	maxLate     = 1024 // slots of requests whose deadline came while they waited for one
 	reapBatch   = 256
 	wakeUp      = ^uint64(0) // user_data of the request that ends a blocking wait
 )
@@ -42,17 +43,15 @@ type ring struct {
 	done    chan struct{} // closed when the reaper is gone
 
 	out   atomic.Int64 // requests without a result
-	slots [maxInFlight]atomic.Pointer[slot]
-
-	mu      sync.Mutex
-	free    []*slot
-	made    uint64
-	waiting []chan *slot // callers without a slot, in order
+	slots [maxInFlight + maxLate]atomic.Pointer[slot]
+	room  room // of maxInFlight
+	late  room // of maxLate
 }
 
 // slot is one request in flight; its number is the request's user_data.
 type slot struct {
 	number  uint64
+	of      *room
 	armed   atomic.Bool
 	done    chan struct{} // one token a request
 	request C.tgo_request
@@ -65,10 +64,12 @@ type slot struct {
 
 func newRing(c *core, cgoWait bool) (*ring, error) {
 	r := &ring{core: c, done: make(chan struct{})}
+	r.room.table = r.slots[:maxInFlight]
+	r.late.table, r.late.first = r.slots[maxInFlight:], maxInFlight
 	var e C.tg_error
 	// A slot is free as soon as its result is read, C's record only with the next reap: hence a
 	// batch more.
-	if C.tgo_ring_open(c.client, maxInFlight+reapBatch, &r.c, &e) < 0 {
+	if C.tgo_ring_open(c.client, maxInFlight+maxLate+reapBatch, &r.c, &e) < 0 {
 		return nil, fromC(&e)
 	}
 	memory := C.calloc(reapBatch, C.sizeof_tg_result)
@@ -87,12 +88,8 @@ func newRing(c *core, cgoWait bool) (*ring, error) {
 
 // poll puts a duplicate of the ring's descriptor into Go's network poller.
 func (r *ring) poll() error {
-	fd, _, errno := syscall.Syscall(
-		syscall.SYS_FCNTL,
-		uintptr(C.tg_ring_fd(r.c)),
-		syscall.F_DUPFD_CLOEXEC,
-		0,
-	)
+	fd, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(C.tg_ring_fd(r.c)),
+		syscall.F_DUPFD_CLOEXEC, 0)
 	if errno != 0 {
 		return fmt.Errorf("tidegate: no descriptor for the ring: %w", errno)
 	}
@@ -104,9 +101,7 @@ func (r *ring) poll() error {
 	if err := r.file.SetReadDeadline(time.Time{}); err != nil { // proves that the poller has it
 		r.file.Close()
 		return fmt.Errorf(
-			"tidegate: the network poller refuses the ring (CgoWait does without): %w",
-			err,
-		)
+			"tidegate: the network poller refuses the ring (CgoWait does without): %w", err)
 	}
 	return nil
 }
@@ -185,19 +180,15 @@ func (r *ring) deliver(n int32) (woken bool) {
 }
 
 func (r *ring) execute(
-	ctx context.Context,
-	g *Gate,
-	op, flags C.uint32_t,
-	left C.int64_t,
-	charges []Charge,
+	ctx context.Context, g *Gate, op, flags C.uint32_t, left C.int64_t, charges []Charge,
 	d *Decision,
 ) error {
-	s, err := r.take(ctx)
+	s, left, err := r.take(ctx, left)
 	if err != nil {
 		return err
 	}
-	defer r.give(s)
-	keys, err := fill(&s.request, op, flags, charges)
+	defer s.of.give(s)
+	keys, err := g.fill(&s.request, op, flags, charges)
 	if err != nil {
 		return err
 	}
@@ -239,7 +230,7 @@ func (r *ring) submit(g *Gate, s *slot, keys string) error {
 // wait returns when the request has its result. Every request gets one, also after its
 // cancellation.
 func (r *ring) wait(ctx context.Context, s *slot) error {
-	cancelled := false
+	gone := false
 	if done := ctx.Done(); done == nil {
 		<-s.done
 	} else {
@@ -247,9 +238,7 @@ func (r *ring) wait(ctx context.Context, s *slot) error {
 		case <-s.done:
 		case <-done:
 			// A deadline is the request's own too, so its result is on its way; a cancellation is not.
-			_, timed := ctx.Deadline()
-			cancelled = !timed || !errors.Is(ctx.Err(), context.DeadlineExceeded)
-			if cancelled && r.core.enter() {
+			if gone = canceled(ctx); gone && r.core.enter() {
 				C.tg_cancel(r.c, C.uint64_t(s.number))
 				r.core.leave()
 			}
@@ -259,51 +248,45 @@ func (r *ring) wait(ctx context.Context, s *slot) error {
 	if s.status >= 0 {
 		return nil
 	}
-	if cancelled && s.status == C.TG_ECANCELED {
+	if gone && s.status == C.TG_ECANCELED {
 		return ctx.Err()
 	}
 	return failed(s.status, s.text)
 }
 
-// take gets a slot; when all are in flight, the next that becomes free.
-func (r *ring) take(ctx context.Context) (*slot, error) {
-	r.mu.Lock()
-	if n := len(r.free); n > 0 {
-		s := r.free[n-1]
-		r.free = r.free[:n-1]
-		r.mu.Unlock()
-		return s, nil
-	}
-	if r.made < maxInFlight {
-		s := &slot{number: r.made, done: make(chan struct{}, 1)}
-		r.slots[r.made].Store(s)
-		r.made++
-		r.mu.Unlock()
-		return s, nil
-	}
-	next := make(chan *slot, 1)
-	r.waiting = append(r.waiting, next)
-	r.mu.Unlock()
-	select {
-	case s := <-next:
-		return s, nil
-	case <-ctx.Done():
-		go func() { r.give(<-next) }() // its turn comes all the same
-		return nil, ctx.Err()
-	}
+// canceled says of a context that is done whether it was before its deadline.
+func canceled(ctx context.Context) bool {
+	_, timed := ctx.Deadline()
+	return !timed || !errors.Is(ctx.Err(), context.DeadlineExceeded)
 }
 
-func (r *ring) give(s *slot) {
-	r.mu.Lock()
-	if len(r.waiting) > 0 {
-		next := r.waiting[0]
-		r.waiting = r.waiting[1:]
-		r.mu.Unlock()
-		next <- s
-		return
+// take gets a slot, and says how much of the check's time is left then (0: all that the gate
+// gives). Where all slots are in flight, waiting for one is a part of that time. Those before it
+// end with their own deadlines; where the context's is nearer, the request goes into a slot that is
+// kept for the late, and the failure policy answers at once.
+func (r *ring) take(ctx context.Context, left C.int64_t) (*slot, C.int64_t, error) {
+	s, place := r.room.take()
+	if s != nil {
+		return s, left, nil
 	}
-	r.free = append(r.free, s)
-	r.mu.Unlock()
+	most := r.core.timeout
+	if left > 0 {
+		most = time.Duration(left) * time.Microsecond
+	}
+	end := time.Now().Add(most)
+	select {
+	case s = <-place.slot:
+		return s, max(C.int64_t(time.Until(end).Microseconds()), 1), nil
+	case <-ctx.Done():
+	}
+	r.room.leave(place)
+	if canceled(ctx) {
+		return nil, 0, ctx.Err()
+	}
+	if s, place = r.late.take(); s == nil {
+		s = <-place.slot // soon: what is late is answered when the ring is reaped next
+	}
+	return s, 1, nil
 }
 
 // close ends what is in flight with TG_ECLOSED and delivers it. No submitter is in C any more.

@@ -23,8 +23,7 @@ func quiet() tidegate.ConnectOption { return tidegate.OnEvent(func(tidegate.Even
 
 // eachWay runs f on every server, with the network poller and with a thread that waits in C.
 func eachWay(
-	t *testing.T,
-	f func(t *testing.T, s *servertest.Server, way ...tidegate.ConnectOption),
+	t *testing.T, f func(t *testing.T, s *servertest.Server, way ...tidegate.ConnectOption),
 ) {
 	servertest.EachServer(t, func(t *testing.T, s *servertest.Server) {
 		t.Run("poller", func(t *testing.T) { f(t, s, quiet()) })
@@ -76,17 +75,8 @@ func TestSeveralPartsAndTheOtherOperationsOnAServer(t *testing.T) {
 		if err := gate.Ping(ctx); err != nil {
 			t.Fatal(err)
 		}
-		ip, key := limiter(
-			t,
-			gate,
-			"10/hour",
-			tidegate.Name("ip"),
-		), limiter(
-			t,
-			gate,
-			"1/hour",
-			tidegate.Name("key"),
-		)
+		ip := limiter(t, gate, "10/hour", tidegate.Name("ip"))
+		key := limiter(t, gate, "1/hour", tidegate.Name("key"))
 		for i, expect := range []bool{true, false} {
 			d, err := gate.Consume(ctx, ip.For("1.2.3.4"), key.For("k"))
 			if err != nil || d.Allowed != expect || len(d.Parts) != 2 {
@@ -99,12 +89,11 @@ func TestSeveralPartsAndTheOtherOperationsOnAServer(t *testing.T) {
 		if err := errors.Join(ip.Refund(ctx, "1.2.3.4", 1), key.Reset(ctx, "k")); err != nil {
 			t.Fatal(err)
 		}
-		if d, err := gate.Peek(ctx, ip.For("1.2.3.4"), key.For("k")); err != nil ||
-			d.Parts[0].Remaining != 10 ||
-			!d.Allowed {
+		d, err := gate.Peek(ctx, ip.For("1.2.3.4"), key.For("k"))
+		if err != nil || d.Parts[0].Remaining != 10 || !d.Allowed {
 			t.Error(d, err)
 		}
-		_, err := ip.Consume(ctx, "")
+		_, err = ip.Consume(ctx, "")
 		_, huge := ip.Consume(ctx, "k", tidegate.Cost(-5))
 		if !errors.Is(err, tidegate.ErrConfig) || !errors.Is(huge, tidegate.ErrConfig) {
 			t.Error(err, huge)
@@ -112,44 +101,42 @@ func TestSeveralPartsAndTheOtherOperationsOnAServer(t *testing.T) {
 	})
 }
 
+func within(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	short, cancel := context.WithTimeout(ctx, d)
+	t.Cleanup(cancel)
+	return short
+}
+
 func TestAContextsDeadlineAndCancellation(t *testing.T) {
 	eachWay(t, func(t *testing.T, s *servertest.Server, way ...tidegate.ConnectOption) {
 		gate := open(t, s.URL("timeout_ms=20000", "breaker_failures=1000"), way...)
 		local := limiter(t, gate, "1/hour", tidegate.Name("local"))
-		closed := limiter(
-			t,
-			gate,
-			"1/hour",
-			tidegate.Name("closed"),
-			tidegate.OnFailure(tidegate.Closed),
-		)
+		closed := limiter(t, gate, "1/hour", tidegate.Name("closed"),
+			tidegate.OnFailure(tidegate.Closed))
 		consume(t, local, "warm")
 		s.Stop()
 		defer s.Continue()
 
-		short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
-		defer cancel()
+		short := within(t, 100*time.Millisecond)
 		begin := time.Now()
 		d, err := local.Consume(short, "k")
 		if took := time.Since(begin); err != nil || d.Source != tidegate.SourceFallback ||
-			!d.Allowed ||
-			took < 90*time.Millisecond ||
-			took > 2*time.Second {
+			!d.Allowed || took < 90*time.Millisecond || took > 2*time.Second {
 			t.Errorf("deadline: %v %v after %v", d, err, took)
 		}
 		if _, err := local.Consume(short, "k"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("an expired context: %v", err)
 		}
-		second, cancel2 := context.WithTimeout(ctx, 50*time.Millisecond)
-		defer cancel2()
-		if d, err := closed.Consume(second, "k"); err != nil || d.Allowed ||
-			d.Source != tidegate.SourceFailClosed ||
-			d.Status() != 503 {
+		d, err = closed.Consume(within(t, 50*time.Millisecond), "k")
+		if err != nil || d.Allowed || d.Source != tidegate.SourceFailClosed || d.Status() != 503 {
 			t.Errorf("closed: %v %v", d, err)
 		}
-		third, cancel3 := context.WithTimeout(ctx, 50*time.Millisecond)
-		defer cancel3()
-		if err := gate.Ping(third); !errors.Is(err, tidegate.ErrStore) ||
+		waited, err := closed.Wait(within(t, 50*time.Millisecond), "k")
+		if !errors.Is(err, tidegate.ErrDenied) || waited.Source != tidegate.SourceFailClosed {
+			t.Errorf("a wait for what is closed: %v %v", waited, err)
+		}
+		if err := gate.Ping(within(t, 50*time.Millisecond)); !errors.Is(err, tidegate.ErrStore) ||
 			!errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("ping: %v", err)
 		}
@@ -160,10 +147,8 @@ func TestAContextsDeadlineAndCancellation(t *testing.T) {
 			wait.Add(1)
 			go func() {
 				defer wait.Done()
-				if _, err := local.Consume(stopped, fmt.Sprint("c", i)); !errors.Is(
-					err,
-					context.Canceled,
-				) {
+				_, err := local.Consume(stopped, fmt.Sprint("c", i))
+				if !errors.Is(err, context.Canceled) {
 					t.Errorf("cancelled: %v", err)
 				}
 			}()
@@ -191,10 +176,7 @@ func TestClosingEndsWhatIsInFlight(t *testing.T) {
 			wait.Add(1)
 			go func() {
 				defer wait.Done()
-				if _, err := api.Consume(ctx, fmt.Sprint(i)); !errors.Is(
-					err,
-					tidegate.ErrClosed,
-				) {
+				if _, err := api.Consume(ctx, fmt.Sprint(i)); !errors.Is(err, tidegate.ErrClosed) {
 					t.Error(err)
 				}
 			}()
@@ -231,13 +213,8 @@ func TestAForgottenGateIsCollected(t *testing.T) {
 		end := time.Now().Add(10 * time.Second)
 		for descriptors(t) > before || runtime.NumGoroutine() > goroutines {
 			if time.Now().After(end) {
-				t.Fatalf(
-					"%d descriptors before, %d after; %d goroutines, %d",
-					before,
-					descriptors(t),
-					goroutines,
-					runtime.NumGoroutine(),
-				)
+				t.Fatalf("%d descriptors before, %d after; %d goroutines, %d", before,
+					descriptors(t), goroutines, runtime.NumGoroutine())
 			}
 			runtime.GC()
 			time.Sleep(10 * time.Millisecond)
@@ -256,13 +233,7 @@ func TestAStoreThatIsDownStoppedAndBack(t *testing.T) {
 			events = append(events, e)
 		}))
 		api := limiter(t, gate, "1000/hour", tidegate.Name("api"))
-		open := limiter(
-			t,
-			gate,
-			"1/hour",
-			tidegate.Name("open"),
-			tidegate.OnFailure(tidegate.Open),
-		)
+		open := limiter(t, gate, "1/hour", tidegate.Name("open"), tidegate.OnFailure(tidegate.Open))
 		if err := gate.Ping(ctx); !errors.Is(err, tidegate.ErrStore) {
 			t.Errorf("ping while it is down: %v", err)
 		}
@@ -270,8 +241,7 @@ func TestAStoreThatIsDownStoppedAndBack(t *testing.T) {
 			t.Errorf("down: %v", d)
 		}
 		if d := consume(t, open, "k"); d.Source != tidegate.SourceFailOpen ||
-			d.Remaining != tidegate.Unknown ||
-			len(d.Headers()) != 0 {
+			d.Remaining != tidegate.Unknown || len(d.Headers()) != 0 {
 			t.Errorf("open: %+v", d)
 		}
 		s.Restart(t)
@@ -329,12 +299,8 @@ func (w writer) Write(p []byte) (int, error) { return w(p) }
 func TestMoreCallersThanTheRingHolds(t *testing.T) {
 	servertest.EachServer(t, func(t *testing.T, s *servertest.Server) {
 		const callers = 20_000
-		api := limiter(
-			t,
-			open(t, s.URL("timeout_ms=60000"), quiet()),
-			"100/day",
-			tidegate.Name("api"),
-		)
+		api := limiter(t, open(t, s.URL("timeout_ms=60000"), quiet()), "100/day",
+			tidegate.Name("api"))
 		var allowed atomic.Int64
 		var wait sync.WaitGroup
 		for range callers {
@@ -358,10 +324,8 @@ func TestMoreCallersThanTheRingHolds(t *testing.T) {
 
 func TestAReaderOfSmallPiecesLosesNoWakeUp(t *testing.T) {
 	eachWay(t, func(t *testing.T, s *servertest.Server, way ...tidegate.ConnectOption) {
-		gate := open(
-			t,
-			s.URL("timeout_ms=30000", "testing=1", "read_bytes=64", "namespace=small"),
-			way...)
+		url := s.URL("timeout_ms=30000", "testing=1", "read_bytes=64", "namespace=small")
+		gate := open(t, url, way...)
 		api := limiter(t, gate, "100/day", tidegate.Name("api"))
 		var wait sync.WaitGroup
 		for i := range 32 {

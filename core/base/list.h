@@ -37,7 +37,13 @@ class List {
 
   // Moves all of `other` behind what is here.
   void splice(List& other) {
-    while (T* item = other.pop_front()) push_back(item);
+    if (other.empty()) return;
+    other.head_->previous = tail_;
+    (tail_ ? tail_->next : head_) = other.head_;
+    tail_ = other.tail_;
+    size_ += other.size_;
+    other.head_ = other.tail_ = nullptr;
+    other.size_ = 0;
   }
 
  private:

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
-// A lock of one byte for sections of some tens of nanoseconds, and the annotations by which clang's
-// -Wthread-safety knows what it guards.
+// Locks, and the annotations by which clang's -Wthread-safety knows what they guard.
 //
-//   SpinLock lock;
-//   int count TIDEGATE_GUARDED_BY(lock) = 0;
-//   { SpinGuard guard(lock); ++count; }
+//   Mutex mutex;
+//   int count TIDEGATE_GUARDED_BY(mutex) = 0;
+//   { const MutexGuard guard(mutex); ++count; }
 //
-// Who waits looks a moment, then yields, then sleeps: a holder that lost its core, even to a waiter
-// of higher priority, gets it back. Not recursive, not fair.
+// Mutex is the system's; a Condition is waited for under it. SpinLock (SpinGuard) is one byte, for
+// sections of some tens of nanoseconds: who waits looks a moment, then yields, then sleeps, so that
+// a holder that lost its core, even to a waiter of higher priority, gets it back. Not recursive,
+// not fair.
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
+#include <mutex>
 
 #if defined(__clang__)
 #define TIDEGATE_ATTRIBUTE(x) __attribute__((x))
@@ -57,6 +60,41 @@ class TIDEGATE_SCOPED_CAPABILITY SpinGuard {
 
  private:
   SpinLock& lock_;
+};
+
+class TIDEGATE_CAPABILITY("mutex") Mutex {
+ public:
+  void lock() TIDEGATE_ACQUIRE() { mutex_.lock(); }
+  void unlock() TIDEGATE_RELEASE() { mutex_.unlock(); }
+
+ private:
+  friend class MutexGuard;
+  std::mutex mutex_;
+};
+
+class TIDEGATE_SCOPED_CAPABILITY MutexGuard {
+ public:
+  explicit MutexGuard(Mutex& mutex) TIDEGATE_ACQUIRE(mutex) : lock_(mutex.mutex_) {}
+  ~MutexGuard() TIDEGATE_RELEASE() {}
+  MutexGuard(const MutexGuard&) = delete;
+  MutexGuard& operator=(const MutexGuard&) = delete;
+
+  void unlock() TIDEGATE_RELEASE() { lock_.unlock(); }  // for a while: lock() follows
+  void lock() TIDEGATE_ACQUIRE() { lock_.lock(); }
+
+ private:
+  friend class Condition;
+  std::unique_lock<std::mutex> lock_;
+};
+
+class Condition {
+ public:
+  void wait(MutexGuard& guard) { turn_.wait(guard.lock_); }  // it is held again afterwards
+  void notify_one() { turn_.notify_one(); }
+  void notify_all() { turn_.notify_all(); }
+
+ private:
+  std::condition_variable turn_;
 };
 
 }  // namespace tidegate

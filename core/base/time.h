@@ -20,6 +20,9 @@ inline int64_t clock_us(clockid_t clock) {
 inline int64_t monotonic_us() { return clock_us(CLOCK_MONOTONIC); }
 inline int64_t wall_us() { return clock_us(CLOCK_REALTIME); }
 
+// No deadline is further away: what is given beyond is taken for it.
+inline constexpr int64_t kMaxTimeoutUs = 3'600'000'000;
+
 // Deadlines are judged by it whatever the client's clock is. Never steps back. Any thread.
 class Timeline {
  public:

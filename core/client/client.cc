@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "store/valkey/failure.h"
+
 namespace tidegate {
 namespace {
 
@@ -50,42 +52,34 @@ Client::Client(StoreUrl url, Options options)
       limiters_({options_.name_space, options_.on_failure, options_.fallback_share}, fingerprint_),
       engine_({options_.max_keys, options_.max_bytes}, fingerprint_, clock_) {
   if (embedded()) return;
-  const int64_t probe_us = (options_.timeout_ms + options_.connect_timeout_ms) * 1'000;
-  store_.reset(new StoreContext{url_,
-                                options_,
-                                fingerprint_,
-                                clock_,
-                                engine_,
-                                counters_,
-                                events_,
-                                Breaker(options_.breaker_failures, probe_us),
-                                TlsContext(),
-                                {},
-                                {}});
+  store_.reset(new StoreContext{url_, options_, clock_, timeline_, engine_, counters_, events_,
+                                HostNames::of_system()});
 }
 
 Client::~Client() { close(); }
 
-void Client::abandon() {
+// A forked child: another thread of the parent's may have had the lock.
+void Client::abandon() TIDEGATE_UNCHECKED_LOCKS {
   if (driver_) driver_->abandon();
 }
 
 bool Client::close() {
   if (closed_.exchange(true, std::memory_order_acq_rel)) return false;
-  std::scoped_lock lock(mutex_);
-  for (Channel* channel : channels_) channel->shut();
+  const MutexGuard guard(mutex_);
+  if (driver_) driver_->channel().shut();
+  for (Window* window : windows_) window->client_closed();
   return true;
 }
 
-void Client::enroll(Channel* channel) {
-  std::scoped_lock lock(mutex_);
-  channels_.push_back(channel);
-  if (closed()) channel->shut();
+void Client::enroll(Window& window) {
+  const MutexGuard guard(mutex_);
+  windows_.push_back(&window);
+  if (closed()) window.client_closed();
 }
 
-void Client::dismiss(Channel* channel) {
-  std::scoped_lock lock(mutex_);
-  std::erase(channels_, channel);
+void Client::dismiss(Window& window) {
+  const MutexGuard guard(mutex_);
+  std::erase(windows_, &window);
 }
 
 Code Client::resolve(Op op, std::span<Part> parts) const {
@@ -154,23 +148,23 @@ bool Client::prepare(Call* call) {
   return false;
 }
 
-void Client::run(std::span<Call* const> calls) {
-  SyncDriver* driver;
-  {
-    std::scoped_lock lock(mutex_);
-    if (!driver_) {
-      auto made = SyncDriver::make(*store_);
-      if (!made) {
-        for (Call* call : calls) call->fail(made.error().code, made.error().message);
-        return;
-      }
-      driver_ = std::move(*made);
-      channels_.push_back(&driver_->channel());
-      if (closed()) driver_->channel().shut();
-    }
-    driver = driver_.get();
+SyncDriver* Client::driver(Error& why) {
+  const MutexGuard guard(mutex_);
+  if (driver_) return driver_.get();
+  auto made = SyncDriver::make(*store_);
+  if (!made) {
+    why = made.error();
+    return nullptr;
   }
-  driver->run(calls);
+  driver_ = std::move(*made);
+  if (closed()) driver_->channel().shut();
+  return driver_.get();
+}
+
+void Client::run(std::span<Call* const> calls) {
+  Error why;
+  if (SyncDriver* found = driver(why)) return found->run(calls);
+  for (Call* call : calls) answer_by_policy(*store_, call, why.code, why.message);
 }
 
 }  // namespace tidegate

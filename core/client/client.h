@@ -18,6 +18,7 @@
 #include <string>
 
 #include "base/fingerprint.h"
+#include "base/lock.h"
 #include "base/time.h"
 #include "client/registry.h"
 #include "client/sync_driver.h"
@@ -80,11 +81,19 @@ class Client {
   // What a call needs before it goes to the store. False: it is answered already (its limiters are
   // off, or it goes back to the embedded engine).
   bool prepare(Call* call);
-  bool breaker_open() const { return store_ && store_->breaker.open(); }
+  bool breaker_open() const { return store_ && store_->health.open(); }
   StoreContext* store() { return store_.get(); }  // null: the embedded store
-  // Rings are told of close().
-  void enroll(Channel* channel);
-  void dismiss(Channel* channel);
+  const Timeline& timeline() const { return timeline_; }
+  // Who is told of close(), once, perhaps while it enrolls.
+  class Window {
+   public:
+    virtual void client_closed() = 0;
+
+   protected:
+    ~Window() = default;
+  };
+  void enroll(Window& window);
+  void dismiss(Window& window);
 
   // The embedded store's answer, inline. `results` has room for kMaxLegs.
   Decision decide_here(Op op, std::span<const Part> parts, RateResult* results);
@@ -109,6 +118,7 @@ class Client {
   const uint64_t fork_generation_;
   const Fingerprinter fingerprint_;
   Clock clock_;
+  const Timeline timeline_;
   Registry limiters_;
   EmbeddedStore engine_;
   Counters counters_;
@@ -116,9 +126,12 @@ class Client {
   std::atomic<bool> closed_{false};
 
   std::unique_ptr<StoreContext> store_;
-  std::mutex mutex_;  // guards what follows
-  std::vector<Channel*> channels_;
-  std::unique_ptr<SyncDriver> driver_;  // made with the first blocking call
+  SyncDriver* driver(Error& why);  // null: there is no descriptor for one
+
+  Mutex mutex_;
+  std::vector<Window*> windows_ TIDEGATE_GUARDED_BY(mutex_);
+  // Made with the first blocking call.
+  std::unique_ptr<SyncDriver> driver_ TIDEGATE_GUARDED_BY(mutex_);
 };
 
 }  // namespace tidegate

@@ -66,6 +66,7 @@ Result<uint64_t> Registry::open(const LimiterSpec& spec) {
   Slot& here = slot(*index);
   uint32_t generation = here.generation.load(std::memory_order_relaxed);
   generation = generation == 0 ? first_generation_ : generation + 1;
+  (*config)->tell_at_us.store(0, std::memory_order_relaxed);
   here.config.store(*config, std::memory_order_release);
   here.generation.store(generation, std::memory_order_release);
   const uint64_t handle = static_cast<uint64_t>(generation) << 32 | *index;
@@ -84,6 +85,7 @@ Status Registry::change(uint64_t handle, const LimiterSpec& spec) {
   if (!made) return made.error();
   auto config = intern(std::move(*made));
   if (!config) return config.error();
+  (*config)->tell_at_us.store(0, std::memory_order_relaxed);
   slot(static_cast<uint32_t>(handle)).config.store(*config, std::memory_order_release);
   return Nothing{};
 }

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "client/ring.h"
 
+#include <algorithm>
+#include <bit>
+#include <limits>
+
 namespace tidegate {
 
 Result<std::unique_ptr<Ring>> Ring::open(Client& client, int32_t capacity, bool local) {
@@ -17,26 +21,37 @@ Ring::Ring(Client& client, std::unique_ptr<Reactor> reactor, int32_t capacity, b
     : client_(client),
       reactor_(std::move(reactor)),
       capacity_(static_cast<size_t>(capacity)),
-      local_(local) {
-  if (!client.store()) return;
-  channel_ = std::make_unique<Channel>(*client.store(), *reactor_);
-  channel_->arm(!local_);  // its host may sleep before it ever reaps
-  client.enroll(channel_.get());
+      from_(local ? Channel::From::kPump : Channel::From::kAnyThread),
+      after_reap_(local ? Then::kComesBack : Then::kSleeps) {
+  if (client.store()) {
+    channel_ = std::make_unique<Channel>(*client.store(), *reactor_);
+    const MutexGuard guard(mutex_);
+    buckets_.resize(std::bit_ceil(capacity_));
+    if (after_reap_ == Then::kSleeps) channel_->arm();  // its host may sleep before it ever reaps
+  }
+  client.enroll(*this);
 }
 
 Ring::~Ring() {
-  if (!channel_) return;
-  client_.dismiss(channel_.get());
+  client_.dismiss(*this);
   channel_.reset();  // before the calls that it knows
 }
 
+void Ring::client_closed() {
+  if (channel_) channel_->shut();
+  reactor_->wake();
+}
+
 Call* Ring::take_free() {
-  std::scoped_lock lock(mutex_);
+  const MutexGuard guard(mutex_);
   if (out_ == capacity_) return nullptr;
+  Call* call = free_.pop_front();
+  if (!call) {
+    pool_.push_back(std::make_unique<Call>());
+    call = pool_.back().get();
+  }
   ++out_;
-  if (Call* call = free_.pop_front()) return call;
-  pool_.push_back(std::make_unique<Call>());
-  return pool_.back().get();
+  return call;
 }
 
 bool Ring::submit(const Request& request) {
@@ -49,43 +64,67 @@ bool Ring::submit(const Request& request) {
   call->status = Code::kOk;
   call->decision = {};
   call->text.clear();
-  if (client_.closed()) {
-    call->fail(Code::kClosed, "the client is closed");
+  try {
+    if (client_.closed()) {
+      call->fail(Code::kClosed, "the client is closed");
+      done(call);
+    } else if (const Code code = client_.resolve(request.op, request.parts); code != Code::kOk) {
+      call->fail(code, Client::why(code, request.parts));
+      done(call);
+    } else {
+      call->take(request.parts);
+      start(call);
+    }
+  } catch (const std::bad_alloc&) {  // nobody else has it yet
+    call->fail_bare(Code::kNoMemory);
     done(call);
-    return true;
   }
-  if (const Code code = client_.resolve(request.op, request.parts); code != Code::kOk) {
-    call->fail(code, Client::why(code, request.parts));
-    done(call);
-    return true;
-  }
-  call->take(request.parts);
-  start(call);
   return true;
 }
 
 void Ring::start(Call* call) {
   call->sink = this;
-  {
-    std::scoped_lock lock(mutex_);
-    call->out = true;
-  }
   if (!channel_) {
     call->decision = client_.decide_here(call->op, call->parts, call->room_for_results());
-    done(call);
-  } else if (client_.prepare(call)) {
-    channel_->submit(call, local_);
-  } else {
-    done(call);
+    return done(call);
   }
+  if (!client_.prepare(call)) return done(call);
+  {
+    const MutexGuard guard(mutex_);
+    expect(call);
+  }
+  channel_->submit(call, from_);
 }
 
-void Ring::done(Call* call) {
+Call*& Ring::bucket(uint64_t user_data) {
+  const uint64_t mixed = (user_data ^ user_data >> 32) * 0x9e3779b97f4a7c15ULL;
+  return buckets_[(mixed >> 40) & (buckets_.size() - 1)];
+}
+
+void Ring::expect(Call* call) {
+  call->sequence.fetch_add(1, std::memory_order_relaxed);
+  call->out = true;
+  Call*& head = bucket(call->user_data);
+  call->bucket_previous = nullptr;
+  call->bucket_next = head;
+  if (head) head->bucket_previous = call;
+  head = call;
+}
+
+void Ring::forget(Call* call) {
+  if (!call->out) return;
+  call->out = false;
+  (call->bucket_previous ? call->bucket_previous->bucket_next : bucket(call->user_data)) =
+      call->bucket_next;
+  if (call->bucket_next) call->bucket_next->bucket_previous = call->bucket_previous;
+}
+
+void Ring::done(Call* call) noexcept {
   bool first;
   {
-    std::scoped_lock lock(mutex_);
+    const MutexGuard guard(mutex_);
     first = ready_.empty() && !reaping_;
-    call->out = false;
+    forget(call);
     ready_.push_back(call);
   }
   if (first) reactor_->wake();
@@ -95,26 +134,30 @@ void Ring::flush() {
   if (channel_) channel_->send_queued();
 }
 
-std::span<Call* const> Ring::reap(size_t most) { return take_done(most, !local_); }
+std::span<Call* const> Ring::reap(size_t most) { return take_done(most, after_reap_); }
 
-std::span<Call* const> Ring::take_done(size_t most, bool sleeps) {
+std::span<Call* const> Ring::take_done(size_t most, Then then) {
   if (channel_) {
     {
-      std::scoped_lock lock(mutex_);
+      const MutexGuard guard(mutex_);
       reaping_ = true;
     }
     channel_->pump();
-    channel_->arm(sleeps);
+    if (then == Then::kSleeps)
+      channel_->arm();
+    else
+      channel_->disarm();
   } else {
     while (reactor_->poll(0)) {
     }
   }
   bool leftovers;
   {
-    std::scoped_lock lock(mutex_);
+    const MutexGuard guard(mutex_);
     reaping_ = false;
     for (Call* call : reaped_) free_.push_back(call);
     reaped_.clear();
+    reaped_.reserve(std::min(most, ready_.size()));  // where that fails, nothing is lost
     while (reaped_.size() < most && !ready_.empty()) reaped_.push_back(ready_.pop_front());
     out_ -= reaped_.size();
     leftovers = !ready_.empty();
@@ -123,26 +166,37 @@ std::span<Call* const> Ring::take_done(size_t most, bool sleeps) {
   return reaped_;
 }
 
+bool Ring::finished() const {
+  if (!client_.closed()) return false;
+  const MutexGuard guard(mutex_);
+  return out_ == 0;
+}
+
 std::span<Call* const> Ring::wait(size_t most, int64_t timeout_us) {
-  const int64_t end_us = timeout_us < 0 ? 0 : monotonic_us() + timeout_us;
+  constexpr int64_t kNoEnd = std::numeric_limits<int64_t>::max();
+  const Timeline& timeline = client_.timeline();
+  const int64_t start_us = timeline.now_us();
+  const int64_t end_us =
+      timeout_us < 0 || timeout_us > kNoEnd - start_us ? kNoEnd : start_us + timeout_us;
   while (true) {
-    const auto reaped = take_done(most, false);  // disarmed: this thread comes back
-    if (!reaped.empty() || most == 0) return reaped;
-    int64_t left_us = -1;
-    if (timeout_us >= 0 && (left_us = end_us - monotonic_us()) <= 0) return reaped;
-    if (channel_) channel_->arm(!local_);
-    reactor_->poll(left_us < 0 ? -1 : static_cast<int>(ceil_div(left_us, 1'000)));
+    const auto reaped = take_done(most, Then::kComesBack);
+    if (!reaped.empty() || most == 0 || finished()) return reaped;
+    const int64_t left_us = end_us - timeline.now_us();
+    if (left_us <= 0) return reaped;
+    if (channel_ && after_reap_ == Then::kSleeps) channel_->arm();
+    reactor_->poll(static_cast<int>(ceil_div(std::min(left_us, kMaxTimeoutUs), 1'000)));
   }
 }
 
 int32_t Ring::cancel(uint64_t user_data) {
   if (!channel_) return 0;  // everything is done as soon as it is submitted
-  std::scoped_lock lock(mutex_);
+  const MutexGuard guard(mutex_);
   int32_t count = 0;
-  for (const auto& call : pool_) {
-    if (!call->out || call->user_data != user_data) continue;
-    call->out = false;  // it is on its way back: not twice
-    channel_->cancel(call.get());
+  for (Call *call = bucket(user_data), *next; call; call = next) {
+    next = call->bucket_next;
+    if (call->user_data != user_data) continue;
+    forget(call);  // it is on its way back: not twice
+    channel_->cancel(call);
     ++count;
   }
   return count;

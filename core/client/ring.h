@@ -6,17 +6,17 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <span>
 #include <vector>
 
+#include "base/lock.h"
+#include "client/channel.h"
 #include "client/client.h"
 #include "reactor/reactor.h"
-#include "store/valkey/channel.h"
 
 namespace tidegate {
 
-class Ring final : private CallSink {
+class Ring final : private CallSink, private Client::Window {
  public:
   static constexpr int32_t kMaxCapacity = 65'536;
 
@@ -42,32 +42,48 @@ class Ring final : private CallSink {
   // Does the I/O that is ready and returns what is done, at most `most`; the calls stay valid until
   // the next reap.
   std::span<Call* const> reap(size_t most);
-  // As reap, and sleeps until something is done or the time is over (-1: no end).
+  // As reap, and sleeps until something is done, the client is closed, or the time is over (-1: no
+  // end).
   std::span<Call* const> wait(size_t most, int64_t timeout_us);
+  // The client is closed, and all that was submitted has come out: there is nothing to wait for.
+  bool finished() const;
   int32_t cancel(uint64_t user_data);
 
  private:
   Ring(Client& client, std::unique_ptr<Reactor> reactor, int32_t capacity, bool local);
 
   Call* take_free();
-  // sleeps: whoever submits next shall wake the host.
-  std::span<Call* const> take_done(size_t most, bool sleeps);
+  enum class Then : uint8_t {
+    kSleeps,
+    kComesBack
+  };  // kSleeps: whoever submits next wakes the host
+  std::span<Call* const> take_done(size_t most, Then then);
   void start(Call* call);
-  void done(Call* call) override;
+  void done(Call* call) noexcept override;
+  void client_closed() override;
+  Call*& bucket(uint64_t user_data) TIDEGATE_REQUIRES(mutex_);
+  void expect(Call* call) TIDEGATE_REQUIRES(mutex_);
+  void forget(Call* call) TIDEGATE_REQUIRES(mutex_);
 
   Client& client_;
   const std::unique_ptr<Reactor> reactor_;
   const size_t capacity_;
-  const bool local_;
+  const Channel::From from_;  // where submitters stand
+  const Then after_reap_;
   std::unique_ptr<Channel> channel_;  // null: the embedded store
 
-  std::mutex mutex_;  // guards what follows, but reaped_, which belongs to the reaping thread
-  size_t out_ = 0;    // submitted and not yet reaped: what was reaped makes room at once
-  std::vector<std::unique_ptr<Call>> pool_;
-  CallList free_;
-  CallList ready_;
-  std::vector<Call*> reaped_;
-  bool reaping_ = false;  // the reaping thread is in the channel: what is done now needs no wake-up
+  mutable Mutex mutex_;
+  // Submitted and not yet reaped: what was reaped makes room at once.
+  size_t out_ TIDEGATE_GUARDED_BY(mutex_) = 0;
+  std::vector<std::unique_ptr<Call>> pool_ TIDEGATE_GUARDED_BY(mutex_);
+  CallList free_ TIDEGATE_GUARDED_BY(mutex_);
+  CallList ready_ TIDEGATE_GUARDED_BY(mutex_);
+  // What the channel has, by user_data: heads of chains through bucket_next.
+  std::vector<Call*> buckets_ TIDEGATE_GUARDED_BY(mutex_);
+  // The reaping thread is in the channel: what is done now needs no wake-up.
+  bool reaping_ TIDEGATE_GUARDED_BY(mutex_) = false;
+
+  std::vector<Call*> reaped_;  // the reaping thread's
 };
 
 }  // namespace tidegate

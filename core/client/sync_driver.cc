@@ -2,6 +2,7 @@
 #include "client/sync_driver.h"
 
 #include <algorithm>
+#include <new>
 
 #include "base/time.h"
 
@@ -22,33 +23,45 @@ Result<std::unique_ptr<SyncDriver>> SyncDriver::make(StoreContext& store) {
 
 SyncDriver::~SyncDriver() = default;
 
-void SyncDriver::Waiter::done(Call*) {
-  std::scoped_lock lock(driver.mutex_);
+void SyncDriver::Waiter::done(Call*) noexcept {
+  const MutexGuard guard(driver.mutex_);
   if (--pending > 0) return;
   all.store(true, std::memory_order_release);
   turn.notify_one();
 }
 
 void SyncDriver::run(std::span<Call* const> calls) {
+  for (; calls.size() > kPortion; calls = calls.subspan(kPortion))
+    run_portion(calls.first(kPortion));
+  run_portion(calls);
+}
+
+// Throws nothing once the first call is out: the waiter is on this thread's stack.
+void SyncDriver::run_portion(std::span<Call* const> calls) {
   Waiter waiter(*this);
   waiter.pending = calls.size();
   for (Call* call : calls) {
     call->sink = &waiter;
-    channel_.submit(call, false);
+    try {
+      channel_.submit(call, Channel::From::kAnyThread);
+    } catch (const std::bad_alloc&) {  // before it was queued
+      call->fail_bare(Code::kNoMemory);
+      call->finish();
+    }
   }
-  std::unique_lock lock(mutex_);
+  MutexGuard guard(mutex_);
   if (waiter.pending == 0) return;
   waiter.next = waiters_;
   waiters_ = &waiter;
   while (waiter.pending > 0) {
     if (pumping_) {
-      waiter.turn.wait(lock);
+      waiter.turn.wait(guard);
       continue;
     }
     pumping_ = true;
-    lock.unlock();
+    guard.unlock();
     pump_for(waiter);
-    lock.lock();
+    guard.lock();
     pumping_ = false;
     hand_over(&waiter);
   }
@@ -57,7 +70,7 @@ void SyncDriver::run(std::span<Call* const> calls) {
   *at = waiter.next;
 }
 
-// Wakes one waiter whose answer has not come: it finds nobody pumping. Under the lock.
+// Wakes one waiter whose answer has not come: it finds nobody pumping.
 void SyncDriver::hand_over(const Waiter* from) {
   for (Waiter* waiter = waiters_; waiter; waiter = waiter->next) {
     if (waiter == from || waiter->pending == 0) continue;
@@ -66,22 +79,22 @@ void SyncDriver::hand_over(const Waiter* from) {
   }
 }
 
-void SyncDriver::pump_for(Waiter& waiter) {
+void SyncDriver::pump_for(Waiter& waiter) noexcept {
   while (true) {
     channel_.pump();
     if (waiter.all.load(std::memory_order_acquire)) return;
-    if (look_first(waiter)) continue;
-    channel_.arm(true);
+    if (spin_for_reply(waiter)) continue;
+    channel_.arm();
     if (waiter.all.load(std::memory_order_acquire)) return;
     reactor_->poll(-1);
-    channel_.arm(false);
+    channel_.disarm();
   }
 }
 
 // Most of a loopback round trip is the sleep and the wake-up, so who would block anyway looks for a
 // moment first: only while round trips are short, for at most one and a half of them, and not after
 // some misses in a row. True: there is something to do.
-bool SyncDriver::look_first(const Waiter& waiter) {
+bool SyncDriver::spin_for_reply(const Waiter& waiter) {
   const int64_t usual_us = channel_.round_trip_us();
   if (!channel_.in_flight() || usual_us == 0 || usual_us > kNear * store_.options.spin_us ||
       rest_ > 0) {
@@ -89,8 +102,9 @@ bool SyncDriver::look_first(const Waiter& waiter) {
     return false;
   }
   const int64_t most_us = std::min(store_.options.spin_us, usual_us + usual_us / 2);
-  for (const int64_t end_us = monotonic_us() + most_us; monotonic_us() < end_us;) {
-    if (reactor_->poll(0) || waiter.all.load(std::memory_order_relaxed) || !channel_.idle_queue()) {
+  for (const int64_t end_us = store_.timeline.now_us() + most_us;
+       store_.timeline.now_us() < end_us;) {
+    if (reactor_->poll(0) || waiter.all.load(std::memory_order_relaxed) || !channel_.idle()) {
       misses_ = 0;
       return true;
     }

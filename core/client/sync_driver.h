@@ -4,19 +4,23 @@
 // left without a pumper.
 #pragma once
 
-#include <condition_variable>
+#include <atomic>
 #include <memory>
-#include <mutex>
 #include <span>
 
+#include "base/lock.h"
+#include "client/channel.h"
 #include "reactor/reactor.h"
-#include "store/valkey/channel.h"
 
 namespace tidegate {
 
 // Any thread.
 class SyncDriver {
  public:
+  // So many of one caller's calls are out at a time: the bound of what is queued here, for each
+  // thread that calls.
+  static constexpr size_t kPortion = 4'096;
+
   static Result<std::unique_ptr<SyncDriver>> make(StoreContext& store);
   ~SyncDriver();
 
@@ -32,26 +36,27 @@ class SyncDriver {
   // A thread in run().
   struct Waiter final : CallSink {
     explicit Waiter(SyncDriver& of) : driver(of) {}
-    void done(Call* call) override;
+    void done(Call* call) noexcept override;
 
     SyncDriver& driver;
     size_t pending = 0;            // guarded by driver.mutex_
     std::atomic<bool> all{false};  // pending is 0
-    std::condition_variable turn;
+    Condition turn;
     Waiter* next = nullptr;
   };
 
-  void pump_for(Waiter& waiter);
-  bool look_first(const Waiter& waiter);
-  void hand_over(const Waiter* from);
+  void run_portion(std::span<Call* const> calls);
+  void pump_for(Waiter& waiter) noexcept;
+  bool spin_for_reply(const Waiter& waiter);
+  void hand_over(const Waiter* from) TIDEGATE_REQUIRES(mutex_);
 
   StoreContext& store_;
   const std::unique_ptr<Reactor> reactor_;
   Channel channel_;
 
-  std::mutex mutex_;  // guards what follows
-  bool pumping_ = false;
-  Waiter* waiters_ = nullptr;
+  Mutex mutex_;
+  bool pumping_ TIDEGATE_GUARDED_BY(mutex_) = false;
+  Waiter* waiters_ TIDEGATE_GUARDED_BY(mutex_) = nullptr;
 
   // The pump's own: is looking worth it?
   int misses_ = 0;

@@ -47,7 +47,8 @@ struct LimiterConfig {
   OnFailure on_failure = OnFailure::kLocal;
   bool has_slots = false;  // one of its rates is of slots: consumes need an id
 
-  mutable std::atomic<bool> announced{false};  // its numbers have been told to the store
+  // When the store is to be told its numbers (again); of the Timeline. 0: it has become the name's.
+  mutable std::atomic<int64_t> tell_at_us{0};
 
   // One rate, not of slots, and not off: what the fastest way through the embedded engine can
   // answer.

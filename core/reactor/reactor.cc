@@ -13,8 +13,9 @@
 namespace tidegate {
 namespace {
 
-bool add_edge(int epoll, int descriptor) {
-  epoll_event event{.events = EPOLLIN | EPOLLET, .data = {.fd = descriptor}};
+// What is reported for it carries no handler, but `mark`.
+bool add_edge(int epoll, int descriptor, void* mark) {
+  epoll_event event{.events = EPOLLIN | EPOLLET, .data = {.ptr = mark}};
   return epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) == 0;
 }
 
@@ -25,15 +26,18 @@ Result<std::unique_ptr<Reactor>> Reactor::make() {
   const int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   const int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
   std::unique_ptr<Reactor> reactor(new Reactor(epoll, event, timer));
-  if (epoll < 0 || event < 0 || timer < 0 || !add_edge(epoll, event) || !add_edge(epoll, timer))
+  if (epoll < 0 || event < 0 || timer < 0 || !add_edge(epoll, event, nullptr) ||
+      !add_edge(epoll, timer, &reactor->timer_at_us_))
     return Error{Code::kNoMemory,
                  std::string("no descriptor for an event loop: ") + std::strerror(errno)};
   return reactor;
 }
 
 void Reactor::abandon() {
-  for (const int descriptor : {epoll_, event_, timer_, watched_})
+  for (const int descriptor : {epoll_, event_, timer_})
     if (descriptor >= 0) close(descriptor);
+  for (const Handler* handler = watched_.front(); handler; handler = handler->next)
+    close(handler->descriptor_);
 }
 
 Reactor::~Reactor() {
@@ -57,37 +61,46 @@ void Reactor::set_timer(int64_t at_us) {
   timerfd_settime(timer_, TFD_TIMER_ABSTIME, &when, nullptr);
 }
 
-Status Reactor::watch(int descriptor, bool read, bool write, Handler* handler) {
+Status Reactor::watch(int descriptor, bool read, bool write, Handler& handler) {
   const uint32_t events = (read ? uint32_t{EPOLLIN} : 0) | (write ? uint32_t{EPOLLOUT} : 0);
-  handler_ = handler;
-  if (descriptor == watched_ && events == watched_events_) return Nothing{};
-  epoll_event event{.events = events, .data = {.fd = descriptor}};
-  const int operation = descriptor == watched_ ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-  if (epoll_ctl(epoll_, operation, descriptor, &event) != 0)
+  const bool known = descriptor == handler.descriptor_;
+  if (known && events == handler.events_) return Nothing{};
+  if (!known) unwatch(handler);
+  epoll_event event{.events = events, .data = {.ptr = &handler}};
+  if (epoll_ctl(epoll_, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, descriptor, &event) != 0)
     return Error{Code::kNoMemory, std::string("cannot watch a socket: ") + std::strerror(errno)};
-  watched_ = descriptor;
-  watched_events_ = events;
+  if (!known) watched_.push_back(&handler);
+  handler.descriptor_ = descriptor;
+  handler.events_ = events;
   return Nothing{};
 }
 
-void Reactor::unwatch(int descriptor) {
-  if (descriptor != watched_) return;
-  epoll_ctl(epoll_, EPOLL_CTL_DEL, descriptor, nullptr);
-  watched_ = -1;
-  watched_events_ = 0;
-  handler_ = nullptr;
+void Reactor::unwatch(Handler& handler) {
+  if (handler.descriptor_ < 0) return;
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, handler.descriptor_, nullptr);
+  watched_.remove(&handler);
+  handler.descriptor_ = -1;
+  handler.events_ = 0;
+  for (int i = 0; i < reported_count_; ++i)
+    if (reported_[i].data.ptr == &handler) reported_[i].data.ptr = nullptr;
 }
 
 bool Reactor::poll(int timeout_ms) {
-  epoll_event events[4];
-  const int count = epoll_wait(epoll_, events, 4, timeout_ms);
+  epoll_event events[8];
+  const int count = epoll_wait(epoll_, events, 8, timeout_ms);
+  reported_ = events;
+  reported_count_ = count;
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events[i];
-    if (event.data.fd == timer_) timer_at_us_ = 0;
-    if (event.data.fd != watched_ || !handler_) continue;
-    const bool broken = event.events & (EPOLLERR | EPOLLHUP);
-    handler_->ready(broken || event.events & EPOLLIN, event.events & EPOLLOUT);
+    if (event.data.ptr == &timer_at_us_) {
+      timer_at_us_ = 0;
+    } else if (event.data.ptr) {
+      const bool broken = event.events & (EPOLLERR | EPOLLHUP);
+      static_cast<Handler*>(event.data.ptr)
+          ->ready(broken || event.events & EPOLLIN, event.events & EPOLLOUT);
+    }
   }
+  reported_count_ = 0;
   return count > 0;
 }
 

@@ -9,19 +9,29 @@
 #include <cstdint>
 #include <memory>
 
+#include "base/list.h"
 #include "base/result.h"
+
+struct epoll_event;
 
 namespace tidegate {
 
 class Reactor {
  public:
-  // Told of a watched descriptor's readiness.
+  // Told of its descriptor's readiness; watches one at a time.
   class Handler {
    public:
     virtual void ready(bool readable, bool writable) = 0;
 
    protected:
     ~Handler() = default;
+
+   private:
+    friend class Reactor;
+    friend class List<Handler>;
+    int descriptor_ = -1;
+    uint32_t events_ = 0;
+    Handler *next = nullptr, *previous = nullptr;
   };
 
   static Result<std::unique_ptr<Reactor>> make();  // kNoMemory: no descriptor left
@@ -35,12 +45,13 @@ class Reactor {
   void wake();
   // Makes fd() readable at that time of CLOCK_MONOTONIC; 0: never. The last call counts.
   void set_timer(int64_t at_us);
-  // Level-triggered. Watching again changes what is watched; nothing to watch ends it.
-  Status watch(int descriptor, bool read, bool write, Handler* handler);
-  void unwatch(int descriptor);
+  // Level-triggered. Watching again changes what is watched.
+  Status watch(int descriptor, bool read, bool write, Handler& handler);
+  // The handler is not called again, not even for what was reported already.
+  void unwatch(Handler& handler);
 
-  // In a forked child, and the last that is done with it: closes all descriptors, the watched one's
-  // too, and changes nothing that is the parent's.
+  // In a forked child, and the last that is done with it: closes all descriptors, those that are
+  // watched too, and changes nothing that is the parent's.
   void abandon();
 
   // Waits up to timeout_ms (-1: for ever, 0: looks), runs the handlers; true if anything was
@@ -52,9 +63,9 @@ class Reactor {
 
   const int epoll_, event_, timer_;
   int64_t timer_at_us_ = 0;
-  int watched_ = -1;  // one connection per reactor
-  uint32_t watched_events_ = 0;
-  Handler* handler_ = nullptr;
+  List<Handler> watched_;
+  epoll_event* reported_ = nullptr;  // of the poll that is under way
+  int reported_count_ = 0;
 };
 
 }  // namespace tidegate

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
-// A request that is under way, with room for its answer. Calls are pooled: their buffers keep their
-// size, so that in steady state nothing is allocated for a decision.
+// A request that is under way, with room for its answer: a header that whoever carries it reads,
+// and the payload of its family, which only that family's exchanges and engines do. Calls are
+// pooled: their buffers keep their size, so that in steady state nothing is allocated for a
+// decision.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -17,38 +20,70 @@ struct Call;
 // Who is told that a call is answered: exactly once for each call.
 class CallSink {
  public:
-  virtual void done(Call* call) = 0;
+  virtual void done(Call* call) noexcept = 0;
 
  protected:
   ~CallSink() = default;
 };
 
-struct Call {
-  // What is asked.
+// Who has calls that wait: a node's queue, an exchange, an engine that parks them. The pump's own.
+class Holder {
+ public:
+  enum class Leaves : uint8_t { kCanceled, kLate };
+
+  List<Call> calls;
+
+  // The call has left `calls`: where it had a place, the place stays, and nobody is told.
+  virtual void let_go(Call&, Leaves) noexcept {}
+  // When the holder itself wants to be looked at, beside its calls' deadlines; 0: never.
+  virtual int64_t due_us() const { return 0; }
+
+ protected:
+  ~Holder() = default;
+
+ private:
+  friend class List<Holder>;
+  friend class Deadlines;
+  Holder *next = nullptr, *previous = nullptr;
+};
+
+struct CallHeader {
+  // Who asks what, and for how long.
   uint64_t user_data = 0;
   Op op = Op::kConsume;
-  Source refund_to = Source::kNone;
-  int64_t timeout_us = 0;
-  std::vector<Part> parts;  // their keys point into key_bytes
-  std::string key_bytes;
+  int64_t timeout_us = 0;  // 0: the client's
+  CallSink* sink = nullptr;
 
-  // What is answered.
+  // What is answered, where it is no decision.
   Code status = Code::kOk;
-  Decision decision;
-  std::vector<RateResult> results;
   std::string text;  // about a status that is not kOk
 
-  // Where it is: its owner's list, and the batch that carries it.
-  CallSink* sink = nullptr;
-  Call* next = nullptr;
-  Call* previous = nullptr;
-  int64_t deadline_us = 0;  // monotonic
-  int32_t batch = -1;       // index of the batch in flight, or -1: in the queue
-  uint32_t place = 0;       // in the batch
-  uint64_t sequence = 0;    // which submission of this (pooled) call it is
-  bool under_way = false;   // a channel has it
-  bool out = false;         // its owner waits for it
+  // Where it is: in one list at a time, of its owner or of a holder.
+  Call *next = nullptr, *previous = nullptr;
+  Holder* holder = nullptr;  // the pump's
+  int64_t deadline_us = 0;   // of the Timeline
+  bool under_way = false;    // the pump has it, or will find it in the inbox
+
+  // A cancellation, guarded by the inbox's lock: it means one submission of this (pooled) call.
+  std::atomic<uint64_t> sequence{0};
+  uint64_t canceled_sequence = 0;
+  Call* next_canceled = nullptr;
+  bool in_canceled = false;
+
+  // Its owner's: whether he waits for it, and his table by user_data.
+  bool out = false;
+  Call *bucket_next = nullptr, *bucket_previous = nullptr;
+};
+
+struct LimiterAsk {
+  Source refund_to = Source::kNone;
+  std::vector<Part> parts;  // their keys point into key_bytes
+  std::string key_bytes;
   std::vector<Leg> legs;
+  uint32_t place = 0;  // in the run that carries it
+
+  Decision decision;
+  std::vector<RateResult> results;
 
   // Copies the parts, with their keys.
   void take(std::span<const Part> asked) {
@@ -68,11 +103,27 @@ struct Call {
     if (results.size() < rates) results.resize(rates);
     return results.data();
   }
+};
 
+struct Call : CallHeader, LimiterAsk {
   void fail(Code code, std::string_view why) {
     status = code;
     decision = {};
     text.assign(why);
+  }
+  // The same where there may be no memory for a text.
+  void fail_bare(Code code) noexcept {
+    status = code;
+    decision = {};
+    text.clear();
+  }
+  // Nobody has it any more but its owner, who is told.
+  void finish() noexcept {
+    holder = nullptr;
+    // Only the pump writes it for a call that it has; one that was refused at once is still what
+    // it was.
+    if (under_way) under_way = false;
+    sink->done(this);
   }
 };
 

@@ -5,7 +5,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "line_reader.h"
 #include "replay.h"
 
 /* Requests of one second go to the library together: one round trip instead of many. */
@@ -21,7 +20,7 @@ struct limiter_run {
   int32_t waiting;
   tg_entry entries[kBatch];
   tg_result results[kBatch];
-  char key_buffer[LINE_READER_SIZE + 16];
+  char key_buffer[LINE_SIZE + 16];
 };
 
 static int set_option(tg_options* options, const char* name, const char* value) {

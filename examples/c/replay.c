@@ -7,25 +7,36 @@
 #include "replay.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
+#include <time.h>
 
-#include "line_reader.h"
-#include "progress.h"
+static int64_t monotonic_us(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
 
-static int open_log(const char* file, int* descriptor, int64_t* size) {
+static int open_log(const char* file, FILE** log) {
   struct stat about;
-  *size = 0;
-  *descriptor = strcmp(file, "-") == 0 ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
-  if (*descriptor < 0 || fstat(*descriptor, &about) != 0) {
+  *log = strcmp(file, "-") == 0 ? stdin : fopen(file, "re");
+  if (*log == NULL || fstat(fileno(*log), &about) != 0) {
     return fail(EXIT_USAGE, "%s: %s", file, strerror(errno));
   }
-  if (S_ISDIR(about.st_mode)) return fail(EXIT_USAGE, "%s: %s", file, strerror(EISDIR));
-  if (S_ISREG(about.st_mode)) *size = about.st_size;
-  return 0;
+  return S_ISDIR(about.st_mode) ? fail(EXIT_USAGE, "%s: %s", file, strerror(EISDIR)) : 0;
+}
+
+/* A line with any bytes in it, and its line feed if it has one. Returns its size, which is more
+ * than LINE_SIZE where the line did not fit, and 0 at the end. */
+static size_t read_line(FILE* log, char* line) {
+  size_t size = 0;
+  for (int c; (c = getc_unlocked(log)) != EOF;) {
+    if (size < LINE_SIZE) line[size] = (char)c;
+    size++;
+    if (c == '\n') break;
+  }
+  return size;
 }
 
 static void count_malformed(replay_totals* totals) {
@@ -42,20 +53,13 @@ static void count_time(replay_totals* totals, int64_t time_us, int64_t* above_us
   if (time_us > totals->last_us) totals->last_us = time_us;
 }
 
-static int run_lines(limiter_run* run, int descriptor, progress* bar, replay_totals* totals) {
-  static line_reader reader;
-  line_reader_init(&reader, descriptor);
+static int run_lines(limiter_run* run, FILE* log, replay_totals* totals) {
+  static char line[LINE_SIZE];
   access_record record;
-  const char* line;
-  size_t size;
   int64_t above_us = -1;
-  for (;;) {
-    const int got = line_reader_next(&reader, &line, &size);
-    if (got == LINE_END) return 0;
-    if (got == LINE_ERROR) return fail(EXIT_USAGE, "cannot read the log: %s", strerror(errno));
+  for (size_t size; (size = read_line(log, line)) > 0;) {
     totals->lines++;
-    if (totals->lines % 256 == 0) progress_update(bar, reader.bytes_read, totals->lines);
-    if (got == LINE_TOO_LONG || !access_log_parse(line, size, &record)) {
+    if (size > LINE_SIZE || !access_log_parse(line, size, &record)) {
       count_malformed(totals);
       continue;
     }
@@ -63,30 +67,27 @@ static int run_lines(limiter_run* run, int descriptor, progress* bar, replay_tot
     const int status = limiter_run_line(run, &record);
     if (status != 0) return status;
   }
+  return ferror(log) ? fail(EXIT_USAGE, "cannot read the log: %s", strerror(errno)) : 0;
 }
 
 static int replay(const replay_options* options) {
   limiter_run* run = NULL;
   replay_totals totals = {.first_us = -1, .last_us = -1};
-  progress bar;
-  int descriptor = -1;
-  int64_t size = 0;
-  int status = open_log(options->file, &descriptor, &size);
+  FILE* log = NULL;
+  int status = open_log(options->file, &log);
   if (status == 0) status = limiter_run_open(options, &run);
   if (status == 0) {
     const int64_t started_us = monotonic_us();
-    progress_start(&bar, size);
-    status = run_lines(run, descriptor, &bar, &totals);
+    status = run_lines(run, log, &totals);
     if (status == 0) status = limiter_run_finish(run, &totals);
     totals.elapsed_us = monotonic_us() - started_us;
-    progress_stop(&bar);
   }
-  if (status == 0) {
-    (options->json ? report_json : report_table)(options, &totals, limiter_run_tally(run));
-    if (fflush(stdout) != 0) status = fail(EXIT_RUN, "cannot write: %s", strerror(errno));
+  if (status == 0) status = report(options, &totals, limiter_run_tally(run));
+  if (status == 0 && fflush(stdout) != 0) {
+    status = fail(EXIT_RUN, "cannot write: %s", strerror(errno));
   }
   limiter_run_free(run);
-  if (descriptor > STDERR_FILENO) close(descriptor);
+  if (log != NULL && log != stdin) fclose(log);
   return status;
 }
 

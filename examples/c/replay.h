@@ -21,7 +21,7 @@ typedef struct replay_options {
   int json;
 } replay_options;
 
-enum { MALFORMED_SHOWN = 3 };
+enum { MALFORMED_SHOWN = 3, LINE_SIZE = 1 << 18 }; /* what is longer is no line of a log */
 
 typedef struct replay_totals {
   int64_t lines, passed, denied; /* lines = passed + denied + malformed */
@@ -47,11 +47,8 @@ int limiter_run_finish(limiter_run*, replay_totals*);     /* what is left; fills
 const tally* limiter_run_tally(const limiter_run*);
 void limiter_run_free(limiter_run*);
 
-void report_table(const replay_options*, const replay_totals*, const tally*);
-void report_json(const replay_options*, const replay_totals*, const tally*);
-
-/* 2026-01-05T00:00:00Z */
-void report_time(int64_t time_us, char* text, size_t size);
+/* The table or the JSON. 0, or the exit status after one line on standard error. */
+int report(const replay_options*, const replay_totals*, const tally*);
 
 /* One line "replay: ..." on standard error, whatever bytes the text holds; returns `status`. */
 #if defined(__GNUC__)

@@ -2,36 +2,27 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "replay.h"
-#include "utf8.h"
 
-enum { kKeyShown = 60 };
+enum { kShown = 60, kJson = 1 };
 
-/* A terminal gets nothing but text: what is not printable is shown as \xNN, what is too long ends
- * in "...". */
-static int show_key(const caller* who, char* text, size_t size) {
-  size_t used = 0, at = 0;
+/* Bytes that are no printable ASCII as %NN, as a URL has them; in JSON with its own escapes too.
+ * Returns the columns, at most `most` and those of "...". */
+static int print_text(const char* text, size_t size, int most, int is_json) {
   int columns = 0;
-  while (at < who->size && columns < kKeyShown && used + 8 < size) {
-    const size_t length = utf8_length(who->key + at, who->size - at);
-    const unsigned char byte = (unsigned char)who->key[at];
-    const int is_control = length == 1 && (byte < ' ' || byte == 0x7f);
-    const int is_c1 = length == 2 && byte == 0xc2 && (unsigned char)who->key[at + 1] < 0xa0;
-    if (length == 0 || is_control || is_c1) {
-      used += (size_t)snprintf(text + used, size - used, "\\x%02x", byte);
-      at++;
-      columns += 4;
+  for (size_t at = 0; at < size; at++) {
+    const unsigned char byte = (unsigned char)text[at];
+    if (columns >= most) return columns + printf("...");
+    if (byte < ' ' || byte >= 0x7f) {
+      columns += printf("%%%02X", byte);
     } else {
-      for (size_t i = 0; i < length; i++) text[used++] = who->key[at++];
-      columns++;
+      columns += printf(is_json && strchr("\"\\", byte) != NULL ? "\\%c" : "%c", byte);
     }
   }
-  text[used] = '\0';
-  if (at == who->size) return columns;
-  snprintf(text + used, size - used, "...");
-  return columns + 3;
+  return columns;
 }
 
 static void print_number(const char* name, int64_t value) {
@@ -52,12 +43,19 @@ static void print_share(const char* name, int64_t value, int64_t of) {
   putchar('\n');
 }
 
-void report_time(int64_t time_us, char* text, size_t size) {
+/* 2026-01-05T00:00:00Z */
+static void format_time(int64_t time_us, char* text, size_t size) {
   const time_t seconds = (time_t)(time_us / 1000000);
   struct tm parts;
   if (gmtime_r(&seconds, &parts) == NULL ||
       strftime(text, size, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0) {
     text[0] = '\0';
+  }
+}
+
+static void print_malformed(const replay_totals* totals) {
+  for (int i = 0; i < MALFORMED_SHOWN && i < totals->malformed; i++) {
+    printf("%s%" PRId64, i > 0 ? ", " : "", totals->malformed_lines[i]);
   }
 }
 
@@ -67,8 +65,8 @@ static void print_summary(const replay_options* options, const replay_totals* to
          options->key_name, totals->store);
   print_number("lines", totals->lines);
   if (totals->first_us >= 0) {
-    report_time(totals->first_us, first, sizeof(first));
-    report_time(totals->last_us, last, sizeof(last));
+    format_time(totals->first_us, first, sizeof(first));
+    format_time(totals->last_us, last, sizeof(last));
     printf("  %s to %s", first, last);
   }
   putchar('\n');
@@ -76,13 +74,8 @@ static void print_summary(const replay_options* options, const replay_totals* to
   print_share("denied", totals->denied, totals->passed + totals->denied);
   if (totals->malformed > 0) {
     print_number("malformed", totals->malformed);
-    for (int i = 0; i < MALFORMED_SHOWN && i < totals->malformed; i++) {
-      printf("%s%" PRId64,
-             i > 0                   ? ", "
-             : totals->malformed > 1 ? "  lines "
-                                     : "  line ",
-             totals->malformed_lines[i]);
-    }
+    printf(totals->malformed > 1 ? "  lines " : "  line ");
+    print_malformed(totals);
     puts(totals->malformed > MALFORMED_SHOWN ? " ..." : "");
   }
   if (totals->stepped_back > 0) {
@@ -95,29 +88,73 @@ static void print_summary(const replay_options* options, const replay_totals* to
   }
 }
 
-void report_table(const replay_options* options, const replay_totals* totals, const tally* counts) {
-  const size_t room = (size_t)options->top;
-  caller** top = calloc(room + 1, sizeof(*top));
-  if (top == NULL) return;
+static void print_table(const replay_options* options, const replay_totals* totals, size_t callers,
+                        caller* const* top, size_t count) {
   print_summary(options, totals);
-  print_number("callers", (int64_t)tally_size(counts));
+  print_number("callers", (int64_t)callers);
   const double seconds = (double)totals->elapsed_us / 1e6;
   printf("\n%-12s %13.2f  %.0f lines/s\n", "seconds", seconds,
          seconds > 0 ? (double)totals->lines / seconds : 0);
+  if (count > 0) printf("\n%10s %10s %9s  %s\n", "REQUESTS", "DENIED", "DENIED %", "CALLER");
+  for (size_t i = 0; i < count; i++) {
+    printf("%10" PRId64 " %10" PRId64 " %9.1f  ", top[i]->requests, top[i]->denied,
+           (double)top[i]->denied * 100 / (double)top[i]->requests);
+    print_text(top[i]->key, top[i]->size, kShown, !kJson);
+    putchar('\n');
+  }
+}
 
-  const size_t count = tally_top(counts, top, room);
-  char text[kKeyShown * 4 + 16];
-  int width = 6;
-  for (size_t i = 0; i < count; i++) {
-    const int columns = show_key(top[i], text, sizeof(text));
-    if (columns > width) width = columns;
+static void print_json_text(const char* name, const char* text) {
+  printf("  \"%s\": \"", name);
+  print_text(text, strlen(text), INT32_MAX, kJson);
+  puts("\",");
+}
+
+static void print_json_time(const char* name, int64_t time_us) {
+  char text[32];
+  format_time(time_us, text, sizeof(text));
+  printf(time_us < 0 ? "  \"%s\": null,\n" : "  \"%s\": \"%s\",\n", name, text);
+}
+
+static void print_json(const replay_options* options, const replay_totals* totals, size_t callers,
+                       caller* const* top, size_t count) {
+  const struct {
+    const char* name;
+    int64_t value;
+  } numbers[] = {{"lines", totals->lines},      {"passed", totals->passed},
+                 {"denied", totals->denied},    {"malformed", totals->malformed},
+                 {"callers", (int64_t)callers}, {"stepped_back", totals->stepped_back},
+                 {"evicted", totals->evicted},  {"elapsed_us", totals->elapsed_us}};
+  puts("{");
+  print_json_text("version", tg_version());
+  print_json_text("limit", options->limit);
+  print_json_text("name", totals->name);
+  print_json_text("algorithm", totals->rates[0].algorithm);
+  print_json_text("key", options->key_name);
+  print_json_text("store", totals->store);
+  for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+    printf("  \"%s\": %" PRId64 ",\n", numbers[i].name, numbers[i].value);
   }
-  if (count > 0)
-    printf("\n%-*s %10s %10s %9s\n", width, "CALLER", "REQUESTS", "DENIED", "DENIED %");
+  print_json_time("first", totals->first_us);
+  print_json_time("last", totals->last_us);
+  printf("  \"malformed_lines\": [");
+  print_malformed(totals);
+  printf("],\n  \"top\": [");
   for (size_t i = 0; i < count; i++) {
-    const int columns = show_key(top[i], text, sizeof(text));
-    printf("%s%*s %10" PRId64 " %10" PRId64 " %9.1f\n", text, width - columns, "", top[i]->requests,
-           top[i]->denied, (double)top[i]->denied * 100 / (double)top[i]->requests);
+    printf("%s\n    {\"caller\": \"", i > 0 ? "," : "");
+    print_text(top[i]->key, top[i]->size, INT32_MAX, kJson);
+    printf("\", \"requests\": %" PRId64 ", \"denied\": %" PRId64 "}", top[i]->requests,
+           top[i]->denied);
   }
+  puts(count > 0 ? "\n  ]\n}" : "]\n}");
+}
+
+int report(const replay_options* options, const replay_totals* totals, const tally* counts) {
+  size_t count = 0;
+  caller** top = tally_denied(counts, &count);
+  if (top == NULL) return fail(EXIT_RUN, "no memory");
+  if (count > (size_t)options->top) count = (size_t)options->top;
+  (options->json ? print_json : print_table)(options, totals, tally_size(counts), top, count);
   free(top);
+  return 0;
 }

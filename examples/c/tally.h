@@ -26,9 +26,8 @@ tally* tally_new(void);                                   /* NULL: no memory */
 caller* tally_find(tally*, const char* key, size_t size); /* made if it is new; NULL: no memory */
 size_t tally_size(const tally*);
 caller* tally_at(const tally*, size_t index); /* in order of first appearance */
-/* The callers denied most, at most `max` of those denied at all, most first and by key on a tie;
-   returns how many. O(n log max). */
-size_t tally_top(const tally*, caller** top, size_t max);
+/* Who was denied at all, most first and by key on a tie; to be freed. NULL: no memory. */
+caller** tally_denied(const tally*, size_t* count);
 void tally_free(tally*);
 
 #endif /* EXAMPLES_C_TALLY_H_ */

@@ -18,18 +18,10 @@ import (
 )
 
 func main() {
-	store := flag.String(
-		"store",
-		"",
-		"the store's URL; none: $TIDEGATE_URL, or else the embedded store",
-	)
+	store := flag.String("store", "", "the store's URL; none: $TIDEGATE_URL, or the embedded store")
 	listen := flag.String("listen", "127.0.0.1:8080", "where to listen; port 0: any")
 	rate := flag.String("limit", "100/minute", "the rate of each caller")
-	name := flag.String(
-		"name",
-		"api",
-		"the limit's name, shared with other services on the store",
-	)
+	name := flag.String("name", "api", "the limit's name, shared with other services on the store")
 	flag.Parse()
 
 	limit, err := tghttp.New(tghttp.Config{
@@ -43,14 +35,12 @@ func main() {
 		log.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc(
-		"GET /health",
-		func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "healthy") },
-	)
-	mux.HandleFunc(
-		"GET /{$}",
-		func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "hello from Go") },
-	)
+	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "healthy")
+	})
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "hello from Go")
+	})
 
 	listener, err := net.Listen("tcp", *listen)
 	if err != nil {

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-# hiredis >= 1.1 with SSL: the prefix that packaging/setup built, or one that the system or CMAKE_PREFIX_PATH has.
+# hiredis >= 1.1 with SSL, as hiredis::hiredis and hiredis::hiredis_ssl: by header and library, since a package built
+# by make has no CMake files and one built by CMake may have a shared target alone. An archive is preferred: what is
+# linked into our libraries stays inside. TIDEGATE_HIREDIS_SHARED says that there was none.
 set(tidegate_cache "$ENV{TIDEGATE_CACHE}")
 if(NOT tidegate_cache)
   set(tidegate_cache "$ENV{XDG_CACHE_HOME}")
@@ -9,9 +11,45 @@ if(NOT tidegate_cache)
   string(APPEND tidegate_cache "/tidegate")
 endif()
 list(APPEND CMAKE_PREFIX_PATH "$ENV{TIDEGATE_HIREDIS_PREFIX}" "${tidegate_cache}/hiredis-1.2.0")
-find_package(hiredis 1.1 CONFIG QUIET)
-find_package(hiredis_ssl CONFIG QUIET)
-if(NOT hiredis_FOUND OR NOT hiredis_ssl_FOUND)
-  message(FATAL_ERROR "tidegate needs hiredis 1.1 or newer with SSL. Run packaging/setup, which builds it into "
-                      "${tidegate_cache}, or set TIDEGATE_HIREDIS_PREFIX to where it is installed.")
+string(CONCAT tidegate_hiredis_help "packaging/setup (in a clone of tidegate) builds a fitting one, 1.2 and static, into "
+       "${tidegate_cache}. TIDEGATE_HIREDIS_PREFIX names the prefix of another.")
+
+find_package(PkgConfig QUIET)
+if(PkgConfig_FOUND)
+  pkg_check_modules(tidegate_hiredis_pc QUIET hiredis_ssl hiredis) # for a prefix that only PKG_CONFIG_PATH names
 endif()
+find_path(TIDEGATE_HIREDIS_INCLUDE hiredis/hiredis_ssl.h HINTS ${tidegate_hiredis_pc_INCLUDE_DIRS})
+get_filename_component(tidegate_hiredis_prefix "${TIDEGATE_HIREDIS_INCLUDE}" DIRECTORY)
+foreach(name hiredis hiredis_ssl)
+  find_library(TIDEGATE_${name} NAMES lib${name}.a ${name} NAMES_PER_DIR
+               HINTS ${tidegate_hiredis_prefix} ${tidegate_hiredis_pc_LIBRARY_DIRS} PATH_SUFFIXES lib lib64)
+endforeach()
+mark_as_advanced(TIDEGATE_HIREDIS_INCLUDE TIDEGATE_hiredis TIDEGATE_hiredis_ssl)
+if(NOT TIDEGATE_HIREDIS_INCLUDE OR NOT TIDEGATE_hiredis OR NOT TIDEGATE_hiredis_ssl)
+  message(FATAL_ERROR "tidegate needs hiredis 1.1 or newer with SSL (hiredis/hiredis_ssl.h, libhiredis, libhiredis_ssl), "
+                      "and there is none. ${tidegate_hiredis_help}")
+endif()
+
+file(STRINGS "${TIDEGATE_HIREDIS_INCLUDE}/hiredis/hiredis.h" tidegate_hiredis_version
+     REGEX "^#define HIREDIS_(MAJOR|MINOR) ")
+string(REGEX REPLACE "[^0-9]*([0-9]+)[^0-9]+([0-9]+).*" "\\1.\\2" tidegate_hiredis_version "${tidegate_hiredis_version}")
+if(tidegate_hiredis_version VERSION_LESS 1.1)
+  message(FATAL_ERROR "tidegate needs hiredis 1.1 or newer; ${TIDEGATE_HIREDIS_INCLUDE}/hiredis/hiredis.h is of "
+                      "${tidegate_hiredis_version}. ${tidegate_hiredis_help}")
+endif()
+
+set(TIDEGATE_HIREDIS_SHARED OFF)
+if(NOT TIDEGATE_hiredis MATCHES "\\.a$" OR NOT TIDEGATE_hiredis_ssl MATCHES "\\.a$")
+  set(TIDEGATE_HIREDIS_SHARED ON)
+  if(OPENSSL_USE_STATIC_LIBS)
+    message(FATAL_ERROR "${TIDEGATE_hiredis_ssl} is shared and brings the system's OpenSSL, where a static OpenSSL is "
+                        "asked for (OPENSSL_USE_STATIC_LIBS): two of them in one process hand each other what is not "
+                        "theirs. ${tidegate_hiredis_help}")
+  endif()
+endif()
+add_library(hiredis::hiredis UNKNOWN IMPORTED GLOBAL)
+add_library(hiredis::hiredis_ssl UNKNOWN IMPORTED GLOBAL)
+set_target_properties(hiredis::hiredis PROPERTIES IMPORTED_LOCATION "${TIDEGATE_hiredis}"
+                      INTERFACE_INCLUDE_DIRECTORIES "${TIDEGATE_HIREDIS_INCLUDE}")
+set_target_properties(hiredis::hiredis_ssl PROPERTIES IMPORTED_LOCATION "${TIDEGATE_hiredis_ssl}"
+                      INTERFACE_LINK_LIBRARIES "hiredis::hiredis;OpenSSL::SSL;OpenSSL::Crypto")

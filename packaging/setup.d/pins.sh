@@ -2,21 +2,29 @@
 # shellcheck shell=bash disable=SC2034
 # Everything that packaging/setup downloads, and how it is known to be the right thing.
 #
-#   Debian packages   verified by apt against the signed release file; a suite's own security
-#                     updates are wanted, so the suite is pinned and not the version
-#   hiredis           SHA-256 of the upstream tarball inside Debian's source package
-#   clang-format      exact version and SHA-256 of the wheel (pip --require-hashes)
-#   Node.js           exact version (npm checks the registry's integrity value)
+#   Debian packages     verified by apt against the signed release file; a suite's own security
+#                       updates are wanted, so the suite is pinned and not the version
+#   hiredis             SHA-256 of the upstream tarball inside Debian's source package
+#   clang-format, ruff  exact version and SHA-256 of the wheel (pip --require-hashes)
+#   Node.js, oxlint     exact version (npm checks the registry's integrity value)
 
 HIREDIS_VERSION=1.2.0
 HIREDIS_SUITE=trixie
 HIREDIS_SHA256=82ad632d31ee05da13b537c124f819eb88e18851d9cb0c30ae0552084811588c
 
-CLANG_FORMAT_VERSION=19.1.7
-CLANG_FORMAT_SHA256=(
-  f4906fb463dd2033032978f56962caab268c9428a384126b9400543eb667f11c # x86_64
-  dac394c83a9233ab6707f66e1cdbd950f8b014b58604142a5b6f7998bf0bcc8c # aarch64
+# name==version, and the SHA-256 of the wheels for x86_64 and aarch64.
+CLANG_FORMAT=(
+  clang-format==19.1.7
+  f4906fb463dd2033032978f56962caab268c9428a384126b9400543eb667f11c
+  dac394c83a9233ab6707f66e1cdbd950f8b014b58604142a5b6f7998bf0bcc8c
 )
+RUFF=(
+  ruff==0.17.6
+  aa3b08254a732acba246891089a152c47c5733dc36b8ecb76ce8602f8326e5e4
+  435241c61af5909a022f76219d3d1bf24730dc1bf0acabb5ddf4b569ab3cbb30
+)
+
+OXLINT_VERSION=1.94.0
 
 NODE_VERSIONS=(20.20.2 22.23.3 24.21.0 26.10.0)
 

@@ -8,9 +8,11 @@ version_at_least() { [[ $(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1) == 
 
 # ---- hiredis ----
 
-# hiredis_prefix: empty where the system's own will do; a prefix in the cache otherwise.
+# hiredis_prefix: empty where the system's own will do, with its archives; a prefix in the cache otherwise.
 hiredis_prefix() {
-  pkg-config --atleast-version=1.1 hiredis hiredis_ssl 2>/dev/null ||
+  local libraries
+  libraries=$(pkg-config --variable=libdir hiredis_ssl 2>/dev/null) &&
+    pkg-config --atleast-version=1.1 hiredis && [[ -e $libraries/libhiredis.a && -e $libraries/libhiredis_ssl.a ]] ||
     echo "$cache/hiredis-$HIREDIS_VERSION"
 }
 
@@ -172,16 +174,19 @@ list_nodes() {
 
 # ---- Go, Rust ----
 
-# find_go: the first Go that is new enough; its own tool chain, never a downloaded one.
-find_go() {
+# first_at_least MINIMUM ARGUMENT CANDIDATE...: the first that says a version which is new enough; Go
+# its own tool chain's, never a downloaded one's.
+first_at_least() {
   local candidate version
-  for candidate in "$(type -P go || true)" /usr/local/go/bin/go "$cache"/go/usr/lib/go-*/bin/go; do
+  for candidate in "${@:3}"; do
     [[ -x $candidate ]] || continue
-    version=$(GOTOOLCHAIN=local "$candidate" env GOVERSION 2>/dev/null) || continue
-    version_at_least "${version#go}" "$GO_MINIMUM" || continue
-    echo "$candidate"
-    return
+    version=$(GOTOOLCHAIN=local "$candidate" "$2" 2>/dev/null | grep -oE '[0-9]+\.[0-9.]+' | head -n 1) || continue
+    ! version_at_least "$version" "$1" || { echo "$candidate" && return; }
   done
+}
+
+find_go() {
+  first_at_least "$GO_MINIMUM" version "$(type -P go || true)" /usr/local/go/bin/go "$cache"/go/usr/lib/go-*/bin/go
 }
 
 setup_go() { [[ -n $(find_go) ]] || step "unpacking Go" unpack_go; }
@@ -192,15 +197,7 @@ unpack_go() {
 }
 
 find_cargo() {
-  local candidate version
-  for candidate in "$(type -P cargo || true)" "${CARGO_HOME:-$HOME/.cargo}/bin/cargo"; do
-    [[ -x $candidate ]] || continue
-    version=$("$candidate" --version 2>/dev/null | awk '{ print $2 }')
-    [[ -z $version ]] || ! version_at_least "$version" "$CARGO_MINIMUM" || {
-      echo "$candidate"
-      return
-    }
-  done
+  first_at_least "$CARGO_MINIMUM" --version "$(type -P cargo || true)" "${CARGO_HOME:-$HOME/.cargo}/bin/cargo"
 }
 
 setup_rust() {
@@ -209,27 +206,36 @@ setup_rust() {
     "or remove Debian's old rustc and cargo and install ${CARGO_PACKAGES[*]}"
 }
 
-# ---- clang-format ----
+# ---- formatters and linters ----
 
-clang_format_binary() { echo "$cache/clang-format-$CLANG_FORMAT_VERSION/clang_format/data/bin/clang-format"; }
+clang_format_binary() { echo "$cache/${CLANG_FORMAT[0]/==/-}/clang_format/data/bin/clang-format"; }
+ruff_binary() { echo "$cache/${RUFF[0]/==/-}/bin/ruff"; }
+oxlint_script() { echo "$cache/oxlint-$OXLINT_VERSION/node_modules/oxlint/bin/oxlint"; }
 
-setup_clang_format() {
-  [[ -x $(clang_format_binary) ]] ||
-    step "fetching clang-format $CLANG_FORMAT_VERSION" fetch_clang_format
+setup_linters() {
+  setup_python
+  setup_node
+  [[ -x $(clang_format_binary) ]] || step "fetching ${CLANG_FORMAT[0]}" fetch_wheel "${CLANG_FORMAT[@]}"
+  [[ -x $(ruff_binary) ]] || step "fetching ${RUFF[0]}" fetch_wheel "${RUFF[@]}"
+  [[ -e $(oxlint_script) ]] || step "fetching oxlint $OXLINT_VERSION" fetch_oxlint
 }
 
-fetch_clang_format() {
-  local target=$cache/clang-format-$CLANG_FORMAT_VERSION pythons python
-  setup_python
+fetch_wheel() { # fetch_wheel NAME==VERSION SHA256...
+  local target=$cache/${1/==/-} hashes=("${@:2}") pythons
   pythons=$(find_pythons)
-  python=${pythons%%:*}
   rm -rf "$target" "$target.new"
   mkdir "$target.new"
-  "$python" -I -m venv "$target.new/venv"
-  echo "clang-format==$CLANG_FORMAT_VERSION ${CLANG_FORMAT_SHA256[*]/#/--hash=sha256:}" \
-    >"$target.new/requirements.txt"
+  "${pythons%%:*}" -I -m venv "$target.new/venv"
+  echo "$1" "${hashes[@]/#/--hash=sha256:}" >"$target.new/requirements.txt"
   "$target.new/venv/bin/python" -m pip install --disable-pip-version-check --only-binary :all: \
     --require-hashes --target "$target.new" -r "$target.new/requirements.txt"
   rm -rf "$target.new/venv"
+  mv "$target.new" "$target"
+}
+
+fetch_oxlint() {
+  local target=$cache/oxlint-$OXLINT_VERSION
+  rm -rf "$target" "$target.new"
+  npm install --prefix "$target.new" --ignore-scripts --no-audit --no-fund "oxlint@$OXLINT_VERSION"
   mv "$target.new" "$target"
 }

@@ -15,8 +15,13 @@ parser.add_argument("--name", required=True)
 options = parser.parse_args()
 
 app = FastAPI()
-app.add_middleware(RateLimitMiddleware, limit=options.limit, name=options.name,
-                   key=lambda request: request.headers.get("x-api-key"), store=options.store)
+app.add_middleware(
+    RateLimitMiddleware,
+    limit=options.limit,
+    name=options.name,
+    key=lambda request: request.headers.get("x-api-key"),
+    store=options.store,
+)
 
 
 @app.get("/")

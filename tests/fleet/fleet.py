@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """A Valkey of its own and workers in several languages on it, all under one limiter.
 
-    with Fleet(commands, quota=600) as fleet:      # commands: what Languages.prepare answered
-        with Traffic(fleet.workers, "caller") as traffic:
-            traffic.until_denied(10)
-    assert traffic.total("admitted") == fleet.quota
+with Fleet(commands, quota=600) as fleet:      # commands: what Languages.prepare answered
+    with Traffic(fleet.workers, "caller") as traffic:
+        traffic.until_denied(10)
+assert traffic.total("admitted") == fleet.quota
 """
 
 from __future__ import annotations
@@ -28,21 +28,29 @@ class Fleet:
     """A budget of `quota` that comes back at one a day: what is spent stays spent while we look.
     More options of the store's URL: on_failure, fallback_share."""
 
-    def __init__(self, commands: Mapping[str, tuple[list[object], str | None]], quota: int,
-                 **options: object):
+    def __init__(
+        self, commands: Mapping[str, tuple[list[object], str | None]], quota: int, **options: object
+    ):
         self.quota = quota
         self.folder = Path(tempfile.mkdtemp(prefix="tidegate-fleet-"))
         self.valkey = Valkey(self.folder)
         self.limit = f"1/day burst {quota}"
-        words = ["--store", self.valkey.url(**{"on_failure": "closed", **TIMEOUTS, **options}),
-                 "--limit", self.limit, "--name", NAME]
-        environment = {name: value for name, value in os.environ.items()
-                       if name != "TIDEGATE_URL"}
+        words = [
+            "--store",
+            self.valkey.url(**{"on_failure": "closed", **TIMEOUTS, **options}),
+            "--limit",
+            self.limit,
+            "--name",
+            NAME,
+        ]
+        environment = {name: value for name, value in os.environ.items() if name != "TIDEGATE_URL"}
         self.workers = [
-            Worker(f"{language} {number}", language, path, [*command, *words], self.folder,
-                   environment)
+            Worker(
+                f"{language} {number}", language, path, [*command, *words], self.folder, environment
+            )
             for language, (command, path) in commands.items()
-            for number in range(1, WORKERS[language] + 1)]
+            for number in range(1, WORKERS[language] + 1)
+        ]
 
     def __enter__(self) -> Fleet:
         try:

@@ -37,8 +37,11 @@ class Languages:
         self.root, self.build = root, build
         self.place = build / "fleet"
         self.place.mkdir(parents=True, exist_ok=True)
-        self.environment = {name: value for name, value in os.environ.items()
-                            if name not in ("TIDEGATE_URL", "PYTHONPATH", "NODE_PATH")}
+        self.environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("TIDEGATE_URL", "PYTHONPATH", "NODE_PATH")
+        }
         self.logs: dict[str, Path] = {}
 
     def prepare(self, language: str) -> tuple[list[object], str | None]:
@@ -59,9 +62,16 @@ class Languages:
         with open(log, "a") as file:
             print("$", shlex.join(words), file=file, flush=True)
             try:
-                done = subprocess.run(words, cwd=folder or self.root, stdin=subprocess.DEVNULL,
-                                      env={**self.environment, **more}, stdout=subprocess.PIPE,
-                                      stderr=file, text=True, timeout=BUILD_SECONDS)
+                done = subprocess.run(
+                    words,
+                    cwd=folder or self.root,
+                    stdin=subprocess.DEVNULL,
+                    env={**self.environment, **more},
+                    stdout=subprocess.PIPE,
+                    stderr=file,
+                    text=True,
+                    timeout=BUILD_SECONDS,
+                )
             except (OSError, subprocess.TimeoutExpired) as error:
                 raise Missing(f"{words[0]}: {error}") from None
             file.write(done.stdout)
@@ -92,8 +102,7 @@ class Languages:
         prefix = self.place / "prefix"
         self.run(log, "cmake", "--install", self.build / "release", "--prefix", prefix)
         libraries = next(prefix.rglob("libtidegate.so")).parent
-        return {"PKG_CONFIG_PATH": str(libraries / "pkgconfig"),
-                "LD_LIBRARY_PATH": str(libraries)}
+        return {"PKG_CONFIG_PATH": str(libraries / "pkgconfig"), "LD_LIBRARY_PATH": str(libraries)}
 
     def build_python(self, log: Path) -> tuple[list[object], str | None]:
         pythons = self.environment.get("TIDEGATE_PYTHONS", sys.executable).split(":")
@@ -102,25 +111,47 @@ class Languages:
         if not (venv / "bin/uvicorn").exists():
             self.run(log, python, "-m", "venv", "--clear", venv)
             self.run(log, venv / "bin/pip", "install", "--quiet", "fastapi", "uvicorn", "pytest")
-        self.run(log, venv / "bin/pip", "install", "--quiet", "--no-deps", "--force-reinstall",
-                 self.wheel(log, venv / "bin/python"))
+        self.run(
+            log,
+            venv / "bin/pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--force-reinstall",
+            self.wheel(log, venv / "bin/python"),
+        )
         return [venv / "bin/python", self.root / "tests/fleet/fastapi_worker.py"], "/"
 
     def wheel(self, log: Path, python: Path) -> str:
         """The newest wheel for that Python that is no older than what it is made of."""
-        tag = self.run(log, python, "-c",
-                       "import sys; print('cp%d%d' % sys.version_info[:2])").strip()
-        sources = self.run(log, "git", "ls-files", "core", "capi/include", "capi/src",
-                           "bindings/python").split()
-        changed = max((self.root / file).stat().st_mtime for file in sources
-                      if (self.root / file).exists())
-        found = [file for depth in ("*", "*/*", "*/*/*") for file in
-                 glob.glob(str(self.build / depth / f"tidegate-*-{tag}-*.whl"))
-                 if os.stat(file).st_mtime >= changed]
+        tag = self.run(
+            log, python, "-c", "import sys; print('cp%d%d' % sys.version_info[:2])"
+        ).strip()
+        sources = self.run(
+            log, "git", "ls-files", "core", "capi/include", "capi/src", "bindings/python"
+        ).split()
+        changed = max(
+            (self.root / file).stat().st_mtime for file in sources if (self.root / file).exists()
+        )
+        found = [
+            file
+            for depth in ("*", "*/*", "*/*/*")
+            for file in glob.glob(str(self.build / depth / f"tidegate-*-{tag}-*.whl"))
+            if os.stat(file).st_mtime >= changed
+        ]
         if not found:
             wheels = self.place / "wheels"
-            self.run(log, python, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", wheels,
-                     "./bindings/python")
+            self.run(
+                log,
+                python,
+                "-m",
+                "pip",
+                "wheel",
+                "--no-deps",
+                "--wheel-dir",
+                wheels,
+                "./bindings/python",
+            )
             found = list(map(str, wheels.glob(f"tidegate-*-{tag}-*.whl")))
         return max(found, key=lambda file: os.stat(file).st_mtime)
 
@@ -128,8 +159,17 @@ class Languages:
         tarball = self.run(log, self.root / "bindings/node/pack", self.build / "node")
         place = self.place / "node"
         shutil.copytree(self.root / "examples/express", place, dirs_exist_ok=True)
-        self.run(log, self.tool("npm"), "install", "--ignore-scripts", "--no-package-lock",
-                 "--no-audit", "--no-fund", tarball.split()[-1], folder=place)
+        self.run(
+            log,
+            self.tool("npm"),
+            "install",
+            "--ignore-scripts",
+            "--no-package-lock",
+            "--no-audit",
+            "--no-fund",
+            tarball.split()[-1],
+            folder=place,
+        )
         return [self.tool("node"), place / "app.js", "--port", "0"], "/api/data"
 
     def build_go(self, log: Path) -> tuple[list[object], str | None]:
@@ -137,17 +177,36 @@ class Languages:
         prefix = self.prefix(log)
         # Go's build cache knows neither what pkg-config said nor the header: it knows these.
         header = zlib.crc32((self.root / "capi/include/tidegate.h").read_bytes())
-        self.run(log, self.tool("go", "TIDEGATE_GO"), "build", "-buildvcs=false", "-tags",
-                 "tidegate_static", "-o", program, ".", folder=self.root / "examples/go",
-                 GOTOOLCHAIN="local", CGO_ENABLED="1", CGO_CFLAGS=f"-O2 -DTIDEGATE_H={header}",
-                 CGO_LDFLAGS=f"-L{prefix['LD_LIBRARY_PATH']}", **prefix)
+        self.run(
+            log,
+            self.tool("go", "TIDEGATE_GO"),
+            "build",
+            "-buildvcs=false",
+            "-tags",
+            "tidegate_static",
+            "-o",
+            program,
+            ".",
+            folder=self.root / "examples/go",
+            GOTOOLCHAIN="local",
+            CGO_ENABLED="1",
+            CGO_CFLAGS=f"-O2 -DTIDEGATE_H={header}",
+            CGO_LDFLAGS=f"-L{prefix['LD_LIBRARY_PATH']}",
+            **prefix,
+        )
         return [program, "--listen", "127.0.0.1:0"], "/"
 
     def build_rust(self, log: Path) -> tuple[list[object], str | None]:
         target = self.build / "cargo"
-        self.run(log, self.tool("cargo", "TIDEGATE_CARGO"), "build", "--locked",
-                 folder=self.root / "examples/rust", CARGO_TARGET_DIR=str(target),
-                 **self.prefix(log))
+        self.run(
+            log,
+            self.tool("cargo", "TIDEGATE_CARGO"),
+            "build",
+            "--locked",
+            folder=self.root / "examples/rust",
+            CARGO_TARGET_DIR=str(target),
+            **self.prefix(log),
+        )
         return [target / "debug/tidegate-example", "--listen", "127.0.0.1:0"], "/"
 
     def build_c(self, _: Path) -> tuple[list[object], str | None]:

@@ -44,8 +44,13 @@ def die_with_parent() -> None:
 class Process:
     """One child, its output in a file. Started by the main thread, with which it would die."""
 
-    def __init__(self, name: str, command: Sequence[object], folder: Path,
-                 environment: Mapping[str, str] | None = None):
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[object],
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+    ):
         self.name, self.command = name, [str(word) for word in command]
         self.log = folder / f"{name.replace(' ', '-')}.log"
         self.environment = dict(environment or os.environ)
@@ -58,8 +63,13 @@ class Process:
     def spawn(self) -> None:
         with open(self.log, "wb") as log:
             self.child = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=self.environment, preexec_fn=die_with_parent)
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.environment,
+                preexec_fn=die_with_parent,
+            )
 
     def output(self) -> str:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
@@ -83,8 +93,15 @@ class Worker(Process):
     # Not after a scheme of a store: a worker may name its store in the same line.
     LISTENS = re.compile(r"(?:^|[\s]|http://)127\.0\.0\.1:(\d+)")
 
-    def __init__(self, name: str, language: str, path: str | None, command: Sequence[object],
-                 folder: Path, environment: Mapping[str, str] | None = None):
+    def __init__(
+        self,
+        name: str,
+        language: str,
+        path: str | None,
+        command: Sequence[object],
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+    ):
         super().__init__(name, command, folder, environment)
         self.language = language
         self.path = path  # None: lines instead of HTTP
@@ -116,9 +133,25 @@ class Valkey(Process):
 
     def __init__(self, folder: Path):
         self.socket = folder / "valkey.sock"
-        super().__init__("valkey", [
-            server_program(), "--port", "0", "--unixsocket", self.socket, "--save", "",
-            "--appendonly", "no", "--dir", folder, "--maxmemory-policy", "noeviction"], folder)
+        super().__init__(
+            "valkey",
+            [
+                server_program(),
+                "--port",
+                "0",
+                "--unixsocket",
+                self.socket,
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+                "--dir",
+                folder,
+                "--maxmemory-policy",
+                "noeviction",
+            ],
+            folder,
+        )
 
     def __enter__(self) -> Valkey:
         self.start()

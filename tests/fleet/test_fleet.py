@@ -59,8 +59,10 @@ def kill_two(fleet: Fleet, traffic: Traffic, spread: int) -> list[Worker]:
     assert victims[0] is not victims[1]
     for worker in victims:
         worker.kill()
-    traffic.until(lambda: all(traffic.snapshot()[worker.name]["refused"] for worker in victims),
-                  "the callers of the killed workers notice")
+    traffic.until(
+        lambda: all(traffic.snapshot()[worker.name]["refused"] for worker in victims),
+        "the callers of the killed workers notice",
+    )
     return victims
 
 
@@ -77,9 +79,13 @@ def outage(fleet: Fleet, spread: int, without_store: str) -> tuple[Traffic, int,
         seen = traffic.snapshot()
         fleet.launch(victims)
         # Two callers each: a third such answer was asked for when the store was gone.
-        traffic.until(lambda: all(count[without_store] >= seen[worker][without_store] + 3
-                                  for worker, count in traffic.snapshot().items()),
-                      f"without the store every worker says {without_store}")
+        traffic.until(
+            lambda: all(
+                count[without_store] >= seen[worker][without_store] + 3
+                for worker, count in traffic.snapshot().items()
+            ),
+            f"without the store every worker says {without_store}",
+        )
         during = traffic.total("admitted") - before
         fleet.valkey.start()
         until_on_store(fleet.workers, fleet.valkey.knows, f"{name}-probe")
@@ -103,8 +109,12 @@ def test_five_languages_admit_exactly_the_quota(closed_fleet: Fleet) -> None:
 
 def test_the_demo_verifies_the_same() -> None:
     done = subprocess.run(
-        [ROOT / "packaging/demos/fleet", "--check", "--languages", ",".join(NAMES)], cwd=ROOT,
-        capture_output=True, text=True, timeout=300)
+        [ROOT / "packaging/demos/fleet", "--check", "--languages", ",".join(NAMES)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"ok  {COUNT} workers admitted 600 of 600" in done.stdout, done.stdout
 
@@ -120,7 +130,8 @@ def test_workers_killed_under_traffic_admit_nothing_twice(closed_fleet: Fleet) -
 
 
 def test_a_forgetful_store_admits_one_capacity_more_where_failures_close(
-        closed_fleet: Fleet) -> None:
+    closed_fleet: Fleet,
+) -> None:
     traffic, before, _ = outage(closed_fleet, 0, "unavailable")
     assert_bound(closed_fleet, traffic, before, fallback=0)
     assert_exact(closed_fleet, "closed-again")

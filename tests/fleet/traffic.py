@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Callers in threads, all with one key, who ask every worker again and again and count the answers.
 
-    with Traffic(workers, key="caller", threads=2) as traffic:
-        traffic.until_denied(10)
-    print(traffic.total("admitted"))
+with Traffic(workers, key="caller", threads=2) as traffic:
+    traffic.until_denied(10)
+print(traffic.total("admitted"))
 """
 
 from __future__ import annotations
@@ -123,8 +123,11 @@ class Traffic:
         self.error: Exception | None = None
         self.lock = threading.Lock()
         self.stopping = threading.Event()
-        self.threads = [threading.Thread(target=self.call, args=(worker,), daemon=True)
-                        for worker in workers for _ in range(threads)]
+        self.threads = [
+            threading.Thread(target=self.call, args=(worker,), daemon=True)
+            for worker in workers
+            for _ in range(threads)
+        ]
 
     def __enter__(self) -> Traffic:
         for thread in self.threads:
@@ -175,9 +178,13 @@ class Traffic:
     def until_denied(self, times: int) -> None:
         """Every worker has denied so often from now on: there is nothing left anywhere."""
         before = self.snapshot()
-        self.until(lambda: all(count["denied"] >= before[name]["denied"] + times
-                               for name, count in self.snapshot().items()),
-                   f"every worker denies {times} times")
+        self.until(
+            lambda: all(
+                count["denied"] >= before[name]["denied"] + times
+                for name, count in self.snapshot().items()
+            ),
+            f"every worker denies {times} times",
+        )
 
 
 def ask_once(worker: Worker, key: str) -> str:

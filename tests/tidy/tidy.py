@@ -1,71 +1,181 @@
 # SPDX-License-Identifier: MIT
-"""Keeps the house in order: python3 tests/tidy/tidy.py [--build build/release] [CHECK...]
+"""What no tool checks. Tools check the rest: packaging/suites/10-tidy runs both."""
 
-One line for each check, with what it found under it, and the count at the end. selftest.py shows
-that each of them can fail.
-"""
-
-import argparse
+import re
+import subprocess
 import sys
-import xml.etree.ElementTree as ElementTree
+from os.path import dirname, normpath
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-import design_checks  # noqa: E402
-import text_checks  # noqa: E402
-from tree import Tree  # noqa: E402
+PUBLIC, HEADER, SYMBOLS = "capi/include/", "capi/include/tidegate.h", "capi/symbols.txt"
+C_FAMILY = (".h", ".cc", ".c")
+CODE = (*C_FAMILY, ".js", ".mjs", ".cjs", ".ts", ".py", ".lua", ".go", ".rs", ".sh")
+# The rooms of the core, and whom each may include besides itself and core/base.
+ROOMS = {
+    "base": "",
+    "limiter": "",
+    "cache": "limiter http stats",
+    "policy": "limiter http options cache stats",
+    "stats": "",
+    "http": "limiter",
+    "options": "http limiter",
+    "store/memory": "limiter cache",
+    "store": "store/memory limiter cache stats",
+    "store/valkey": "store reactor http options limiter cache stats",
+    "reactor": "",
+    "client": "store store/memory store/valkey reactor options http policy cache limiter stats",
+    "console": "client policy cache limiter stats http options",
+}
+CAPI_SEES = "base client console http limiter options policy cache stats".split()
+POLLING = ("core/reactor/", "core/store/valkey/", "core/client/", "examples/", "tests/")
+FOREIGN = {  # what only some may know of
+    r"hiredis/": ("core/store/valkey/", "tests/"),
+    r"openssl/": ("core/store/valkey/", "core/http/", "tests/"),
+    r"sys/(epoll|eventfd|timerfd|event)\.h": POLLING,
+}
+NO_FUNCTION = re.compile(
+    r".*\b(class|struct|union|enum|namespace|impl|mod|trait|interface)\b|\s*(describe|suite)\b|for\b"
+)
 
-CHECKS = text_checks.CHECKS + design_checks.CHECKS
-SHOWN = 25
+
+def ending(texts, *endings):
+    return ((path, text) for path, text in texts.items() if path.endswith(endings))
 
 
-def title(check):
-    return check.__name__.replace("_", " ")
+def files_are_short(texts, build):
+    caps = {HEADER: 349, "README.md": 150}
+    for path, text in texts.items():
+        cap = 800 if "tests/" in path or path.endswith("_test.go") else 500
+        cap = caps.get(path, 199 if path.startswith(PUBLIC) else cap)
+        lines = len(text.splitlines())
+        if lines > cap and (path in caps or path.endswith(CODE) or text.startswith("#!")):
+            yield f"{path}: {lines} lines, {cap} at most"
 
 
-def run(tree, checks):
-    """(check, findings) of each."""
-    for check in checks:
-        yield check, list(check(tree))
+def functions(text):
+    """(line, length), but for Python (ruff). Formatters leave no choice: a function ends with the
+    first brace that stands as deep as its first line, and a long block in one counts as one."""
+    opened = {}  # by depth
+    for number, line in enumerate(text.split("\n"), 1):
+        code = line.lstrip()
+        depth = len(line) - len(code)
+        if not code or code.startswith((")", "#", "//")):
+            continue
+        first, opening = opened.pop(depth, (0, ""))
+        opened = {key: value for key, value in opened.items() if key < depth}
+        if code[0] != "}":
+            opened[depth] = number, line
+        elif "(" in opening and not NO_FUNCTION.match(opening):
+            yield first, number - first + 1
 
 
-def write_junit(path, results):
-    suite = ElementTree.Element("testsuite", name="tidy")
-    for check, findings in results:
-        case = ElementTree.SubElement(suite, "testcase", name=title(check))
-        if findings:
-            why = f"{len(findings)} findings, the first: {findings[0]}"
-            ElementTree.SubElement(case, "failure", message=why)
-    ElementTree.ElementTree(suite).write(path)
+def functions_are_short(texts, build):
+    for path, text in ending(texts, *CODE):
+        for line, length in functions(text):
+            if length > 70:
+                yield f"{path}:{line}: a function of {length} lines, 70 at most"
 
 
-def main():
+def links_lead_somewhere(texts, build):
+    for path, text in ending(texts, ".md"):
+        prose = re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.S)
+        for target in re.findall(r"(?:\]\(|^\[[^\]]+\]:\s*)([^)\s#]+)", prose, re.M):
+            other = normpath(f"{dirname(path)}/{target}").lstrip("/")
+            if not re.match(r"[a-z][a-z0-9+.-]*:", target):
+                if not any(it == other or it.startswith(other + "/") for it in texts):
+                    yield f"{path}: leads nowhere: {target}"
+
+
+def room_of(path):
+    return max((room for room in ROOMS if path.startswith(f"core/{room}/")), key=len, default="")
+
+
+def why_not(path, target):
+    """What forbids the file at `path` to include the one of ours at `target`, or None."""
+    here, there, home = room_of(path), room_of(target), "/".join(path.split("/")[:2])
+    if path.startswith(("bindings/", "examples/")):
+        if not target.startswith((PUBLIC, home + "/")):
+            return "only tidegate.h is for bindings and examples"
+    elif path.startswith("core/"):
+        if not here or there not in (here, "base", *ROOMS[here].split()):
+            return f"{here or dirname(path)} may not know {there or target}"
+    elif path.startswith("capi/") and target.startswith("core/") and there not in CAPI_SEES:
+        return "the C seam talks to the client, not past it"
+    return None
+
+
+def includes_point_down(texts, build):
+    for path, text in ending(texts, *C_FAMILY):
+        for name in re.findall(r'^\s*#\s*include\s*["<]([^">]+)[">]', text, re.M):
+            for pattern, allowed in FOREIGN.items():
+                if re.match(pattern, name) and not path.startswith(allowed):
+                    yield f"{path}: {name} belongs to {', '.join(allowed)}"
+            places = (dirname(path), "core", "capi", "capi/include", "tests")
+            targets = (normpath(f"{place}/{name}") for place in places)
+            target = next((it for it in targets if it in texts), None)
+            if target and (finding := why_not(path, target)):
+                yield f"{path}: includes {name}: {finding}"
+
+
+def public_code(texts):
+    code = "\n".join(text for path, text in texts.items() if path.startswith(PUBLIC))
+    return re.sub(r"/\*.*?\*/|^\s*#(?:\\\n|[^\n])*", "", code, flags=re.S | re.M)
+
+
+def header_has_fixed_widths(texts, build):
+    code = public_code(texts)
+    for word in re.findall(r"\b(?:enum|bool|_Bool|long)\b|\w+ \w+\s*:\s*\d+;", code):
+        yield f"{PUBLIC}: '{word}' has no fixed width"
+
+
+def header_list_and_libraries_agree(texts, build):
+    listed = texts.get(SYMBOLS, "").split()
+    if not listed or listed != sorted(set(listed)):
+        yield f"{SYMBOLS}: empty, not sorted, or something twice"
+    code = re.sub(r"\([^()]*\)(?=[^;]*\))", "()", public_code(texts))  # of functions as arguments
+    found = {PUBLIC: set(re.findall(r"\b(tg_\w+)\s*\((?!\*)", code))}
+    for name, option in (("libtidegate.so", "-D"), ("libtidegate.a", "-g")):
+        command = ["nm", option, "--defined-only", "--format=posix", build / "capi" / name]
+        rows = subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+        fields = [row.split() for row in rows]
+        found[name] = {it[0].split("@")[0] for it in fields if len(it) > 1 and it[1] != "A"}
+    for where, names in found.items():
+        yield from (f"{where}: has {it}, {SYMBOLS} has not" for it in sorted(names - set(listed)))
+        yield from (f"{where}: lacks {it} of {SYMBOLS}" for it in sorted(set(listed) - names))
+
+
+# Where a version of ours stands, and how it is written there.
+VERSIONS = {
+    r"(^|/)pyproject\.toml$": r'^version\s*=\s*"([^"]+)"',
+    r"(^|/)Cargo\.toml$": r'^(?:version|tidegate[\w-]*\s*=.*version)\s*=\s*"=?([^"]+)"',
+    r"(^|/)Cargo\.lock$": r'name = "tidegate[\w-]*"\nversion = "([^"]+)"',
+    r"(^|/)package(-lock)?\.json$": r'"name": "@?tidegate[^"]*",\s*"version": "([^"]+)"',
+    r"^(bindings|examples)/.*\.(py|pyi|js|mjs|ts|go|rs)$": (
+        r"^[^\n]*\b(?:__version__|VERSION|[Vv]ersion)\b[^\n=:]*[:=]\s*[\"'](\d+\.\d+\.\d+)[\"']"
+    ),
+}
+
+
+def versions_are_equal(texts, build):
+    ours = re.findall(r'^#define TG_VERSION "(\d+\.\d+\.\d+)"$', texts[HEADER], re.M)
+    for path, text in texts.items():
+        for where, pattern in VERSIONS.items():
+            found = re.findall(pattern, text, re.M) if re.search(where, path) else []
+            yield from (f"{path}: says {it}, {HEADER} {ours}" for it in found if [it] != ours)
+
+
+CHECKS = [files_are_short, functions_are_short, links_lead_somewhere, includes_point_down]
+CHECKS += [header_has_fixed_widths, header_list_and_libraries_agree, versions_are_equal]
+
+
+def main(build="build/release"):
     root = Path(__file__).resolve().parents[2]
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument("checks", nargs="*", metavar="CHECK", help="part of a check's name")
-    parser.add_argument("--build", default="build/release", help="where libtidegate was built")
-    parser.add_argument("--clang-format", help="the program of the pinned version")
-    parser.add_argument("--junit", help="also write a report there")
-    arguments = parser.parse_args()
-    tree = Tree.tracked(root, build=(root / arguments.build), clang_format=arguments.clang_format)
-    wanted = [
-        check
-        for check in CHECKS
-        if not arguments.checks or any(part in check.__name__ for part in arguments.checks)
-    ]
-    results = list(run(tree, wanted))
-    for check, findings in results:
-        print(f"{'FAILED' if findings else 'ok':7} {title(check)}")
-        for finding in findings[:SHOWN]:
-            print(f"        {finding}")
-        if len(findings) > SHOWN:
-            print(f"        and {len(findings) - SHOWN} more")
-    if arguments.junit:
-        write_junit(arguments.junit, results)
-    failed = sum(bool(findings) for _, findings in results)
-    print(f"{len(results) - failed} passed, {failed} failed, 0 skipped")
-    sys.exit(failed > 0 or not results)
+    listed = subprocess.check_output(["git", "ls-files"], cwd=root, text=True).splitlines()
+    texts = {it: (root / it).read_text(errors="replace") for it in listed if (root / it).is_file()}
+    findings = [finding for check in CHECKS for finding in check(texts, root / build)]
+    print("\n".join(findings or [f"{len(texts)} files, {len(CHECKS)} checks: nothing found"]))
+    return bool(findings)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(*sys.argv[1:]))

@@ -50,28 +50,18 @@ type httpCase struct {
 }
 
 var watched = []string{
-	"RateLimit-Policy",
-	"RateLimit",
-	"X-RateLimit-Limit",
-	"X-RateLimit-Remaining",
-	"X-RateLimit-Reset",
-	"Retry-After",
+	"RateLimit-Policy", "RateLimit", "X-RateLimit-Limit", "X-RateLimit-Remaining",
+	"X-RateLimit-Reset", "Retry-After",
 }
 
 func (c *httpCase) config(t *testing.T, gate *tidegate.Gate) tghttp.Config {
 	t.Helper()
 	m := &c.Middleware
 	config := tghttp.Config{
-		Gate:    gate,
-		Exempt:  m.Exempt,
-		Headers: tidegate.NoHeaders,
-		Message: message(t, m.Message),
+		Gate: gate, Exempt: m.Exempt, Headers: tidegate.NoHeaders, Message: message(t, m.Message),
 	}
 	for _, l := range m.Limits {
-		options := []tidegate.LimiterOption{
-			tidegate.Algorithm(l.Algorithm),
-			tidegate.Mode(l.Mode),
-		}
+		options := []tidegate.LimiterOption{tidegate.Algorithm(l.Algorithm), tidegate.Mode(l.Mode)}
 		if l.Name != nil {
 			options = append(options, tidegate.Name(*l.Name))
 		}
@@ -81,9 +71,11 @@ func (c *httpCase) config(t *testing.T, gate *tidegate.Gate) tghttp.Config {
 		}
 		config.Limiters = append(config.Limiters, limiter)
 	}
+	styles := map[string]tidegate.HeaderStyle{
+		"standard": tidegate.Standard, "legacy": tidegate.Legacy, "legacy-delta": tidegate.LegacyDelta,
+	}
 	for _, style := range m.Headers {
-		config.Headers |= map[string]tidegate.HeaderStyle{"standard": tidegate.Standard, "legacy": tidegate.Legacy,
-			"legacy-delta": tidegate.LegacyDelta}[style]
+		config.Headers |= styles[style]
 	}
 	if m.KeyHeader != nil {
 		config.Key = func(r *http.Request) string { return r.Header.Get(*m.KeyHeader) }
@@ -145,12 +137,11 @@ func (c *httpCase) run(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(
-		limit(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := httptest.NewServer(limit(http.HandlerFunc(
+		func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/plain")
 			_, _ = io.WriteString(w, "ok")
-		})),
-	)
+		})))
 	defer server.Close()
 	for i, r := range c.Requests {
 		clock.SetUS(r.AtUS)
@@ -170,15 +161,8 @@ func (c *httpCase) run(t *testing.T) {
 		response.Body.Close()
 		after := time.Now().UnixMicro()
 		if err != nil || response.StatusCode != r.Expect.Status || string(body) != r.Expect.Body {
-			t.Fatalf(
-				"request %d: %d %q %v, expected %d %q",
-				i,
-				response.StatusCode,
-				body,
-				err,
-				r.Expect.Status,
-				r.Expect.Body,
-			)
+			t.Fatalf("request %d: %d %q %v, expected %d %q", i, response.StatusCode, body, err,
+				r.Expect.Status, r.Expect.Body)
 		}
 		listed := map[string]bool{}
 		for _, h := range r.Expect.Headers {
@@ -198,11 +182,7 @@ func (c *httpCase) run(t *testing.T) {
 }
 
 func checkValue(
-	t *testing.T,
-	request int,
-	name string,
-	got []string,
-	expect json.RawMessage,
+	t *testing.T, request int, name string, got []string, expect json.RawMessage,
 	before, after int64,
 ) {
 	t.Helper()
@@ -226,13 +206,7 @@ func checkValue(
 	seconds := func(us int64) int64 { return (us + *epoch.After + 999_999) / 1_000_000 }
 	if value, err := strconv.ParseInt(got[0], 10, 64); err != nil || value < seconds(before) ||
 		value > seconds(after) {
-		t.Errorf(
-			"request %d: %s: %s, expected %d to %d",
-			request,
-			name,
-			got[0],
-			seconds(before),
-			seconds(after),
-		)
+		t.Errorf("request %d: %s: %s, expected %d to %d", request, name, got[0], seconds(before),
+			seconds(after))
 	}
 }

@@ -15,7 +15,9 @@ type seenKey struct{}
 // passed is a check that a request met on its way, and those before it.
 type passed struct {
 	before   *passed
+	gate     *tidegate.Gate
 	decision tidegate.Decision
+	charges  []tidegate.Charge
 }
 
 // FromContext is the decision of the innermost middleware that let the request pass.
@@ -26,15 +28,54 @@ func FromContext(ctx context.Context) (tidegate.Decision, bool) {
 	return tidegate.Decision{}, false
 }
 
-func (p *passed) charged(l *tidegate.Limiter) bool {
+// charged says whether a key was charged by a limiter, and how much.
+func (p *passed) charged(l *tidegate.Limiter, key string) (cost int64, ok bool) {
 	for ; p != nil; p = p.before {
-		for i := range p.decision.Parts {
-			if p.decision.Parts[i].Limiter == l {
-				return true
+		for _, c := range p.charges {
+			if c.Limiter() == l && c.Key() == key {
+				cost, ok = cost+c.Cost(), true
 			}
 		}
 	}
-	return false
+	return cost, ok
+}
+
+// giveBack undoes the charges of this check and those before it, of a request that was refused
+// further in. Nobody waits for a store to do it.
+func (p *passed) giveBack(ctx context.Context) {
+	for ; p != nil; p = p.before {
+		taken := p.taken()
+		if len(taken) == 0 {
+			continue
+		}
+		gate, by := p.gate, p.decision.Source
+		refund := func() { // what fails now has been charged: the strict side
+			_ = gate.Refund(context.WithoutCancel(ctx), by, taken...)
+		}
+		if by == tidegate.SourceStore {
+			go refund()
+		} else {
+			refund()
+		}
+	}
+}
+
+// taken are the charges that took something. A shadow limiter of which one rate did not fit may
+// have taken from the others: it keeps that.
+func (p *passed) taken() []tidegate.Charge {
+	var taken []tidegate.Charge
+	for _, c := range p.charges {
+		took := c.Cost() > 0
+		for i := range p.decision.Parts {
+			if part := &p.decision.Parts[i]; part.Limiter == c.Limiter() {
+				took = took && part.Allowed && !part.Off
+			}
+		}
+		if took {
+			taken = append(taken, c)
+		}
+	}
+	return taken
 }
 
 const (

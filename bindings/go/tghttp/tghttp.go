@@ -8,28 +8,46 @@
 //	http.ListenAndServe(":8080", limit(mux))
 //
 // A route of its own: mux.Handle("POST /expensive", expensive(handler)), where expensive is another
-// limit. The same limiter met twice on one request is charged once. Requests are passed on with the
-// ResponseWriter as it came, so streaming, flushing and hijacking are untouched; refusals never
-// reach the handler.
+// limit. Limits of one middleware are one atomic check, each with a key of its own:
+//
+//	tghttp.Config{Gate: gate, Key: apiKey, Limits: []tghttp.Limit{
+//		{Rate: "1000/minute", Name: "per-key"},
+//		{Rate: "100/minute", Name: "per-address", Per: tghttp.Address},
+//		{Rate: "20000/minute", Name: "all", Per: tghttp.Everyone},
+//	}}
+//
+// Middlewares may be nested. The same limiter met twice by the same key on one request is charged
+// once, with the largest cost; by another key it is charged for that too. A request that an inner
+// middleware refuses costs nothing: what the outer ones charged is given back, behind the answer.
+//
+// A limit without a name is called by where it stands: by the route's pattern, as [http.Request]
+// has it, "POST.login" of "POST /login" and "v1.GET.items-id" of "GET /items/{id}" under
+// [Config.Mount] "/v1"; around everything it is "everything". So equal rates of two routes are two
+// limits, and the same route is one limit in all processes of a service.
+//
+// Requests are passed on with the ResponseWriter as it came, so streaming, flushing and hijacking
+// are untouched; refusals never reach the handler. A handler that sends X-RateLimit fields of its
+// own sends them beside these: let httputil.ReverseProxy delete its upstream's in ModifyResponse.
 package tghttp
 
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	tidegate "github.com/tidegate/tidegate/bindings/go"
 )
 
-// Config says what is limited, and by whom it is counted. Limit, Limiters or For is needed, the
-// rest is not.
+// Config says what is limited, and by whom it is counted. Limit, Limits, Limiters or For is needed,
+// the rest is not.
 type Config struct {
-	// Gate asks the store. Without one all middleware of the process share a gate per Store.
+	// Gate asks the store. Without one all middleware of the process share a gate per Store: see
+	// [CloseShared].
 	Gate *tidegate.Gate
 	// Store is a URL for that shared gate; "": $TIDEGATE_URL, or else the embedded store.
 	Store string
@@ -38,7 +56,10 @@ type Config struct {
 	Limit   string
 	Name    string
 	Options []tidegate.LimiterOption
-	// Limiters are checked together with Limit, as one atomic request with the same key and cost.
+	// Limits are checked together with Limit, as one atomic request, each with a key and cost of
+	// its own.
+	Limits []Limit
+	// Limiters are checked together with Limit too, with the same key and cost.
 	Limiters []*tidegate.Limiter
 	// For chooses the limiters of a request (tiers), besides those above; none: no more than those.
 	For func(*http.Request) []*tidegate.Limiter
@@ -51,19 +72,24 @@ type Config struct {
 	Exempt []string
 	Skip   func(*http.Request) bool
 	// TrustedProxies says how much of X-Forwarded-For to believe: a count, or networks such as
-	// "10.0.0.0/8,::1/128".
+	// "10.0.0.0/8,::1/128". Unset: nothing, and slog is told once that a proxy seems to be there.
 	TrustedProxies string
 	// IPv6Prefix is how many bits of an address make a caller; 0: 64.
 	IPv6Prefix int
+	// Mount is the path under which the routes are, as "/v1", where http.StripPrefix took it off:
+	// the first word of the names of limits that have none.
+	Mount string
 
 	// Headers are the styles to send; 0: Standard|Legacy. tidegate.NoHeaders: only Retry-After.
 	Headers tidegate.HeaderStyle
-	// Message replaces the body of refusals: a string, or anything that encoding/json takes.
+	// Message replaces the body of refusals with 429: a string, or anything that encoding/json takes.
 	Message any
-	// OnDenied answers refusals instead; the headers are set already.
+	// OnDenied answers refusals instead; the headers are set already. Where it writes nothing, the
+	// refusal is answered as without it.
 	OnDenied func(http.ResponseWriter, *http.Request, tidegate.Decision)
-	// OnError answers when a check is impossible: a negative cost, a closed gate. nil: 500, and a
-	// line in slog. It is not called when the caller went away.
+	// OnError answers when a check is impossible: a negative cost, a closed gate, a context that is
+	// done (errors.Is: context.Canceled, context.DeadlineExceeded). nil, or where it writes nothing:
+	// 500, and 503 of a context that is done. Where it is nil slog has a line, but of such a context.
 	OnError func(http.ResponseWriter, *http.Request, error)
 }
 
@@ -80,37 +106,15 @@ func New(config Config) (func(http.Handler) http.Handler, error) {
 	} else if config.Store != "" {
 		return nil, invalid("tghttp.Config: Gate and Store are given: expected one of them")
 	}
-	if config.Limit == "" && len(config.Limiters) == 0 && config.For == nil {
-		return nil, invalid("tghttp.Config: expected Limit, Limiters or For")
-	}
-	m.limiters = append(m.limiters, config.Limiters...)
-	if config.Limit != "" {
-		options := config.Options
-		if config.Name != "" {
-			options = append([]tidegate.LimiterOption{tidegate.Name(config.Name)}, options...)
-		}
-		l, err := m.Gate.Limiter(config.Limit, options...)
-		if err != nil {
-			return nil, err
-		}
-		m.limiters = append(m.limiters, l)
-	}
-	for i, l := range m.limiters {
-		if l == nil || l.Gate() != m.Gate {
-			return nil, invalid(
-				fmt.Sprintf(
-					"tghttp.Config: limiter %d: expected one of the middleware's gate",
-					i,
-				),
-			)
-		}
-	}
-	for _, path := range config.Exempt {
-		m.exempt[path] = true
-	}
 	var err error
 	if m.callers, err = tidegate.NewCallers(config.TrustedProxies, config.IPv6Prefix); err != nil {
 		return nil, err
+	}
+	if err := m.gather(); err != nil {
+		return nil, err
+	}
+	for _, path := range config.Exempt {
+		m.exempt[path] = true
 	}
 	return m.wrap, m.encode()
 }
@@ -124,8 +128,14 @@ var gates struct {
 	byURL map[string]*tidegate.Gate
 }
 
-// shared is the process's gate on a store; it lives as long as the process.
+// shared is the process's gate on a store; it lives as long as the process, or until CloseShared.
 func shared(url string) (*tidegate.Gate, error) {
+	if url == "" {
+		url = os.Getenv("TIDEGATE_URL")
+	}
+	if url == "" {
+		url = "memory://"
+	}
 	gates.Lock()
 	defer gates.Unlock()
 	if gate := gates.byURL[url]; gate != nil {
@@ -142,12 +152,24 @@ func shared(url string) (*tidegate.Gate, error) {
 	return gate, nil
 }
 
+// CloseShared closes the gates of all middleware that was made without one: at the end of a program
+// or test. Such middleware answers with an error from then on; what is made later has new gates.
+func CloseShared() {
+	gates.Lock()
+	defer gates.Unlock()
+	for _, gate := range gates.byURL {
+		gate.Close()
+	}
+	gates.byURL = nil
+}
+
 type middleware struct {
 	Config
-	limiters    []*tidegate.Limiter
+	rules       []*rule
 	exempt      map[string]bool
 	callers     *tidegate.Callers
-	body        []byte // of refusals; nil: the problem
+	warned      atomic.Bool // of X-Forwarded-For
+	body        []byte      // of refusals; nil: the problem
 	contentType string
 }
 
@@ -162,7 +184,7 @@ func (m *middleware) encode() error {
 		encoder := json.NewEncoder(&b)
 		encoder.SetEscapeHTML(false)
 		if err := encoder.Encode(message); err != nil {
-			return invalid("tghttp.Config: Message: " + err.Error())
+			return invalid(fmt.Sprint("tghttp.Config: Message: ", err))
 		}
 		m.body, m.contentType = []byte(strings.TrimSuffix(b.String(), "\n")), "application/json"
 	}
@@ -176,7 +198,11 @@ func (m *middleware) wrap(next http.Handler) http.Handler {
 			return
 		}
 		seen, _ := r.Context().Value(seenKey{}).(*passed)
-		charges := m.charges(r, seen)
+		charges, err := m.charges(r, seen)
+		if err != nil {
+			m.failed(w, r, err)
+			return
+		}
 		if len(charges) == 0 {
 			next.ServeHTTP(w, r)
 			return
@@ -186,83 +212,18 @@ func (m *middleware) wrap(next http.Handler) http.Handler {
 			m.failed(w, r, err)
 			return
 		}
-		seen = &passed{before: seen, decision: decision}
-		seen.setHeaders(w.Header(), m.Headers)
+		here := &passed{before: seen, gate: m.Gate, decision: decision, charges: charges}
+		here.setHeaders(w.Header(), m.Headers)
 		if !decision.Allowed {
 			m.deny(w, r, decision)
+			seen.giveBack(r.Context())
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), seenKey{}, seen)))
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), seenKey{}, here)))
 	})
 }
 
 func preflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" &&
 		r.Header.Get("Access-Control-Request-Method") != ""
-}
-
-// charges are those of the request's limiters that have not been charged for it yet.
-func (m *middleware) charges(r *http.Request, seen *passed) []tidegate.Charge {
-	limiters := m.limiters
-	if m.For != nil {
-		limiters = append(limiters[:len(limiters):len(limiters)], m.For(r)...)
-	}
-	var identity string
-	if m.Key != nil {
-		identity = m.Key(r)
-	}
-	peer := r.RemoteAddr
-	if peer == "@" { // what net/http says of a Unix socket
-		peer = ""
-	}
-	key := m.callers.Key(identity, peer, strings.Join(r.Header.Values("X-Forwarded-For"), ","))
-	cost := int64(1)
-	if m.Cost != nil {
-		cost = m.Cost(r)
-	}
-	charges := make([]tidegate.Charge, 0, len(limiters))
-	for i, l := range limiters {
-		if l != nil && !seen.charged(l) && !contains(limiters[:i], l) {
-			charges = append(charges, l.For(key, tidegate.Cost(cost)))
-		}
-	}
-	return charges
-}
-
-func contains(limiters []*tidegate.Limiter, l *tidegate.Limiter) bool {
-	for _, other := range limiters {
-		if other == l {
-			return true
-		}
-	}
-	return false
-}
-
-func (m *middleware) deny(w http.ResponseWriter, r *http.Request, d tidegate.Decision) {
-	if m.OnDenied != nil {
-		m.OnDenied(w, r, d)
-		return
-	}
-	body, contentType := m.body, m.contentType
-	if contentType == "" {
-		body, contentType = []byte(d.Problem()), "application/problem+json"
-	}
-	w.Header().Set("Content-Type", contentType)
-	w.WriteHeader(d.Status())
-	_, _ = w.Write(body) // a caller that went away is no error
-}
-
-func (m *middleware) failed(w http.ResponseWriter, r *http.Request, err error) {
-	switch {
-	case r.Context().Err() != nil && errors.Is(err, r.Context().Err()): // the caller went away
-	case m.OnError != nil:
-		m.OnError(w, r, err)
-	default:
-		slog.ErrorContext(
-			r.Context(),
-			"tidegate: a request could not be checked",
-			slog.Any("error", err),
-		)
-		http.Error(w, "The rate limit cannot be checked.", http.StatusInternalServerError)
-	}
 }

@@ -40,6 +40,8 @@ func limit(t *testing.T, config tghttp.Config) func(http.Handler) http.Handler {
 	return m
 }
 
+func apiKey(r *http.Request) string { return r.Header.Get("X-Api-Key") }
+
 func serve(t *testing.T, handler http.Handler) string {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -68,30 +70,15 @@ func get(t *testing.T, url string, headers ...string) (*http.Response, string) {
 	return response, string(body)
 }
 
-var ok = http.HandlerFunc(
-	func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") },
-)
+var ok = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	_, _ = io.WriteString(w, "ok")
+})
 
 func TestTheSameLimiterMetTwiceIsChargedOnce(t *testing.T) {
 	g := gate(t, "memory://")
-	outer := limit(
-		t,
-		tghttp.Config{
-			Gate:    g,
-			Limit:   "10/hour",
-			Name:    "api",
-			Headers: tidegate.Standard | tidegate.LegacyDelta,
-		},
-	)
-	strict := limit(
-		t,
-		tghttp.Config{
-			Gate:    g,
-			Limit:   "2/hour",
-			Name:    "strict",
-			Headers: tidegate.Standard | tidegate.LegacyDelta,
-		},
-	)
+	headers := tidegate.Standard | tidegate.LegacyDelta
+	outer := limit(t, tghttp.Config{Gate: g, Limit: "10/hour", Name: "api", Headers: headers})
+	strict := limit(t, tghttp.Config{Gate: g, Limit: "2/hour", Name: "strict", Headers: headers})
 	url := serve(t, outer(outer(strict(ok))))
 	response, _ := get(t, url)
 	if list := response.Header["Ratelimit"]; len(list) != 1 ||
@@ -124,7 +111,7 @@ func TestTiersByALimiterOfTheRequest(t *testing.T) {
 		For: func(r *http.Request) []*tidegate.Limiter {
 			return []*tidegate.Limiter{tiers[r.Header.Get("Tier")]}
 		},
-		Key: func(r *http.Request) string { return r.Header.Get("X-Api-Key") },
+		Key: apiKey,
 	})(ok))
 	for tier, quota := range map[string]int{"basic": 1, "pro": 3, "none": 5} {
 		for i := range 5 {
@@ -155,15 +142,8 @@ func TestStreamsAndHijackedConnectionsAreUntouched(t *testing.T) {
 		<-gone
 		fmt.Fprintln(w, "second")
 	})
-	url := serve(
-		t,
-		limit(
-			t,
-			tghttp.Config{Gate: gate(t, "memory://"), Limit: "9/hour", Name: "api"},
-		)(
-			handler,
-		),
-	)
+	config := tghttp.Config{Gate: gate(t, "memory://"), Limit: "9/hour", Name: "api"}
+	url := serve(t, limit(t, config)(handler))
 	response, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
@@ -203,12 +183,11 @@ func TestWhatTheUserAnswersInstead(t *testing.T) {
 			w.WriteHeader(501)
 		},
 	})(ok))
-	if response, body := get(t, url+"/?a=1&b=2&c=3"); response.StatusCode != 418 ||
-		body != "true" {
+	if response, body := get(t, url+"/?a=1&b=2&c=3"); response.StatusCode != 418 || body != "true" {
 		t.Errorf("denied: %d %s", response.StatusCode, body)
 	}
-	if response, _ := get(t, url); response.StatusCode != 501 ||
-		!errors.Is(failure, tidegate.ErrConfig) {
+	response, _ := get(t, url)
+	if response.StatusCode != 501 || !errors.Is(failure, tidegate.ErrConfig) {
 		t.Errorf("a negative cost: %d %v", response.StatusCode, failure)
 	}
 	if response, _ := get(t, url+"/free"); response.StatusCode != 200 {
@@ -222,28 +201,7 @@ func TestWhatTheUserAnswersInstead(t *testing.T) {
 	}
 }
 
-func TestACallerThatGoesAwayIsNoError(t *testing.T) {
-	g := gate(t, "memory://")
-	handler := limit(
-		t,
-		tghttp.Config{
-			Gate:  g,
-			Limit: "1/hour",
-			OnError: func(_ http.ResponseWriter, _ *http.Request, err error) {
-				t.Error(err)
-			},
-		},
-	)(
-		ok,
-	)
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	recorder := httptest.NewRecorder()
-	handler.ServeHTTP(recorder, httptest.NewRequest("GET", "/", nil).WithContext(ctx))
-	if recorder.Body.Len() != 0 {
-		t.Error(recorder.Body)
-	}
-}
+var magic = []tidegate.LimiterOption{tidegate.Algorithm("magic")}
 
 func TestBadConfigurationsFailAtTheStart(t *testing.T) {
 	g, other := gate(t, "memory://"), gate(t, "memory://")
@@ -251,14 +209,24 @@ func TestBadConfigurationsFailAtTheStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	of := func(limits ...tghttp.Limit) tghttp.Config { return tghttp.Config{Gate: g, Limits: limits} }
+	mine := &tidegate.Limiter{}
+	key := func(*http.Request) string { return "" }
 	for expect, config := range map[string]tghttp.Config{
-		"Limit, Limiters or For": {Gate: g},
-		"one of them":            {Gate: g, Store: "memory://", Limit: "1/hour"},
-		"fortnight":              {Gate: g, Limit: "1/fortnight"},
-		"the middleware's gate":  {Gate: g, Limiters: []*tidegate.Limiter{foreign}},
-		"proxy.example":          {Gate: g, Limit: "1/hour", TrustedProxies: "proxy.example"},
-		"unsupported type":       {Gate: g, Limit: "1/hour", Message: make(chan int)},
-		"expected memory://":     {Store: "nowhere", Limit: "1/hour"},
+		"Limit, Limits, Limiters or For": {Gate: g},
+		"one of them":                    {Gate: g, Store: "memory://", Limit: "1/hour"},
+		"fortnight":                      {Gate: g, Limit: "1/fortnight"},
+		"the middleware's gate":          {Gate: g, Limiters: []*tidegate.Limiter{foreign}},
+		"expected no nil":                {Gate: g, Limiters: []*tidegate.Limiter{nil}},
+		"proxy.example":                  {Gate: g, Limit: "1/hour", TrustedProxies: "proxy.example"},
+		"unsupported type":               {Gate: g, Limit: "1/hour", Message: make(chan int)},
+		"expected memory://":             {Store: "nowhere", Limit: "1/hour"},
+		"17 limits":                      of(make([]tghttp.Limit, 17)...),
+		"limit 1: tidegate: rate":        of(tghttp.Limit{Rate: "1/hour"}, tghttp.Limit{}),
+		"Per is 7":                       of(tghttp.Limit{Rate: "1/hour", Per: 7}),
+		"Per and Key":                    of(tghttp.Limit{Rate: "1/hour", Per: tghttp.Address, Key: key}),
+		"Limiter and Rate":               of(tghttp.Limit{Rate: "1/hour", Limiter: mine}),
+		"magic":                          of(tghttp.Limit{Rate: "1/hour", Options: magic}),
 	} {
 		if _, err := tghttp.New(config); !errors.Is(err, tidegate.ErrConfig) ||
 			!strings.Contains(err.Error(), expect) {
@@ -268,8 +236,8 @@ func TestBadConfigurationsFailAtTheStart(t *testing.T) {
 }
 
 func TestCallersOfAUnixSocketAndStrangeKeys(t *testing.T) {
-	handler := limit(t, tghttp.Config{Gate: gate(t, "memory://"), Limit: "1/hour",
-		Key: func(r *http.Request) string { return r.Header.Get("X-Api-Key") }})(ok)
+	config := tghttp.Config{Gate: gate(t, "memory://"), Limit: "1/hour", Key: apiKey}
+	handler := limit(t, config)(ok)
 	path := filepath.Join(t.TempDir(), "s")
 	listener, err := net.Listen("unix", path)
 	if err != nil {
@@ -278,13 +246,11 @@ func TestCallersOfAUnixSocketAndStrangeKeys(t *testing.T) {
 	server := &http.Server{Handler: handler}
 	go func() { _ = server.Serve(listener) }()
 	defer server.Close()
-	client := http.Client{
-		Transport: &http.Transport{
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return (&net.Dialer{}).DialContext(ctx, "unix", path)
-			},
+	client := http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", path)
 		},
-	}
+	}}
 	for i, expect := range []int{200, 429, 200, 429} {
 		request, _ := http.NewRequest("GET", "http://unix/", nil)
 		if i >= 2 {
@@ -306,11 +272,8 @@ func TestTwoServicesShareALimitAndSurviveTheirStore(t *testing.T) {
 		var urls [2]string
 		for i := range urls {
 			config := tghttp.Config{
-				Gate:   gate(t, s.URL("timeout_ms=300")),
-				Limit:  "10/hour",
-				Name:   "api",
-				Exempt: []string{"/health"},
-				Key:    func(r *http.Request) string { return r.Header.Get("X-Api-Key") },
+				Gate: gate(t, s.URL("timeout_ms=300")), Limit: "10/hour", Name: "api",
+				Exempt: []string{"/health"}, Key: apiKey,
 			}
 			urls[i] = serve(t, limit(t, config)(ok))
 		}
@@ -342,19 +305,21 @@ func TestTwoServicesShareALimitAndSurviveTheirStore(t *testing.T) {
 }
 
 func TestWithoutAGateTheProcessSharesOnePerStore(t *testing.T) {
-	store := fmt.Sprint("memory://?max_keys=", 1000+time.Now().UnixNano()%1_000_000) // none before had it
-	first := limit(
-		t,
-		tghttp.Config{Store: store, Limit: "1/hour", Name: "shared"},
-	)
-	second := limit(
-		t,
-		tghttp.Config{Store: store, Limit: "1/hour", Name: "shared"},
-	)
-	if response, _ := get(t, serve(t, first(ok))); response.StatusCode != 200 {
-		t.Error(response.Status)
+	t.Cleanup(tghttp.CloseShared)
+	config := tghttp.Config{Store: "memory://", Limit: "1/hour", Name: "shared"}
+	first, second := serve(t, limit(t, config)(ok)), serve(t, limit(t, config)(ok))
+	t.Setenv("TIDEGATE_URL", "memory://")
+	third := serve(t, limit(t, tghttp.Config{Limit: "1/hour", Name: "shared"})(ok))
+	for i, url := range []string{first, second, third} {
+		if response, _ := get(t, url); (response.StatusCode == 200) != (i == 0) {
+			t.Error(i, response.Status)
+		}
 	}
-	if response, _ := get(t, serve(t, second(ok))); response.StatusCode != 429 {
-		t.Error(response.Status)
+	tghttp.CloseShared()
+	if response, _ := get(t, first); response.StatusCode != 500 {
+		t.Error("closed:", response.Status)
+	}
+	if response, _ := get(t, serve(t, limit(t, config)(ok))); response.StatusCode != 200 {
+		t.Error("made anew:", response.Status)
 	}
 }

@@ -26,24 +26,34 @@ func NewClock(now time.Time) *FakeClock {
 	return &FakeClock{nowUS: now.UnixMicro(), changed: make(chan struct{})}
 }
 
-// NowUS is the time in microseconds.
+// Now is the time, in whole microseconds.
+func (c *FakeClock) Now() time.Time { return time.UnixMicro(c.NowUS()) }
+
+// NowUS is the time in microseconds since 1970.
 func (c *FakeClock) NowUS() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.nowUS
 }
 
-// SetUS sets the time in microseconds, backwards too.
-func (c *FakeClock) SetUS(us int64) {
+// Set sets the time, backwards too; whole microseconds count.
+func (c *FakeClock) Set(now time.Time) { c.SetUS(now.UnixMicro()) }
+
+// SetUS sets the time in microseconds since 1970, backwards too.
+func (c *FakeClock) SetUS(us int64) { c.change(func(int64) int64 { return us }) }
+
+// Advance moves the time forward by d, in whole microseconds; backwards where d is below 0.
+func (c *FakeClock) Advance(d time.Duration) {
+	c.change(func(us int64) int64 { return us + d.Microseconds() })
+}
+
+func (c *FakeClock) change(from func(us int64) int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.nowUS = us
+	c.nowUS = from(c.nowUS)
 	close(c.changed)
 	c.changed = make(chan struct{})
 }
-
-// Advance moves the time forward by d, in whole microseconds; backwards where d is below 0.
-func (c *FakeClock) Advance(d time.Duration) { c.SetUS(c.NowUS() + d.Microseconds()) }
 
 // Sleep returns when the clock was moved by d, or ctx is done.
 func (c *FakeClock) Sleep(ctx context.Context, d time.Duration) error {

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: MIT
-//! Finds libtidegate: in TIDEGATE_LIB_DIR where that is set, else through pkg-config.
+//! Finds libtidegate: in TIDEGATE_LIB_DIR where that is set, else through pkg-config. Where docs.rs
+//! makes the documentation there is none, and nothing is linked.
 
 use std::env;
 use std::path::PathBuf;
 
 fn main() {
     println!("cargo:rerun-if-env-changed=TIDEGATE_LIB_DIR");
+    println!("cargo:rerun-if-env-changed=DOCS_RS");
     println!("cargo:rerun-if-changed=build.rs");
+    if env::var_os("DOCS_RS").is_some() {
+        return;
+    }
     let is_static = env::var_os("CARGO_FEATURE_STATIC").is_some();
     match env::var_os("TIDEGATE_LIB_DIR") {
         Some(folder) => link_from(PathBuf::from(folder), is_static),
@@ -47,9 +52,10 @@ fn ask_pkg_config(is_static: bool) {
             }
         }
         Err(why) => panic!(
-            "libtidegate was not found. Install it (cmake --install) where pkg-config looks, name \
-             its pkgconfig folder in PKG_CONFIG_PATH, or set TIDEGATE_LIB_DIR to the folder that \
-             holds it.\n{why}"
+            "libtidegate was not found. Build it in a checkout of tidegate (cmake --preset release \
+             && cmake --build --preset release) and set TIDEGATE_LIB_DIR to its \
+             build/release/capi; or install it (cmake --install build/release) where pkg-config \
+             looks, or name its pkgconfig folder in PKG_CONFIG_PATH.\n{why}"
         ),
     }
 }

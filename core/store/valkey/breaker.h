@@ -6,7 +6,8 @@
 
 #include <atomic>
 #include <cstdint>
-#include <mutex>
+
+#include "base/lock.h"
 
 namespace tidegate {
 
@@ -26,7 +27,9 @@ class Breaker {
   }
   bool open() const { return open_.load(std::memory_order_acquire); }
 
-  bool success();                // true: it closed just now
+  bool success();  // true: it closed just now
+  // Something speaks for the store again: the next who asks is a probe.
+  void may_retry(int64_t now_us);
   bool failure(int64_t now_us);  // true: it opened just now (not: stayed open)
   // The wait after which the store is tried again; kFirstPauseUs while the breaker is closed.
   int64_t retry_after_us(int64_t now_us) const;
@@ -37,10 +40,10 @@ class Breaker {
   const int64_t failures_to_open_, probe_us_;
   std::atomic<bool> open_{false};
   std::atomic<int64_t> failures_{0};  // in a row
-  mutable std::mutex mutex_;          // guards what follows, while open
-  int64_t pause_us_ = 0;
-  int64_t next_probe_us_ = 0;
-  int64_t probing_until_us_ = 0;
+  mutable Mutex mutex_;
+  int64_t pause_us_ TIDEGATE_GUARDED_BY(mutex_) = 0;
+  int64_t next_probe_us_ TIDEGATE_GUARDED_BY(mutex_) = 0;
+  int64_t probing_until_us_ TIDEGATE_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace tidegate

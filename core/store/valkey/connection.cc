@@ -3,65 +3,44 @@
 
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
-#include <hiredis/hiredis_ssl.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <signal.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "store/valkey/errors.h"
+#include "store/valkey/socket.h"
+#include "store/valkey/tls.h"
 
 namespace tidegate {
 namespace {
+
+// What every reply may have: an error's text, HELLO's answer. An array's header alone makes hiredis
+// take memory for its elements, and the longest that we ask for is HELLO's.
+constexpr size_t kAnyReplyBytes = 128 * 1024;
+constexpr int kMostElements = 128;
 
 Connection* owner_of(const redisAsyncContext* context) {
   return static_cast<Connection*>(context->data);
 }
 
-// OpenSSL writes with write(), which has no flag to keep SIGPIPE from a host that does not ignore
-// it: the signal is blocked in this thread meanwhile, and taken back if it came.
-class NoSigpipe {
- public:
-  explicit NoSigpipe(bool needed) {
-    sigset_t pending;
-    if (!needed || sigpending(&pending) != 0 || sigismember(&pending, SIGPIPE)) return;
-    sigemptyset(&pipe_);
-    sigaddset(&pipe_, SIGPIPE);
-    blocked_ = pthread_sigmask(SIG_BLOCK, &pipe_, &before_) == 0;
-  }
-  ~NoSigpipe() {
-    if (!blocked_) return;
-    const timespec now{};
-    while (sigtimedwait(&pipe_, nullptr, &now) < 0 && errno == EINTR) {
-    }
-    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
-  NoSigpipe(const NoSigpipe&) = delete;
-  NoSigpipe& operator=(const NoSigpipe&) = delete;
-
- private:
-  bool blocked_ = false;
-  sigset_t pipe_, before_;
-};
+long fail(redisContext* context, int error, const char* why) {
+  context->err = error;
+  snprintf(context->errstr, sizeof context->errstr, "%s", why);
+  return -1;
+}
 
 }  // namespace
-
-std::string StoreContext::where() const {
-  if (url.kind == StoreKind::kUnix) return url.path;
-  const bool v6 = url.host.find(':') != std::string::npos;
-  return (v6 ? "[" + url.host + "]" : url.host) + ":" + std::to_string(url.port);
-}
 
 Connection::~Connection() {
   if (!context_) return;
   context_->data = nullptr;
-  if (context_->c.fd >= 0) reactor_.unwatch(context_->c.fd);
+  reactor_.unwatch(*this);
   context_->ev = {};
   redisAsyncFree(context_);  // the takers hear null, and know that their owner is ending
 }
@@ -73,43 +52,57 @@ void Connection::connect() {
   const bool numbers = store_.url.kind == StoreKind::kUnix || Resolver::numeric(store_.url.host);
   if (numbers) return open(store_.url.host);
   if (++attempt_ < addresses_.size()) return open(addresses_[attempt_]);
-  if (!resolver_.running()) resolver_.start(store_.url.host, reactor_.wake_fd());
+  if (!resolver_.running())
+    if (auto started = resolver_.start(store_.url.host, reactor_.wake_fd()); !started)
+      return lose(started.error().code, started.error().message);
+  look();  // one that took longer than the attempt before may have ended meanwhile
 }
 
 void Connection::look() {
-  std::string error;
-  if (state_ != State::kConnecting || !resolver_.finished(addresses_, error)) return;
+  Resolver::Addresses found = Error{};
+  if (state_ != State::kConnecting || !resolver_.finished(found)) return;
   attempt_ = 0;
-  if (addresses_.empty()) return lose(Code::kConnect, "host " + store_.url.host + ": " + error);
+  if (!found) return lose(Code::kConnect, "host " + store_.url.host + ": " + found.error().message);
+  addresses_ = std::move(*found);
   open(addresses_[0]);
 }
 
 void Connection::open(const std::string& address) {
+  const Options& given = store_.options;
+  const int64_t silence_ms = 2 * given.timeout_ms + given.connect_timeout_ms + 1'000;
+  auto socket = store_.url.kind == StoreKind::kUnix
+                    ? start_unix(store_.url.path)
+                    : start_tcp(address, store_.url.port, silence_ms);
+  if (!socket) return lose(Code::kConnect, socket.error().message);
   redisOptions options{};
-  if (store_.url.kind == StoreKind::kUnix)
-    REDIS_OPTIONS_SET_UNIX(&options, store_.url.path.c_str());
-  else
-    REDIS_OPTIONS_SET_TCP(&options, address.c_str(), store_.url.port);
+  options.type = REDIS_CONN_USERFD;
+  options.endpoint.fd = *socket;
   redisAsyncContext* context = redisAsyncConnectWithOptions(&options);
-  if (!context) return lose(Code::kNoMemory, "no memory for a connection");
-  if (context->err) {
-    const std::string why = context->errstr;
-    redisAsyncFree(context);
-    return lose(Code::kConnect, why);
+  if (!context) {
+    ::close(*socket);
+    return lose(Code::kNoMemory, "no memory for a connection");
   }
+  context->c.flags |= REDIS_CONNECTED;  // else hiredis connects it: writing and reading tell us
   context_ = context;
+  awaited_ = reply_bytes_ = 0;
+  most_bytes_ = kAnyReplyBytes;
   watch_from(context);
   if (store_.url.tls && !start_tls()) return;
   // Two tables of functions for all contexts: hiredis's own, with our read in place of theirs.
-  static redisContextFuncs plain, tls;
-  redisContextFuncs& ours = store_.url.tls ? tls : plain;
+  const auto ours = [&](bool write) {
+    redisContextFuncs table = *context->c.funcs;
+    table.read = read_some;
+    if (write) table.write = write_some;
+    return table;
+  };
   raw_read_ = context->c.funcs->read;
-  if (!ours.read) {
-    ours = *context->c.funcs;
-    ours.read = read_some;
-    if (!store_.url.tls) ours.write = write_some;
+  if (store_.url.tls) {
+    static const redisContextFuncs tls = ours(false);
+    context->c.funcs = &tls;
+  } else {
+    static const redisContextFuncs plain = ours(true);
+    context->c.funcs = &plain;
   }
-  context->c.funcs = &ours;
   say_hello();
 }
 
@@ -133,25 +126,14 @@ void Connection::watch_from(redisAsyncContext* context) {
     me->want(me->reading_, false);
   };
   context->ev.cleanup = [](void* data) { static_cast<Connection*>(data)->gone(); };
-}
-
-bool Connection::start_tls() {
-  auto ssl = store_.tls.make(store_.url, store_.options);
-  if (!ssl) {
-    drop(ssl.error().code, ssl.error().message);
-    return false;
-  }
-  ssl_ = *ssl;
-  const NoSigpipe quiet(true);
-  if (redisInitiateSSL(&context_->c, ssl_) == REDIS_OK) return true;
-  // Failing this early, hiredis leaves the state to us. Where OpenSSL has nothing to say, it was
-  // the socket.
-  const bool refused = ERR_peek_last_error() != 0;
-  const std::string why = refused ? TlsContext::why(ssl_, store_.url.host) : context_->c.errstr;
-  SSL_free(ssl_);
-  ssl_ = nullptr;
-  drop(refused ? Code::kTls : Code::kConnect, why);
-  return false;
+  context->c.reader->maxelements = kMostElements;
+  // Nobody asks for RESP3: what is pushed is nonsense. Within this call the context cannot be
+  // freed, but its reader can be made to refuse what follows.
+  redisAsyncSetPushCallback(context, [](redisAsyncContext* pushed, void*) {
+    redisReader* reader = pushed->c.reader;
+    reader->err = REDIS_ERR_PROTOCOL;
+    snprintf(reader->errstr, sizeof reader->errstr, "it pushes what nobody asked for");
+  });
 }
 
 void Connection::want(bool read, bool write) {
@@ -162,8 +144,8 @@ void Connection::want(bool read, bool write) {
   writing_ = write;
   const bool ask = state_ == State::kReady ? partial_ : write;
   if (!context_ || context_->c.fd < 0) return;
-  if (!read && !ask) return reactor_.unwatch(context_->c.fd);
-  if (auto status = reactor_.watch(context_->c.fd, read, ask, this); !status)
+  if (!read && !ask) return reactor_.unwatch(*this);
+  if (auto status = reactor_.watch(context_->c.fd, read, ask, *this); !status)
     lost_why_ = status.error().message;
 }
 
@@ -172,7 +154,11 @@ long Connection::read_some(redisContext* context, char* buffer, size_t size) {
   // Reads in pieces of read_bytes (a test's way to see that nothing is forgotten).
   const size_t most = std::min(size, static_cast<size_t>(me->store_.options.read_bytes));
   const long got = me->raw_read_(context, buffer, most);
-  me->more_to_read_ = got == static_cast<long>(most);
+  if (got <= 0) return got;
+  if (me->awaited_ == 0) return fail(context, REDIS_ERR_PROTOCOL, "it sends what nobody asked for");
+  me->reply_bytes_ += static_cast<size_t>(got);
+  if (me->reply_bytes_ > me->most_bytes_)
+    return fail(context, REDIS_ERR_PROTOCOL, "its reply is longer than any can be");
   return got;
 }
 
@@ -181,35 +167,50 @@ long Connection::write_some(redisContext* context) {
   const long sent = ::send(context->fd, context->obuf, sdslen(context->obuf), MSG_NOSIGNAL);
   if (sent >= 0) return sent;
   if (errno == EAGAIN || errno == EINTR) return 0;
-  context->err = REDIS_ERR_IO;
-  snprintf(context->errstr, sizeof context->errstr, "%s", std::strerror(errno));
-  return -1;
+  return fail(context, REDIS_ERR_IO, std::strerror(errno));
 }
 
 void Connection::ready(bool readable, bool writable) {
-  const NoSigpipe quiet(ssl_ != nullptr);
+  const TlsCall call(ssl_ != nullptr);
   if (writable && context_) {
     flushing_ = true;
     redisAsyncHandleWrite(context_);
     flushing_ = false;
   }
   if (!readable || !context_) return;
-  more_to_read_ = false;
   replying_ = true;
   redisAsyncHandleRead(context_);
-  while (context_ && ssl_ && SSL_pending(ssl_) > 0)  // decrypted already: no descriptor reports it
-    redisAsyncHandleRead(context_);
+  // What is decrypted already no descriptor reports: at most the rest of one record.
+  while (context_ && ssl_ && TlsContext::pending(ssl_)) redisAsyncHandleRead(context_);
   replying_ = false;
   if (std::exchange(flush_after_, false)) flush();
 }
 
-bool Connection::send(std::string_view command, ReplyTaker* taker) {
+// True: the reply that is being taken was the last that was asked for, and more has come.
+bool Connection::sends_too_much() const {
+  const redisReader* reader = context_->c.reader;
+  return awaited_ == 0 && reader->pos < reader->len;
+}
+
+bool Connection::send(std::string_view command, size_t reply_bytes, ReplyTaker* taker) {
   if (state_ != State::kReady) return false;
-  const auto on_reply = [](redisAsyncContext*, void* reply, void* waiting) {
-    static_cast<ReplyTaker*>(waiting)->take(static_cast<const redisReply*>(reply));
+  const auto on_reply = [](redisAsyncContext* context, void* reply, void* waiting) {
+    auto* told = static_cast<ReplyTaker*>(waiting);
+    Connection* me = owner_of(context);
+    if (!me || !reply) return told->take(nullptr);
+    --me->awaited_;
+    me->reply_bytes_ = 0;
+    if (!me->sends_too_much()) return told->take(static_cast<const redisReply*>(reply));
+    me->lost_code_ = Code::kProtocol;  // whose answer it was is not known
+    told->take(nullptr);
+    me->drop(Code::kProtocol, "it sends more replies than commands were sent");
   };
-  return redisAsyncFormattedCommand(context_, on_reply, taker, command.data(), command.size()) ==
-         REDIS_OK;
+  if (redisAsyncFormattedCommand(context_, on_reply, taker, command.data(), command.size()) !=
+      REDIS_OK)
+    return false;
+  if (awaited_++ == 0) most_bytes_ = kAnyReplyBytes;
+  most_bytes_ = std::max(most_bytes_, kAnyReplyBytes + reply_bytes);
+  return true;
 }
 
 void Connection::flush() {
@@ -218,24 +219,28 @@ void Connection::flush() {
     flush_after_ = true;
     return;
   }
-  const NoSigpipe quiet(ssl_ != nullptr);
+  const TlsCall call(ssl_ != nullptr);
   flushing_ = true;
   redisAsyncHandleWrite(context_);
   flushing_ = false;
 }
 
-void Connection::drop(Code code, std::string why) {
+void Connection::drop(Code code, std::string_view why) noexcept {
   if (state_ == State::kClosed || state_ == State::kEnding) return;
+  if (!context_) return lose(code, why);  // still looking the host up
   lost_code_ = code;
-  lost_why_ = std::move(why);
-  if (!context_) return lose(lost_code_, lost_why_);  // still looking the host up
+  try {
+    lost_why_.assign(why);
+  } catch (const std::bad_alloc&) {
+    lost_why_.assign("no memory");
+  }
   state_ = State::kEnding;
   redisAsyncFree(context_);
 }
 
-void Connection::lose(Code code, std::string why) {
+void Connection::lose(Code code, std::string_view why) noexcept {
   state_ = State::kClosed;
-  owner_.disconnected(code, store_.where() + ": " + why);
+  owner_.disconnected(code, why);
 }
 
 Code Connection::loss() const {
@@ -243,22 +248,39 @@ Code Connection::loss() const {
   return nonsense || lost_code_ == Code::kProtocol ? Code::kProtocol : Code::kConnect;
 }
 
+std::string_view Connection::waits_for() const {
+  if (!context_) return "the host is being looked up";
+  if (ssl_ && !TlsContext::finished(ssl_) && TlsContext::has_sent(ssl_))
+    return "the TLS handshake got no answer";
+  return is_connected(context_->c.fd) ? "HELLO got no answer" : "nobody has accepted it";
+}
+
+void Connection::explain_loss() {
+  const auto say = [&](Code code, std::string_view why) {
+    lost_code_ = code;
+    lost_why_.assign(why);
+  };
+  if (ssl_ && state_ == State::kConnecting) {
+    const TlsContext::Fault fault = TlsContext::fault(ssl_, certificate_asked_, store_.url.host);
+    if (fault.is_tls) return say(Code::kTls, fault.why);
+  }
+  say(loss(), *context_->errstr ? context_->errstr : "the connection was closed");
+}
+
 // hiredis is about to free the context: every reply has been given.
-void Connection::gone() {
-  if (context_->c.fd >= 0) reactor_.unwatch(context_->c.fd);
-  if (lost_why_.empty()) {
-    const bool in_tls =
-        ssl_ && !SSL_is_init_finished(ssl_) && (context_->c.flags & REDIS_CONNECTED);
-    lost_code_ = in_tls ? Code::kTls : loss();
-    lost_why_ = in_tls              ? TlsContext::why(ssl_, store_.url.host)
-                : *context_->errstr ? context_->errstr
-                                    : "the connection was closed";
+void Connection::gone() noexcept {
+  reactor_.unwatch(*this);
+  try {
+    if (lost_why_.empty()) explain_loss();
+  } catch (const std::bad_alloc&) {
+    lost_why_.clear();
   }
   context_->ev.data = nullptr;
   context_ = nullptr;
   ssl_ = nullptr;
-  reading_ = writing_ = partial_ = more_to_read_ = false;
-  lose(lost_code_, lost_why_);
+  reading_ = writing_ = partial_ = false;
+  const std::string why = std::move(lost_why_);  // the owner may connect anew
+  lose(lost_code_, why);
 }
 
 }  // namespace tidegate

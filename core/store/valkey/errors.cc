@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "store/valkey/errors.h"
 
+#include <hiredis/hiredis.h>
+
 #include <algorithm>
 #include <utility>
+
+#include "base/text.h"
 
 namespace tidegate {
 namespace {
@@ -31,6 +35,33 @@ std::string_view first_word(std::string_view text) {
 
 }  // namespace
 
+std::string_view text_of(const redisReply* reply) {
+  return reply->str ? std::string_view(reply->str, reply->len) : std::string_view();
+}
+
+std::string said(std::string_view error) {
+  constexpr size_t kMost = 200;
+  error = error.substr(0, error.find(", with args"));
+  // Of a state's name the caller's key is in braces.
+  const size_t open = error.find('{'), close = error.rfind('}');
+  std::string text(error.substr(0, open));
+  if (open != error.npos) {
+    text.append("{...}");
+    if (close != error.npos && close > open) text.append(error.substr(close + 1));
+  }
+  text.resize(std::min(text.size(), kMost));
+  std::string shown;
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x80) {
+      shown.append(printable({&c, 1}));
+    } else {
+      shown.append("\\x");
+      append_hex(shown, reinterpret_cast<const unsigned char*>(&c), 1);
+    }
+  }
+  return shown;
+}
+
 bool is_noscript(std::string_view reply) { return first_word(reply) == "NOSCRIPT"; }
 
 Code code_of_error(std::string_view reply) {
@@ -47,6 +78,27 @@ Code code_of_error(std::string_view reply) {
   for (const auto& [known, code] : kWords)
     if (reply.find("-" + std::string(known) + " ") != std::string_view::npos) return code;
   return Code::kStore;
+}
+
+bool is_demotion(Code code) { return code == Code::kReadOnly || code == Code::kLoading; }
+
+bool needs_another_connection(std::string_view error, Code code) {
+  return code == Code::kReadOnly || code == Code::kAuth ||
+         error.find("MASTERDOWN") != std::string_view::npos;
+}
+
+Code refusal_of(Code last) {
+  switch (last) {
+    case Code::kAuth:
+    case Code::kTls:
+    case Code::kProtocol:
+    case Code::kCluster:
+    case Code::kReadOnly:
+    case Code::kLoading:
+      return last;
+    default:
+      return Code::kConnect;
+  }
 }
 
 Counter counter_of(Code code) {

@@ -2,6 +2,7 @@
 #include "store/valkey/failure.h"
 
 #include <algorithm>
+#include <new>
 
 #include "store/valkey/errors.h"
 
@@ -36,9 +37,8 @@ void decide_by_policy(StoreContext& store, Call* call) {
       call->decision = answer_without_store(call->parts, true, 0, Source::kFailOpen, results);
       break;
     case OnFailure::kClosed:
-      call->decision =
-          answer_without_store(call->parts, false, store.breaker.retry_after_us(monotonic_us()),
-                               Source::kFailClosed, results);
+      call->decision = answer_without_store(call->parts, false, store.health.retry_after_us(),
+                                            Source::kFailClosed, results);
       break;
   }
   count_decision(store.counters, *call);
@@ -66,6 +66,15 @@ void answer_by_policy(StoreContext& store, Call* call, Code code, std::string_vi
     call->fail(code, why);
   else
     decide_by_policy(store, call);
+}
+
+void finish_by_policy(StoreContext& store, Call* call, Code code, std::string_view why) noexcept {
+  try {
+    answer_by_policy(store, call, code, why);
+  } catch (const std::bad_alloc&) {
+    call->fail_bare(Code::kNoMemory);
+  }
+  call->finish();
 }
 
 }  // namespace tidegate

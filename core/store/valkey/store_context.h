@@ -2,7 +2,7 @@
 // What all connections of one client share.
 #pragma once
 
-#include <mutex>
+#include <memory>
 #include <string>
 
 #include "base/time.h"
@@ -10,7 +10,9 @@
 #include "stats/counters.h"
 #include "stats/events.h"
 #include "store/embedded_store.h"
-#include "store/valkey/breaker.h"
+#include "store/valkey/health.h"
+#include "store/valkey/resolver.h"
+#include "store/valkey/spec_notes.h"
 #include "store/valkey/tls.h"
 
 namespace tidegate {
@@ -18,23 +20,24 @@ namespace tidegate {
 struct StoreContext {
   const StoreUrl& url;
   const Options& options;
-  const Fingerprinter& fingerprint;
   const Clock& clock;
+  const Timeline& timeline;
   EmbeddedStore& local;  // decides while the store is away
   Counters& counters;
   EventLog& events;
-  Breaker breaker;
-  TlsContext tls;
-  std::atomic<bool> lost{false};  // the store was reported lost, and not yet back
-  std::atomic<int32_t> refusing{
-      0};  // the code of the errors it answers with, as reported; 0: it answers
-  std::atomic<int64_t> refused_us{0};  // when it last did; monotonic
+  const std::shared_ptr<const HostNames> names;
+  const std::string where{address_of(url)};  // "db.example:6379"; no secret
+  Health health{where, options, timeline, counters, events};
+  SpecNotes notes{options.name_space, timeline, counters, events};
+  TlsContext tls{};
 
-  std::mutex away_mutex;            // guards what follows
-  Code away_code = Code::kConnect;  // of the last failure
-  std::string away_why;
-
-  std::string where() const;  // "valkey at db.example:6379"; no secret
+  static std::string address_of(const StoreUrl& url) {
+    if (url.kind == StoreKind::kUnix) return url.path;
+    const bool v6 = url.host.find(':') != std::string::npos;
+    return (v6 ? "[" + url.host + "]" : url.host) + ":" + std::to_string(url.port);
+  }
+  // The deadline of a check that brings none.
+  int64_t timeout_us() const { return options.timeout_ms * 1'000; }
 };
 
 }  // namespace tidegate

@@ -34,16 +34,9 @@ type row struct {
 
 var (
 	rounds = flag.Int("rounds", 5, "rounds; the medians are shown")
-	length = flag.Duration(
-		"length",
-		700*time.Millisecond,
-		"how long each contestant runs in a round",
-	)
-	binary = flag.String(
-		"server",
-		"",
-		"the server's binary; none: the first of $TIDEGATE_SERVERS that is a Valkey",
-	)
+	length = flag.Duration("length", 700*time.Millisecond, "how long each contestant runs in a round")
+	binary = flag.String("server", "",
+		"the server's binary; none: the first of $TIDEGATE_SERVERS that is a Valkey")
 	output = flag.String("json", "", "a file for the rows")
 )
 
@@ -58,13 +51,8 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Printf(
-		"%s, %s, GOMAXPROCS %d, %s\n\n",
-		s.version,
-		runtime.Version(),
-		runtime.GOMAXPROCS(0),
-		processor(),
-	)
+	fmt.Printf("%s, %s, GOMAXPROCS %d, %s\n\n", s.version, runtime.Version(),
+		runtime.GOMAXPROCS(0), processor())
 	table(rows)
 	if *output != "" {
 		data, err := json.MarshalIndent(rows, "", "  ")
@@ -101,13 +89,8 @@ func run(s *server) ([]row, error) {
 		for _, c := range contestants {
 			if c.name != raw { // one connection, one caller
 				decisions, us := together(ctx, c, 64)
-				rate[c.name], cpu[c.name] = append(
-					rate[c.name],
-					decisions,
-				), append(
-					cpu[c.name],
-					us,
-				)
+				rate[c.name] = append(rate[c.name], decisions)
+				cpu[c.name] = append(cpu[c.name], us)
 			}
 		}
 	}
@@ -134,25 +117,13 @@ func run(s *server) ([]row, error) {
 	add("Go, one caller, p50, against a raw EVALSHA", ours, raw, p50, "us", 1.1)
 	add("Go, one caller, p50, against redis_rate", ours, redisRate, p50, "us", 0)
 	add("Go, 64 goroutines, against redis_rate", ours, redisRate, rate, "decisions/s", 2)
-	add(
-		"Go, 64 goroutines, against rueidis with a script",
-		ours,
-		rueidisScript,
-		rate,
-		"decisions/s",
-		1.3,
-	)
+	add("Go, 64 goroutines, against rueidis with a script", ours, rueidisScript, rate,
+		"decisions/s", 1.3)
 	add("Go, 64 goroutines, client CPU, against redis_rate", ours, redisRate, cpu, "us CPU", 0)
 	add("Go, 64 goroutines, client CPU, against rueidis", ours, rueidisScript, cpu, "us CPU", 0)
 	add("Go, one caller, p50, CgoWait, against a raw EVALSHA", oursCgo, raw, p50, "us", 0)
-	add(
-		"Go, 64 goroutines, CgoWait, against rueidis",
-		oursCgo,
-		rueidisScript,
-		rate,
-		"decisions/s",
-		0,
-	)
+	add("Go, 64 goroutines, CgoWait, against rueidis", oursCgo, rueidisScript, rate,
+		"decisions/s", 0)
 	return rows, nil
 }
 
@@ -175,24 +146,14 @@ func version(contestant string) string {
 }
 
 func table(rows []row) {
-	fmt.Println(
-		"| what | ours | peer | ratio | to reach | met |\n| --- | --- | --- | --- | --- | --- |",
-	)
+	fmt.Println("| what | ours | peer | ratio | to reach | met |")
+	fmt.Println("| --- | --- | --- | --- | --- | --- |")
 	for _, r := range rows {
 		verdict := "-"
 		if r.Met != nil {
 			verdict = map[bool]string{true: "yes", false: "no"}[*r.Met]
 		}
-		fmt.Printf(
-			"| %s | %.4g %s | %.4g (%s) | %.2f | %s | %s |\n",
-			r.Row,
-			r.Ours,
-			r.Unit,
-			r.Peer,
-			r.PeerVersion,
-			r.Ratio,
-			r.Target,
-			verdict,
-		)
+		fmt.Printf("| %s | %.4g %s | %.4g (%s) | %.2f | %s | %s |\n", r.Row, r.Ours, r.Unit, r.Peer,
+			r.PeerVersion, r.Ratio, r.Target, verdict)
 	}
 }

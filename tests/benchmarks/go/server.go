@@ -47,19 +47,8 @@ func start(binary string) (*server, error) {
 	}
 	s := &server{folder: folder, address: freeAddress()}
 	_, port, _ := net.SplitHostPort(s.address)
-	s.cmd = exec.Command(
-		binary,
-		"--bind",
-		"127.0.0.1",
-		"--port",
-		port,
-		"--save",
-		"",
-		"--dir",
-		folder,
-		"--logfile",
-		filepath.Join(folder, "log"),
-	)
+	s.cmd = exec.Command(binary, "--bind", "127.0.0.1", "--port", port, "--save", "",
+		"--dir", folder, "--logfile", filepath.Join(folder, "log"))
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.cmd.Start(); err != nil {
 		os.RemoveAll(folder)

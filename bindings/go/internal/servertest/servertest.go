@@ -62,11 +62,7 @@ func Start(t testing.TB, name, binary string, flags ...string) *Server {
 		t.Fatal(err)
 	}
 	s := &Server{
-		Name:   name,
-		Socket: filepath.Join(folder, "s"),
-		binary: binary,
-		folder: folder,
-		flags:  flags,
+		Name: name, Socket: filepath.Join(folder, "s"), binary: binary, folder: folder, flags: flags,
 	}
 	t.Cleanup(func() {
 		s.Kill()

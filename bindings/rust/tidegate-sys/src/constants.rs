@@ -16,6 +16,8 @@ constants! {
     TG_NEVER: i64 = -1;
     TG_MAX_PARTS: usize = 16;
     TG_MAX_RATES: usize = 8;
+    TG_MAX_LIMITERS: usize = 65536;
+    TG_MAX_TIMEOUT_US: i64 = 3_600_000_000;
     TG_MAX_COST: i64 = 4_503_599_627_370_495;
     TG_OK: i32 = 0;
     TG_EINVAL: i32 = -1;
@@ -34,6 +36,7 @@ constants! {
     TG_EFULL: i32 = -14;
     TG_ENOMEM: i32 = -15;
     TG_EINTERNAL: i32 = -16;
+    TG_EID: i32 = -17;
     TG_ESTORE: i32 = -32;
     TG_ETIMEDOUT: i32 = -33;
     TG_ECONNECT: i32 = -34;
@@ -55,17 +58,21 @@ constants! {
     TG_OP_REFUND: u32 = 3;
     TG_OP_RESET: u32 = 4;
     TG_OP_PING: u32 = 5;
+    TG_OP_DEBIT: u32 = 6;
     TG_LINK: u32 = 1;
     TG_ALLOWED: u32 = 1;
     TG_WOULD_DENY: u32 = 2;
     TG_SHADOW: u32 = 4;
     TG_OFF: u32 = 8;
+    TG_RENEWED: u32 = 64;
     TG_SOURCE_NONE: u32 = 0;
     TG_SOURCE_MEMORY: u32 = 1;
     TG_SOURCE_STORE: u32 = 2;
     TG_SOURCE_FALLBACK: u32 = 3;
     TG_SOURCE_FAIL_OPEN: u32 = 4;
     TG_SOURCE_FAIL_CLOSED: u32 = 5;
+    TG_SOURCE_POLICY: u32 = 6;
+    TG_SOURCE_NEAR: u32 = 7;
     TG_RING_LOCAL: u32 = 1;
     TG_HEADERS_STANDARD: u32 = 1;
     TG_HEADERS_LEGACY: u32 = 2;
@@ -74,10 +81,10 @@ constants! {
 
 /// Who decided a result: `TG_SOURCE_...`.
 pub const fn tg_source(flags: u32) -> u32 {
-    (flags >> 8) & 7
+    (flags >> 8) & 15
 }
 
-/// The flags of a refund that goes back to `source`.
+/// The flags of a refund or debit that goes to `source`.
 pub const fn tg_source_flags(source: u32) -> u32 {
     source << 8
 }

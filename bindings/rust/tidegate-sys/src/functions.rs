@@ -9,6 +9,7 @@ macro_rules! opaque {
     ($($(#[$doc:meta])* $name:ident;)*) => {
         $($(#[$doc])*
         #[repr(C)]
+        #[derive(Debug)]
         pub struct $name {
             _data: [u8; 0],
             _marker: core::marker::PhantomData<(*mut u8, core::marker::PhantomPinned)>,
@@ -48,6 +49,8 @@ functions! {
     fn tg_abi() -> i32;
     fn tg_version() -> *const c_char;
     fn tg_strerror(code: i32) -> *const c_char;
+    fn tg_error_name(code: i32) -> *const c_char;
+    fn tg_error_kind(code: i32) -> *const c_char;
     fn tg_is_retriable(code: i32) -> i32;
     fn tg_is_fatal(code: i32) -> i32;
     fn tg_options_new() -> *mut tg_options;
@@ -71,8 +74,13 @@ functions! {
     fn tg_client_free(client: *mut tg_client) -> ();
     fn tg_client_set_time(client: *mut tg_client, now_us: i64) -> i32;
     fn tg_client_stats_sized(client: *mut tg_client, stats: *mut tg_stats, size: usize) -> i32;
-    fn tg_client_on_event(client: *mut tg_client, hook: tg_event_fn, context: *mut c_void) -> i32;
-    fn tg_client_next_event(client: *mut tg_client, event: *mut tg_event) -> i32;
+    fn tg_client_on_event_sized(
+        client: *mut tg_client,
+        hook: tg_event_fn,
+        context: *mut c_void,
+        size: usize,
+    ) -> i32;
+    fn tg_client_next_event_sized(client: *mut tg_client, event: *mut tg_event, size: usize) -> i32;
     fn tg_limiter_open_sized(
         client: *mut tg_client,
         spec: *const tg_limiter_spec,
@@ -102,6 +110,12 @@ functions! {
         buffer: *mut c_char,
         size: usize,
     ) -> i64;
+    fn tg_check_entries_sized(
+        entries: *const tg_entry,
+        n: i32,
+        error: *mut tg_error,
+        layout: u64,
+    ) -> i32;
     fn tg_call_sized(
         client: *mut tg_client,
         entries: *const tg_entry,
@@ -125,7 +139,7 @@ functions! {
     fn tg_ring_wait(ring: *mut tg_ring, result: *mut tg_result, max: i32, timeout_us: i64) -> i32;
     fn tg_cancel(ring: *mut tg_ring, user_data: u64) -> i32;
     fn tg_ring_free(ring: *mut tg_ring) -> ();
-    fn tg_decision_status(result: *const tg_result) -> i32;
+    fn tg_decision_status_sized(result: *const tg_result, layout: u64) -> i32;
     fn tg_decision_headers_sized(
         client: *mut tg_client,
         result: *const tg_result,

@@ -6,7 +6,7 @@
 //! `FUNCTIONS`, so that a test can hold all of it against the header with a C compiler.
 #![no_std]
 #![allow(non_camel_case_types)]
-#![deny(missing_docs)]
+#![deny(missing_docs, missing_debug_implementations)]
 
 mod constants;
 mod functions;

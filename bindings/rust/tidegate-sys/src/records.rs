@@ -5,6 +5,7 @@ use core::ffi::{c_char, c_void};
 use core::mem::{offset_of, size_of};
 
 /// A record as it is laid out here.
+#[derive(Clone, Copy, Debug)]
 pub struct Record {
     /// Its name in the header.
     pub name: &'static str,
@@ -108,6 +109,7 @@ records! {
         algorithm: tg_text,
         mode: tg_text,
         on_failure: tg_text,
+        lease: tg_text,
     }
 
     /// One rate of a limiter.
@@ -116,9 +118,10 @@ records! {
         window_us: i64,
         burst: i64,
         capacity: i64,
-        algorithm: [c_char; 16],
-        mode: [c_char; 8],
-        on_failure: [c_char; 8],
+        algorithm: [c_char; 24],
+        mode: [c_char; 12],
+        on_failure: [c_char; 12],
+        overdraft: i64,
     }
 
     /// One part of a request.
@@ -150,6 +153,7 @@ records! {
         reset_after_us: i64,
         window_us: i64,
         capacity: i64,
+        shortfall: i64,
     }
 
     /// The answer to one request.

@@ -168,9 +168,13 @@ fn nothing_of_the_header_is_missing() {
     // Macros that stand for a declared function or are functions and texts here.
     let macros = [
         "tg_call",
+        "tg_check_entries",
+        "tg_client_next_event",
+        "tg_client_on_event",
         "tg_client_stats",
         "tg_decision_headers",
         "tg_decision_problem",
+        "tg_decision_status",
         "tg_limiter_change",
         "tg_limiter_open",
         "tg_limiter_rates",

@@ -6,70 +6,10 @@ use std::time::Duration;
 use tidegate_sys as sys;
 
 use crate::boundary::{Answer, Client};
+use crate::denied::Denied;
 use crate::http::HeaderStyles;
-
-/// No wait is long enough: the cost is more than the limiter can ever allow at once.
-pub const NEVER: Duration = Duration::MAX;
-
-/// Who decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Source {
-    /// Nobody was asked: all limiters of the request are off.
-    None,
-    /// The embedded store.
-    Memory,
-    /// The server.
-    Store,
-    /// This process, because the server did not answer (`OnFailure::Local`).
-    Fallback,
-    /// The failure policy let it through.
-    FailOpen,
-    /// The failure policy refused it.
-    FailClosed,
-}
-
-impl Source {
-    pub(crate) fn of(flags: u32) -> Self {
-        match sys::tg_source(flags) {
-            sys::TG_SOURCE_MEMORY => Source::Memory,
-            sys::TG_SOURCE_STORE => Source::Store,
-            sys::TG_SOURCE_FALLBACK => Source::Fallback,
-            sys::TG_SOURCE_FAIL_OPEN => Source::FailOpen,
-            sys::TG_SOURCE_FAIL_CLOSED => Source::FailClosed,
-            _ => Source::None,
-        }
-    }
-
-    pub(crate) fn flags(self) -> u32 {
-        sys::tg_source_flags(match self {
-            Source::None => sys::TG_SOURCE_NONE,
-            Source::Memory => sys::TG_SOURCE_MEMORY,
-            Source::Store => sys::TG_SOURCE_STORE,
-            Source::Fallback => sys::TG_SOURCE_FALLBACK,
-            Source::FailOpen => sys::TG_SOURCE_FAIL_OPEN,
-            Source::FailClosed => sys::TG_SOURCE_FAIL_CLOSED,
-        })
-    }
-
-    /// As it is written in every language: `memory`, `store`, `fallback`, `fail_open`, ...
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Source::None => "none",
-            Source::Memory => "memory",
-            Source::Store => "store",
-            Source::Fallback => "fallback",
-            Source::FailOpen => "fail_open",
-            Source::FailClosed => "fail_closed",
-        }
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+use crate::retry::{Retry, NEVER};
+use crate::source::Source;
 
 /// The answer to a request. Its figures are those of the part that speaks for it.
 #[derive(Clone)]
@@ -131,9 +71,35 @@ impl Decision {
         self.binding()?.retry_after()
     }
 
+    /// The same wait, its four cases by name.
+    pub fn retry(&self) -> Retry {
+        Retry::of(self.retry_after())
+    }
+
     /// The wait after which nothing of the past is left. None: unknown.
     pub fn reset_after(&self) -> Option<Duration> {
         self.binding()?.reset_after()
+    }
+
+    /// For `?`: a denied decision becomes an error.
+    ///
+    /// ```
+    /// # let gate = tidegate::Gate::connect("memory://")?;
+    /// # let api = gate.limiter("100/minute").open()?;
+    /// fn serve(api: &tidegate::Limiter) -> Result<(), Box<dyn std::error::Error>> {
+    ///     let decision = api.consume("user:42").call()?.into_result()?;
+    ///     assert!(decision.allowed());
+    ///     Ok(())
+    /// }
+    /// # serve(&api).unwrap();
+    /// # Ok::<(), tidegate::Error>(())
+    /// ```
+    pub fn into_result(self) -> Result<Decision, Denied> {
+        if self.allowed() {
+            Ok(self)
+        } else {
+            Err(Denied::new(self))
+        }
     }
 
     /// What an HTTP response says of this decision: 200, 429, or 503 where the policy closed.
@@ -209,10 +175,19 @@ impl PartDecision<'_> {
 
     /// As [`Decision::retry_after`].
     pub fn retry_after(&self) -> Option<Duration> {
+        let is_asked = !matches!(
+            self.decision.source(),
+            Source::FailOpen | Source::FailClosed | Source::Policy
+        );
         match micros(self.record.retry_after_us) {
-            None if !self.allowed() => Some(NEVER),
+            None if !self.allowed() && is_asked => Some(NEVER),
             known => known,
         }
+    }
+
+    /// As [`Decision::retry`].
+    pub fn retry(&self) -> Retry {
+        Retry::of(self.retry_after())
     }
 
     /// The least wait after which `remaining` grows; zero when it is full. None: unknown.

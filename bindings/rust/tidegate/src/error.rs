@@ -102,7 +102,7 @@ impl Error {
             sys::TG_EFORK => Error::Forked(detail),
             sys::TG_ECANCELED => Error::Canceled(detail),
             sys::TG_EFULL => Error::Full(detail),
-            sys::TG_EINVAL => Error::Invalid(detail),
+            sys::TG_EINVAL | sys::TG_EID => Error::Invalid(detail),
             -63..=sys::TG_ESTORE => Error::Store(detail),
             _ => Error::System(detail),
         }
@@ -126,21 +126,20 @@ impl Error {
         self.detail().code
     }
 
+    /// The code's name: `TG_ERATE`.
+    pub fn name(&self) -> &'static str {
+        boundary::name(self.code())
+    }
+
     /// The byte offset in the text that was parsed, if a text was.
     pub fn position(&self) -> Option<usize> {
         self.detail().position
     }
 
-    /// Something was configured or asked that can never work: rates, options, URLs, names.
+    /// Something was configured or asked that can never work: rates, options, URLs, names, keys,
+    /// costs, a limiter that was closed. The same errors are configuration errors in every language.
     pub fn is_config(&self) -> bool {
-        matches!(
-            self,
-            Error::Rate(_)
-                | Error::Setting(_)
-                | Error::Url(_)
-                | Error::Name(_)
-                | Error::Conflict(_)
-        )
+        matches!(boundary::kind(self.code()), "config" | "handle")
     }
 
     /// The same call may succeed later.

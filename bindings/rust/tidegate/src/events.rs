@@ -3,6 +3,7 @@ use std::time::SystemTime;
 
 /// How much an [`Event`] matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Level {
     /// Good news: the store is back.
     Info,

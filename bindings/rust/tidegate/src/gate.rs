@@ -2,22 +2,25 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+#[cfg(feature = "tokio")]
+use std::time::Duration;
 
 use tidegate_sys as sys;
 
 use crate::boundary::{Client, Options};
-#[cfg(feature = "tokio")]
-use crate::driver::Driver;
 use crate::error::Error;
 use crate::events::Event;
 use crate::limiter::LimiterBuilder;
 use crate::request::{Check, Command, Part};
+#[cfg(feature = "tokio")]
+use crate::ring::Driver;
 use crate::stats::Stats;
 use crate::testing::FakeClock;
 
 /// A store of limits: a server that every process shares, or this process's own.
 ///
-/// Cheap to clone; the last clone closes it. Any thread may use it.
+/// Cheap to clone; dropping the last clone closes it, limiters being clones too. Any thread may
+/// use it.
 ///
 /// ```
 /// use tidegate::Gate;
@@ -39,6 +42,8 @@ pub(crate) struct Inner {
     pub(crate) client: Arc<Client>,
     pub(crate) is_embedded: bool,
     pub(crate) clock: Option<FakeClock>,
+    #[cfg(feature = "tokio")]
+    pub(crate) timeout: Duration,
 }
 
 impl Gate {
@@ -107,12 +112,12 @@ impl Gate {
 
     /// Counters since the gate was opened.
     pub fn stats(&self) -> Result<Stats, Error> {
-        self.inner.client.stats().map(Stats::from)
+        self.inner.client.stats().map(|record| Stats::of(&record))
     }
 
     /// Calls `listener` for every event, in place of the last listener, on whichever thread does
-    /// the I/O. It may not call back into the gate. An event that a listener got is still there for
-    /// `next_event`.
+    /// the I/O. It may ask other gates; this one answers it [`Error::Invalid`]. An event that a
+    /// listener got is still there for `next_event`.
     pub fn on_event(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Result<(), Error> {
         self.inner.client.on_event(Some(Arc::new(listener)))
     }
@@ -127,14 +132,18 @@ impl Gate {
         self.inner.client.url()
     }
 
+    #[cfg(feature = "tower")]
+    pub(crate) fn is_same(&self, other: &Gate) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// Whether limits are this process's own.
     pub fn is_embedded(&self) -> bool {
         self.inner.is_embedded
     }
 
-    /// Closes it for every clone. Awaited requests that are in flight complete with
-    /// [`Error::Closed`]; blocking ones are waited for (each has its deadline). Dropping the last
-    /// clone closes too.
+    /// Closes it for every clone, at once: requests that are in flight, awaited or blocking,
+    /// complete with [`Error::Closed`]. Dropping the last clone closes too.
     pub fn close(&self) -> Result<(), Error> {
         self.inner.client.close()
     }
@@ -152,7 +161,18 @@ pub struct GateBuilder {
     url: Option<String>,
     settings: Vec<(String, String)>,
     clock: Option<FakeClock>,
-    in_flight: Option<i32>,
+    in_flight: Option<u16>,
+}
+
+/// Requests of a runtime that may be out at once.
+const IN_FLIGHT: u16 = 8192;
+
+impl fmt::Debug for GateBuilder {
+    /// Neither the URL nor values: there may be passwords in them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.settings.iter().map(|(name, _)| name).collect();
+        f.debug_struct("GateBuilder").field("options", &names).finish_non_exhaustive()
+    }
 }
 
 impl GateBuilder {
@@ -175,14 +195,20 @@ impl GateBuilder {
         self
     }
 
-    /// Awaited requests that may be out at once, 1 to 65535 (8192 unless given); more wait.
+    /// Awaited requests of a runtime that may be out at once, 1 to 65535 (8192 unless given). More
+    /// wait in order, and no longer than their deadlines.
     pub fn in_flight(mut self, requests: u16) -> Self {
-        self.in_flight = Some(i32::from(requests));
+        self.in_flight = Some(requests);
         self
     }
 
     /// Opens the gate; no I/O is done.
     pub fn open(self) -> Result<Gate, Error> {
+        let in_flight = self.in_flight.unwrap_or(IN_FLIGHT);
+        if in_flight == 0 {
+            let message = "in_flight 0: expected 1 to 65535".to_owned();
+            return Err(Error::new(sys::TG_EOPTION, message, None));
+        }
         let mut options = Options::new()?;
         if self.clock.is_some() {
             options.set("clock", "manual")?;
@@ -195,14 +221,36 @@ impl GateBuilder {
         if let Some(clock) = &self.clock {
             clock.drive(&client)?;
         }
-        let is_embedded = client.url().starts_with("memory:");
+        let url = client.url();
         let inner = Inner {
             #[cfg(feature = "tokio")]
-            driver: Driver::new(client.clone(), self.in_flight.unwrap_or(8192)),
+            driver: Driver::new(client.clone(), in_flight),
             client,
-            is_embedded,
+            is_embedded: url.starts_with("memory:"),
             clock: self.clock,
+            #[cfg(feature = "tokio")]
+            timeout: timeout_of(&self.settings, &url),
         };
         Ok(Gate { inner: Arc::new(inner) })
     }
+}
+
+/// `timeout_ms` of a gate that is open, so it parses: as it was set, else as its URL says, else its
+/// default.
+#[cfg(feature = "tokio")]
+fn timeout_of(settings: &[(String, String)], url: &str) -> Duration {
+    const NAME: &str = "timeout_ms";
+    let set = settings.iter().rev().find(|(name, _)| name == NAME).map(|(_, value)| value.clone());
+    let in_url = || {
+        let fields = url.split_once('?')?.1.split('&').filter_map(|field| field.split_once('='));
+        fields.into_iter().find(|(name, _)| *name == NAME).map(|(_, value)| value.to_owned())
+    };
+    let table = crate::options();
+    let default = || {
+        let row =
+            table.lines().map(|row| row.split('\t')).find(|row| row.clone().next() == Some(NAME));
+        row.and_then(|mut columns| columns.nth(3)).map(str::to_owned)
+    };
+    let millis = set.or_else(in_url).or_else(default).and_then(|text| text.trim().parse().ok());
+    Duration::from_millis(millis.unwrap_or(100))
 }

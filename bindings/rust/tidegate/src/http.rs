@@ -3,7 +3,7 @@ use std::ops::BitOr;
 
 use tidegate_sys as sys;
 
-use crate::boundary::Options;
+use crate::boundary::{into_string, Options};
 use crate::error::Error;
 
 /// Which header fields a response carries; several with `|`.
@@ -43,10 +43,12 @@ impl BitOr for HeaderStyles {
 /// The key of a caller, as every middleware uses it: his identity, or where there is none his
 /// address (`@203.0.113.7`). For admin pages that look a caller up.
 pub fn caller_key(identity: Option<&str>, address: &str) -> Result<String, Error> {
-    Options::caller_key(None, address, "", identity.unwrap_or(""))
+    let key = Options::caller_key(None, address, "", identity.unwrap_or("").as_bytes())?;
+    Ok(into_string(key))
 }
 
 /// Whom to believe about a caller's address; behind every middleware.
+#[derive(Debug)]
 pub struct Callers(Options);
 
 impl Callers {
@@ -67,6 +69,17 @@ impl Callers {
         forwarded_for: &str,
         identity: Option<&str>,
     ) -> Result<String, Error> {
-        Options::caller_key(Some(&self.0), peer, forwarded_for, identity.unwrap_or(""))
+        let identity = identity.unwrap_or("").as_bytes();
+        self.key_of_bytes(peer, forwarded_for, identity).map(into_string)
+    }
+
+    /// The same of an identity that may be any bytes; empty where there is none.
+    pub fn key_of_bytes(
+        &self,
+        peer: &str,
+        forwarded_for: &str,
+        identity: &[u8],
+    ) -> Result<Vec<u8>, Error> {
+        Options::caller_key(Some(&self.0), peer, forwarded_for, identity)
     }
 }

@@ -1,35 +1,42 @@
 // SPDX-License-Identifier: MIT
 #![doc = include_str!("../README.md")]
-#![deny(unsafe_code, missing_docs)]
+#![deny(unsafe_code, missing_docs, missing_debug_implementations)]
 #![warn(unreachable_pub)]
 
 mod boundary;
 mod decision;
-#[cfg(feature = "tokio")]
-mod driver;
+mod denied;
 mod error;
 mod events;
-#[cfg(feature = "tokio")]
-mod future;
 mod gate;
 mod http;
+mod json;
 mod limiter;
 mod request;
+mod retry;
+#[cfg(feature = "tokio")]
+mod ring;
+mod source;
 mod stats;
 pub mod testing;
 #[cfg(feature = "tower")]
 pub mod tower;
+#[cfg(feature = "tracing")]
+mod trace;
 mod wait;
 
-pub use decision::{Decision, PartDecision, Source, NEVER};
+pub use decision::{Decision, PartDecision};
+pub use denied::Denied;
 pub use error::{Detail, Error};
 pub use events::{Event, Level};
-#[cfg(feature = "tokio")]
-pub use future::{CheckFuture, CommandFuture, WaitFuture};
 pub use gate::{Gate, GateBuilder};
 pub use http::{caller_key, Callers, HeaderStyles};
 pub use limiter::{Algorithm, Limiter, LimiterBuilder, LimiterChange, Mode, OnFailure, Rate};
 pub use request::{Check, Command, Part};
+pub use retry::{Retry, NEVER};
+#[cfg(feature = "tokio")]
+pub use ring::{CheckFuture, CommandFuture, WaitFuture};
+pub use source::Source;
 pub use stats::Stats;
 pub use wait::Wait;
 

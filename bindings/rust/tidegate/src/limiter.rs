@@ -69,6 +69,7 @@ words! {
 }
 
 /// What a limiter is to be, or to become.
+#[derive(Debug)]
 struct Wish<'a> {
     spec: Spec<'a>,
 }
@@ -103,6 +104,7 @@ macro_rules! wishes {
 
 /// A limiter to be opened; see [`Gate::limiter`].
 #[must_use = "there is no limiter until it is opened"]
+#[derive(Debug)]
 pub struct LimiterBuilder<'a> {
     gate: &'a Gate,
     wish: Wish<'a>,
@@ -134,6 +136,7 @@ impl<'a> LimiterBuilder<'a> {
 
 /// New numbers for a limiter; see [`Limiter::change`].
 #[must_use = "nothing changes until it is applied"]
+#[derive(Debug)]
 pub struct LimiterChange<'a> {
     limiter: &'a Limiter,
     wish: Wish<'a>,
@@ -181,7 +184,7 @@ impl Limiter {
 
     #[cfg(feature = "tower")]
     pub(crate) fn is_same(&self, other: &Limiter) -> bool {
-        self.handle == other.handle && Arc::ptr_eq(&self.gate.inner, &other.gate.inner)
+        self.handle == other.handle && self.gate.is_same(&other.gate)
     }
 
     /// The rates it has now.

@@ -4,10 +4,11 @@ use std::time::Duration;
 use tidegate_sys as sys;
 
 use crate::boundary::{Answer, Ask, PartAsk};
-use crate::decision::{Decision, Source};
+use crate::decision::Decision;
 use crate::error::Error;
 use crate::gate::Gate;
 use crate::limiter::Limiter;
+use crate::source::Source;
 
 /// One (limiter, key, cost) of a request; made by [`Limiter::part`].
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +32,7 @@ impl Part<'_> {
 }
 
 /// The parts of a request; one needs no allocation.
+#[derive(Debug)]
 pub(crate) enum Parts<'a> {
     One(Part<'a>),
     Many(Vec<Part<'a>>),
@@ -48,7 +50,11 @@ impl<'a> FromIterator<Part<'a>> for Parts<'a> {
     }
 }
 
+/// No request waits longer for its answer, whatever its caller says.
+const LONGEST: Duration = Duration::from_micros(sys::TG_MAX_TIMEOUT_US as u64);
+
 /// What is asked, before anybody is.
+#[derive(Debug)]
 pub(crate) struct Request<'a> {
     pub(crate) gate: &'a Gate,
     op: u32,
@@ -62,8 +68,17 @@ impl<'a> Request<'a> {
         Self { gate, op, flags: 0, timeout_us: 0, parts }
     }
 
-    fn set_timeout(&mut self, timeout: Duration) {
-        self.timeout_us = i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX).max(1);
+    pub(crate) fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout_us = timeout.min(LONGEST).as_micros().max(1) as i64;
+    }
+
+    /// The deadline that counts: its own, else the gate's.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn timeout(&self) -> Duration {
+        match u64::try_from(self.timeout_us) {
+            Ok(own_us) if own_us > 0 => Duration::from_micros(own_us),
+            _ => self.gate.inner.timeout,
+        }
     }
 
     /// Lends the request to `run`, as the boundary wants it.
@@ -104,6 +119,7 @@ impl<'a> Request<'a> {
 /// An awaited check that is dropped is taken back; one that was sent may have been charged, and is
 /// never refunded behind anybody's back.
 #[must_use = "nobody is asked until this is `.call()`ed or `.await`ed"]
+#[derive(Debug)]
 pub struct Check<'a> {
     pub(crate) request: Request<'a>,
 }
@@ -122,7 +138,8 @@ impl<'a> Check<'a> {
         self
     }
 
-    /// The deadline, instead of the gate's `timeout_ms`; after it the failure policy answers.
+    /// The deadline, instead of the gate's `timeout_ms`, an hour at most; after it the failure
+    /// policy answers.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.request.set_timeout(timeout);
         self
@@ -137,6 +154,7 @@ impl<'a> Check<'a> {
 
 /// A request without figures: refund, reset, ping. `.call()` it, or `.await` it.
 #[must_use = "nobody is asked until this is `.call()`ed or `.await`ed"]
+#[derive(Debug)]
 pub struct Command<'a> {
     pub(crate) request: Request<'a>,
 }
@@ -147,7 +165,7 @@ impl<'a> Command<'a> {
         Self { request: Request::new(gate, op, parts) }
     }
 
-    /// The deadline, instead of the gate's `timeout_ms`.
+    /// The deadline, instead of the gate's `timeout_ms`; an hour at most.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.request.set_timeout(timeout);
         self

@@ -7,8 +7,8 @@ macro_rules! stats {
         #[non_exhaustive]
         pub struct Stats { $($(#[$doc])* pub $name: u64,)* }
 
-        impl From<tidegate_sys::tg_stats> for Stats {
-            fn from(record: tidegate_sys::tg_stats) -> Self {
+        impl Stats {
+            pub(crate) fn of(record: &tidegate_sys::tg_stats) -> Self {
                 Self { $($name: u64::try_from(record.$name).unwrap_or(0),)* }
             }
         }

@@ -4,13 +4,15 @@ use std::time::{Duration, Instant};
 
 use tidegate_sys as sys;
 
-use crate::decision::{Decision, NEVER};
+use crate::decision::Decision;
 use crate::error::Error;
 use crate::request::{Check, Part};
+use crate::retry::Retry;
 
 /// Asking until it is allowed; see [`Limiter::wait`](crate::Limiter::wait). `.call()` it, or
 /// `.await` it.
 #[must_use = "nobody is asked until this is `.call()`ed or `.await`ed"]
+#[derive(Debug)]
 pub struct Wait<'a> {
     part: Part<'a>,
     timeout: Option<Duration>,
@@ -73,8 +75,12 @@ fn pause(decision: &Decision, deadline: Option<Instant>) -> Option<Duration> {
     if decision.allowed() {
         return None;
     }
-    let pause = decision.retry_after().filter(|pause| *pause != NEVER)?;
+    let pause = match decision.retry() {
+        Retry::After(pause) => pause,
+        Retry::Now => Duration::from_micros(1),
+        Retry::Never | Retry::Unknown => return None,
+    };
     let is_too_late =
         deadline.is_some_and(|end| Instant::now().checked_add(pause).is_none_or(|at| at > end));
-    (!is_too_late).then_some(pause.max(Duration::from_micros(1)))
+    (!is_too_late).then_some(pause)
 }

@@ -224,6 +224,27 @@ fn any_bytes_are_a_key() {
 }
 
 #[test]
+fn closing_ends_blocking_calls_that_are_in_flight() {
+    let server = Server::one();
+    let gate = Gate::builder().url(server.url()).option("timeout_ms", 20_000).open().unwrap();
+    let api = gate.limiter("100/minute").open().unwrap();
+    let _ = api.consume("a").call().unwrap();
+    server.freeze();
+    thread::scope(|scope| {
+        let callers: Vec<_> = (0..4).map(|_| scope.spawn(|| api.consume("a").call())).collect();
+        thread::sleep(Duration::from_millis(50));
+        let started = Instant::now();
+        gate.close().unwrap();
+        for caller in callers {
+            let outcome = caller.join().unwrap();
+            assert!(matches!(outcome, Err(Error::Closed(_))), "{outcome:?}");
+        }
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    });
+    server.thaw();
+}
+
+#[test]
 fn a_closed_gate_says_so() {
     let gate = Gate::connect("memory://").unwrap();
     let api = gate.limiter("1/minute").open().unwrap();

@@ -139,23 +139,33 @@ fn a_gate_outlives_a_runtime() {
 }
 
 #[test]
-fn a_runtime_that_goes_tells_those_who_wait_elsewhere() {
+fn a_runtime_that_goes_tells_those_who_wait_on_it() {
     let server = Server::one();
     let gate = patient(&server);
     let api = gate.limiter("1000/hour").open().unwrap();
     let (first, second) = (runtime(), runtime());
-    let _ = first.block_on(async { api.consume("a").await.unwrap() });
     server.freeze();
-    let waiting = second.spawn({
-        let api = api.clone();
-        async move { api.consume("a").await }
+    // Asked on the first runtime, awaited on the second.
+    let mut check = Box::pin(api.consume("a").into_future());
+    first.block_on(async {
+        assert!(poll_once(check.as_mut()).await.is_none());
     });
-    std::thread::sleep(Duration::from_millis(50));
     drop(first);
-    let outcome = second.block_on(waiting).unwrap();
+    let outcome = second.block_on(check);
     assert!(matches!(outcome, Err(Error::Canceled(_))), "{outcome:?}");
     server.thaw();
     second.block_on(async { assert!(api.consume("a").await.unwrap().allowed()) });
+}
+
+/// What one poll brings.
+async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+    std::future::poll_fn(|context| {
+        std::task::Poll::Ready(match future.as_mut().poll(context) {
+            std::task::Poll::Ready(output) => Some(output),
+            std::task::Poll::Pending => None,
+        })
+    })
+    .await
 }
 
 #[tokio::test]

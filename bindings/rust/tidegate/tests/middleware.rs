@@ -65,22 +65,6 @@ async fn tiers_are_chosen_by_the_request() {
 }
 
 #[tokio::test]
-async fn a_limit_for_each_route_is_named_by_its_template() {
-    let gate = gate();
-    let layer = RateLimitLayer::builder("1/minute").store(&gate).per_route().build().unwrap();
-    let app = Router::new()
-        .route("/items/{id}", get(|| async { "ok" }).post(|| async { "ok" }))
-        .route("/other", get(|| async { "ok" }))
-        .route_layer(layer);
-    let first = ask(&app, "/items/1", None).await;
-    assert!(field(&first, "ratelimit-policy").starts_with("\"GET.items.-id-\";"));
-    assert_eq!(ask(&app, "/items/2", None).await.status(), 429);
-    assert_eq!(ask(&app, "/other", None).await.status(), 200);
-    let other = app.clone().oneshot(request(Method::POST, "/items/1", None)).await.unwrap();
-    assert_eq!(other.status(), 200);
-}
-
-#[tokio::test]
 async fn the_same_limit_met_twice_is_charged_once() {
     let gate = gate();
     let api = gate.limiter("2/minute").name("api").open().unwrap();
@@ -102,7 +86,7 @@ async fn two_layers_say_both_limits() {
     let ask = || app.clone().oneshot(request(Method::POST, "/expensive", None));
     let first = ask().await.unwrap();
     let lists: Vec<_> = first.headers().get_all("ratelimit-policy").iter().collect();
-    assert_eq!(lists, ["\"expensive\";q=1;w=60", "\"api\";q=10;w=60"]);
+    assert_eq!(lists, ["\"api\";q=10;w=60, \"expensive\";q=1;w=60"]);
     assert_eq!(field(&first, "x-ratelimit-limit"), "1");
     let refused = ask().await.unwrap();
     assert_eq!(refused.status(), 429);
@@ -170,25 +154,13 @@ fn what_cannot_work_is_said_when_the_layer_is_built() {
     let gate = gate();
     let build = |rates: &str| RateLimitLayer::builder(rates).store(&gate);
     let say = |builder: tidegate::tower::RateLimitBuilder| {
-        builder.build().err().expect("an error").to_string()
+        builder.build().expect_err("an error").to_string()
     };
     assert!(say(build("100/fortnight")).contains("100/fortnight"));
     assert!(say(build("100/fortnight").per_route()).contains("100/fortnight"));
     assert!(say(build("1/s").name("a b")).contains("a b"));
     assert!(say(build("1/s").trusted_proxies("10.0.0.0/99")).contains("10.0.0.0/99"));
     assert!(say(RateLimitLayer::builder("1/s").store_url("http://x")).contains("redis://"));
-}
-
-#[tokio::test]
-async fn a_closed_gate_is_the_applications_mistake_and_says_so() {
-    let gate = gate();
-    let layer = RateLimitLayer::builder("1/minute").store(&gate).build().unwrap();
-    let app = Router::new().route("/", get(|| async { "ok" })).layer(layer);
-    gate.close().unwrap();
-    let response = ask(&app, "/", None).await;
-    assert_eq!(response.status(), 500);
-    let body = to_bytes(response.into_body(), 1000).await.unwrap();
-    assert!(String::from_utf8_lossy(&body).contains("closed"));
 }
 
 #[tokio::test]

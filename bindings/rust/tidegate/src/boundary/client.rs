@@ -4,15 +4,14 @@ use std::ptr::{self, NonNull};
 use tidegate_sys as sys;
 
 use super::answer::{with_entries, Answer, Ask};
-use super::events::{of_record, on_event, Hook, Listener};
+use super::events::{is_in_hook_of, of_record, on_event, Hook, Listener};
 use super::options::Options;
 use super::text;
-use super::turnstile::{Inside, Turnstile};
 use crate::error::Error;
 use crate::events::Event;
 
 /// What a limiter is to be; an empty text is the default, or in a change what it was.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Spec<'a> {
     pub(crate) rates: &'a str,
     pub(crate) name: &'a str,
@@ -29,6 +28,7 @@ impl Spec<'_> {
             algorithm: text::borrow(self.algorithm),
             mode: text::borrow(self.mode),
             on_failure: text::borrow(self.on_failure),
+            ..Default::default()
         }
     }
 }
@@ -36,12 +36,10 @@ impl Spec<'_> {
 /// A client of the library, closed and freed by its last owner.
 pub(crate) struct Client {
     raw: NonNull<sys::tg_client>,
-    turnstile: Turnstile,
     hook: Box<Hook>,
 }
 
-// SAFETY: a client may be used from any thread; closing, which may not run beside other calls,
-// goes through the turnstile, and freeing is Drop's.
+// SAFETY: a client may be used, and closed, from any thread beside any call; freeing is Drop's.
 unsafe impl Send for Client {}
 // SAFETY: as above.
 unsafe impl Sync for Client {}
@@ -54,39 +52,45 @@ impl Client {
         let code = unsafe { sys::tg_client_open(data, size, options.raw(), &mut raw, &mut error) };
         match NonNull::new(raw) {
             Some(raw) if code >= 0 => {
-                Ok(Self { raw, turnstile: Turnstile::new(), hook: Box::default() })
+                let client = Self { raw, hook: Box::default() };
+                #[cfg(feature = "tracing")]
+                client.on_event(None)?; // events are traced without a listener too
+                Ok(client)
             }
             _ => Err(text::of_error(code, &error)),
         }
     }
 
-    /// Keeps `close` away while a call runs.
-    pub(super) fn enter(&self) -> (Inside<'_>, *mut sys::tg_client) {
-        (self.turnstile.enter(), self.raw.as_ptr())
+    /// The client, to be called into. An error within its own event hook, from which it may not be.
+    pub(super) fn raw(&self) -> Result<*mut sys::tg_client, Error> {
+        if is_in_hook_of(&self.hook) {
+            let message = "a listener may not call the gate whose event it hears".to_owned();
+            return Err(Error::new(sys::TG_EINVAL, message, None));
+        }
+        Ok(self.raw.as_ptr())
     }
 
     pub(crate) fn url(&self) -> String {
-        let (_inside, raw) = self.enter();
+        let Ok(raw) = self.raw() else { return String::new() };
         // SAFETY: writes at most `size` bytes into the buffer.
         text::read(|buffer, size| unsafe { sys::tg_client_url(raw, buffer, size) })
             .unwrap_or_default()
     }
 
     pub(crate) fn close(&self) -> Result<(), Error> {
-        let raw = self.raw.as_ptr();
-        // SAFETY: nobody is inside.
-        let closed = self.turnstile.close(|| unsafe { sys::tg_client_close(raw) });
-        check(closed.unwrap_or(sys::TG_ECLOSED))
+        let raw = self.raw()?;
+        // SAFETY: may be called beside anything but tg_client_free.
+        check(unsafe { sys::tg_client_close(raw) })
     }
 
     pub(crate) fn set_time(&self, now_us: i64) -> Result<(), Error> {
-        let (_inside, raw) = self.enter();
+        let raw = self.raw()?;
         // SAFETY: takes a number.
         check(unsafe { sys::tg_client_set_time(raw, now_us) })
     }
 
     pub(crate) fn stats(&self) -> Result<sys::tg_stats, Error> {
-        let (_inside, raw) = self.enter();
+        let raw = self.raw()?;
         let mut stats = sys::tg_stats::default();
         // SAFETY: writes one record of the size given.
         check(unsafe { sys::tg_client_stats_sized(raw, &mut stats, size_of::<sys::tg_stats>()) })?;
@@ -94,23 +98,27 @@ impl Client {
     }
 
     pub(crate) fn on_event(&self, listener: Option<Listener>) -> Result<(), Error> {
-        let (_inside, raw) = self.enter();
+        let raw = self.raw()?;
         self.hook.replace(listener);
         let context = ptr::from_ref::<Hook>(&self.hook).cast_mut().cast();
         // SAFETY: the hook lives as long as the client, and no event comes after tg_client_free.
-        check(unsafe { sys::tg_client_on_event(raw, Some(on_event), context) })
+        check(unsafe {
+            let size = size_of::<sys::tg_event>();
+            sys::tg_client_on_event_sized(raw, Some(on_event), context, size)
+        })
     }
 
     pub(crate) fn next_event(&self) -> Result<Option<Event>, Error> {
-        let (_inside, raw) = self.enter();
+        let raw = self.raw()?;
         let mut event = sys::tg_event::default();
-        // SAFETY: writes one record.
-        let taken = check_count(unsafe { sys::tg_client_next_event(raw, &mut event) })?;
+        let size = size_of::<sys::tg_event>();
+        // SAFETY: writes one record of the size given.
+        let taken = check_count(unsafe { sys::tg_client_next_event_sized(raw, &mut event, size) })?;
         Ok((taken == 1).then(|| of_record(&event)))
     }
 
     pub(crate) fn open_limiter(&self, spec: &Spec<'_>) -> Result<u64, Error> {
-        let (_inside, raw) = self.enter();
+        let raw = self.raw()?;
         let (mut handle, mut error) = (0, sys::tg_error::default());
         // SAFETY: the spec's texts live until the call returns, which keeps none of them.
         let code = unsafe {
@@ -129,7 +137,7 @@ impl Client {
     }
 
     pub(crate) fn change_limiter(&self, handle: u64, spec: &Spec<'_>) -> Result<(), Error> {
-        let (_inside, raw) = self.enter();
+        let raw = self.raw()?;
         let mut error = sys::tg_error::default();
         // SAFETY: as in open_limiter.
         let code = unsafe {
@@ -148,13 +156,13 @@ impl Client {
     }
 
     pub(crate) fn close_limiter(&self, handle: u64) -> Result<(), Error> {
-        let (_inside, raw) = self.enter();
+        let raw = self.raw()?;
         // SAFETY: takes a number; the library checks it.
         check(unsafe { sys::tg_limiter_close(raw, handle) })
     }
 
     pub(crate) fn rates(&self, handle: u64) -> Result<Vec<sys::tg_rate>, Error> {
-        let (_inside, raw) = self.enter();
+        let raw = self.raw()?;
         let mut rates = [sys::tg_rate::default(); sys::TG_MAX_RATES];
         let size = size_of::<sys::tg_rate>();
         // SAFETY: writes at most TG_MAX_RATES records of the size given.
@@ -167,7 +175,7 @@ impl Client {
 
     /// The limiter's name, or the policy name of one of its rates.
     pub(crate) fn limiter_name(&self, handle: u64, rate: Option<u32>) -> Result<String, Error> {
-        let (_inside, raw) = self.enter();
+        let raw = self.raw()?;
         let rate = rate.map_or(-1, |rate| rate as i32);
         // SAFETY: writes at most `size` bytes into the buffer.
         text::read(|buffer, size| unsafe { sys::tg_limiter_name(raw, handle, rate, buffer, size) })
@@ -175,7 +183,7 @@ impl Client {
 
     /// Runs one request and waits for it.
     pub(crate) fn call(&self, ask: &Ask<'_>) -> Result<Answer, Error> {
-        let (_inside, raw) = self.enter();
+        let raw = self.raw()?;
         let mut result = sys::tg_result::default();
         let count = with_entries(ask, 0, |entries| {
             // SAFETY: the entries and their keys live until the call returns; one result is room
@@ -192,7 +200,7 @@ impl Client {
 
     /// The header fields of an answer, `Name: value` a line.
     pub(crate) fn headers(&self, answer: &Answer, styles: u32) -> Result<String, Error> {
-        let (_inside, raw) = self.enter();
+        let raw = self.raw()?;
         let record = answer.record();
         text::read(|buffer, size| {
             // SAFETY: the record's parts live as long as the answer.
@@ -205,7 +213,7 @@ impl Client {
 
     /// The problem body of a refusal; empty for an answer that is none.
     pub(crate) fn problem(&self, answer: &Answer) -> Result<String, Error> {
-        let (_inside, raw) = self.enter();
+        let raw = self.raw()?;
         let record = answer.record();
         text::read(|buffer, size| {
             // SAFETY: the record's parts live as long as the answer.
@@ -221,7 +229,7 @@ impl Answer {
     /// 200, 429 or 503.
     pub(crate) fn status(&self) -> u16 {
         // SAFETY: reads one record.
-        let status = unsafe { sys::tg_decision_status(&self.record()) };
+        let status = unsafe { sys::tg_decision_status_sized(&self.record(), sys::TG_LAYOUT) };
         u16::try_from(status).unwrap_or(500)
     }
 }

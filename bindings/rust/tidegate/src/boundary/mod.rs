@@ -12,11 +12,10 @@ mod ring;
 #[cfg(test)]
 mod tests;
 mod text;
-mod turnstile;
 
 pub(crate) use answer::{Answer, Ask, Few, PartAsk};
 pub(crate) use client::{Client, Spec};
 pub(crate) use options::Options;
 #[cfg(feature = "tokio")]
-pub(crate) use ring::{open as open_ring, watch, Reaper, Submitter, Taken};
-pub(crate) use text::{describe, is_fatal, is_retriable, options_table};
+pub(crate) use ring::{Results, Ring};
+pub(crate) use text::{describe, into_string, is_fatal, is_retriable, kind, name, options_table};

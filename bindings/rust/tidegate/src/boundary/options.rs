@@ -8,6 +8,7 @@ use super::text;
 use crate::error::Error;
 
 /// Options before a client is opened, or of whom to believe about a caller's address.
+#[derive(Debug)]
 pub(crate) struct Options {
     raw: NonNull<sys::tg_options>,
 }
@@ -19,6 +20,8 @@ unsafe impl Sync for Options {}
 
 impl Options {
     pub(crate) fn new() -> Result<Self, Error> {
+        // SAFETY: takes nothing.
+        check_abi(unsafe { sys::tg_abi() })?;
         // SAFETY: takes nothing; NULL means that there is no memory.
         let raw = NonNull::new(unsafe { sys::tg_options_new() });
         raw.map(|raw| Self { raw }).ok_or_else(|| Error::of_code(sys::TG_ENOMEM))
@@ -49,10 +52,10 @@ impl Options {
         options: Option<&Options>,
         peer: &str,
         forwarded_for: &str,
-        identity: &str,
-    ) -> Result<String, Error> {
+        identity: &[u8],
+    ) -> Result<Vec<u8>, Error> {
         let raw = options.map_or(std::ptr::null(), Options::raw);
-        text::read(|buffer, size| {
+        text::read_bytes(|buffer, size| {
             // SAFETY: each text is passed with its length, and at most `size` bytes are written.
             unsafe {
                 sys::tg_caller_key(
@@ -69,6 +72,17 @@ impl Options {
             }
         })
     }
+}
+
+/// Everything starts with options: a library that is older than the header these crates were
+/// written for is told apart here, before it is handed records that it does not know.
+fn check_abi(found: i32) -> Result<(), Error> {
+    if found >= sys::TG_ABI {
+        return Ok(());
+    }
+    let needed = sys::TG_ABI;
+    let message = format!("libtidegate speaks ABI {found}: expected {needed} or later");
+    Err(Error::new(sys::TG_EINTERNAL, message, None))
 }
 
 impl Drop for Options {

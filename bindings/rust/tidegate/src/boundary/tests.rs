@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: MIT
-//! What only happens at the border: fork, a listener that panics, closing beside callers.
+//! What only happens at the border: fork, a listener that panics.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
-use super::turnstile::Turnstile;
 use crate::error::Error;
 use crate::gate::Gate;
 
@@ -75,48 +72,4 @@ fn a_panicking_listener_does_not_reach_the_library() {
         let _ = api.consume("a").call().unwrap();
     }
     assert!(heard.load(Ordering::SeqCst) > 0);
-}
-
-#[test]
-fn closing_waits_until_everybody_is_out() {
-    let turnstile = Turnstile::new();
-    let (shut, is_inside) = (AtomicBool::new(false), AtomicBool::new(false));
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            let inside = turnstile.enter();
-            is_inside.store(true, Ordering::SeqCst);
-            thread::sleep(Duration::from_millis(20));
-            assert!(!shut.load(Ordering::SeqCst));
-            drop(inside);
-        });
-        while !is_inside.load(Ordering::SeqCst) {
-            thread::yield_now();
-        }
-        assert!(turnstile.close(|| shut.store(true, Ordering::SeqCst)).is_some());
-    });
-    assert!(turnstile.close(|| ()).is_none(), "only once");
-    drop(turnstile.enter());
-}
-
-#[test]
-fn nobody_is_inside_while_it_closes() {
-    for _ in 0..200 {
-        let turnstile = Turnstile::new();
-        let is_shutting = AtomicBool::new(false);
-        thread::scope(|scope| {
-            for _ in 0..3 {
-                scope.spawn(|| {
-                    for _ in 0..200 {
-                        let _inside = turnstile.enter();
-                        assert!(!is_shutting.load(Ordering::SeqCst));
-                    }
-                });
-            }
-            turnstile.close(|| {
-                is_shutting.store(true, Ordering::SeqCst);
-                thread::yield_now();
-                is_shutting.store(false, Ordering::SeqCst);
-            });
-        });
-    }
 }

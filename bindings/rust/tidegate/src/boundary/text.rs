@@ -14,14 +14,21 @@ pub(super) fn borrow(text: &str) -> sys::tg_text {
 }
 
 /// Calls `write(buffer, size)`, which returns the length needed, until the text fits.
-pub(super) fn read(mut write: impl FnMut(*mut c_char, usize) -> i64) -> Result<String, Error> {
+pub(super) fn read(write: impl FnMut(*mut c_char, usize) -> i64) -> Result<String, Error> {
+    read_bytes(write).map(into_string)
+}
+
+/// The same of a text that may be any bytes.
+pub(super) fn read_bytes(
+    mut write: impl FnMut(*mut c_char, usize) -> i64,
+) -> Result<Vec<u8>, Error> {
     let mut buffer = vec![0_u8; 256];
     loop {
         let needed = write(buffer.as_mut_ptr().cast(), buffer.len());
         let length = usize::try_from(needed).map_err(|_| Error::of_code(needed as i32))?;
         if length < buffer.len() {
             buffer.truncate(length);
-            return Ok(into_string(buffer));
+            return Ok(buffer);
         }
         buffer.resize(length + 1, 0);
     }
@@ -34,15 +41,36 @@ pub(super) fn of_field(field: &[c_char]) -> String {
 }
 
 /// Text of the library is UTF-8 but for what a caller gave it, cut anywhere.
-pub(super) fn into_string(bytes: Vec<u8>) -> String {
+pub(crate) fn into_string(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes)
         .unwrap_or_else(|why| String::from_utf8_lossy(why.as_bytes()).into_owned())
 }
 
 /// The library's line of text for a code.
 pub(crate) fn describe(code: i32) -> String {
-    // SAFETY: tg_strerror never returns NULL; its texts are static and closed with NUL.
-    unsafe { CStr::from_ptr(sys::tg_strerror(code)) }.to_string_lossy().into_owned()
+    // SAFETY: takes a number; the text is static and never NULL.
+    unsafe { of_static(sys::tg_strerror(code)) }.to_owned()
+}
+
+/// A text of the library that is static and ASCII.
+///
+/// # Safety
+/// `text` is one, closed with NUL.
+unsafe fn of_static(text: *const c_char) -> &'static str {
+    // SAFETY: the caller's promise.
+    unsafe { CStr::from_ptr(text) }.to_str().unwrap_or_default()
+}
+
+/// `TG_ERATE` of a code.
+pub(crate) fn name(code: i32) -> &'static str {
+    // SAFETY: takes a number; the text is static and never NULL.
+    unsafe { of_static(sys::tg_error_name(code)) }
+}
+
+/// What kind of error a code is, the same in every language: `config`, `store`, ...
+pub(crate) fn kind(code: i32) -> &'static str {
+    // SAFETY: takes a number; the text is static and never NULL.
+    unsafe { of_static(sys::tg_error_kind(code)) }
 }
 
 /// One option a line: name, type, range, default, meaning, separated by tabs.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,12 @@ struct Shared {
 struct State {
     now_us: i64,
     clients: Vec<Weak<Client>>,
+}
+
+impl fmt::Debug for FakeClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FakeClock").field("now_us", &self.now_us()).finish_non_exhaustive()
+    }
 }
 
 impl FakeClock {

@@ -10,9 +10,11 @@ use std::time::Duration;
 use tidegate_sys as sys;
 
 use crate::boundary::{Answer, Few};
-use crate::decision::{Decision, Source, NEVER};
+use crate::decision::Decision;
 use crate::error::Error;
 use crate::limiter::Limiter;
+use crate::retry::NEVER;
+use crate::source::Source;
 
 /// The figures of a made-up part; see [`decision`]. [`NEVER`] for a wait that is never over.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
 use std::collections::HashSet;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::request::Parts;
 use http::Response;
 
-use super::check::{Ask, Limited, Message, Refuse, Rules};
-use super::limits::{Limits, Manner, Opener};
+use super::answer::{Answers, Message, Refuse, Respond};
+use super::check::{peer_of_extensions, Ask, Limited, Rules};
+use super::limits::{Limits, Manner};
+use super::names;
+use super::plan;
 use super::RateLimitLayer;
 use crate::decision::Decision;
 use crate::error::Error;
@@ -15,45 +19,62 @@ use crate::gate::Gate;
 use crate::http::{Callers, HeaderStyles};
 use crate::limiter::{Algorithm, Mode, OnFailure};
 
+pub(super) type Identity = Ask<Option<Vec<u8>>>;
+
 /// Options of a [`RateLimitLayer`]. The functions see a request's head; work that has to be awaited
 /// belongs in a layer before this one, which leaves what it found in the extensions.
 #[must_use = "there is no layer until it is built"]
 pub struct RateLimitBuilder {
     limited: Limited,
+    key: Identity,
+    others: Vec<(Limited, Identity)>,
+    name: Option<String>,
+    template: Option<Ask<Option<String>>>,
     manner: Manner,
     store: Option<Gate>,
     url: Option<String>,
     trusted_proxies: String,
     ipv6_prefix: u8,
-    key: Ask<Option<String>>,
     peer: Ask<Option<IpAddr>>,
     cost: Ask<u64>,
     exempt_paths: HashSet<String>,
     exempt: Ask<bool>,
     headers: HeaderStyles,
     refuse: Refuse,
+    on_error: Option<Respond<Error>>,
+}
+
+impl fmt::Debug for RateLimitBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimitBuilder").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl RateLimitBuilder {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limited: Limited::Always(limits),
+            key: Box::new(|_| None),
+            others: Vec::new(),
+            name: None,
+            template: None,
             manner: Manner::default(),
             store: None,
             url: None,
             trusted_proxies: "0".into(),
             ipv6_prefix: 64,
-            key: Box::new(|_| None),
-            peer: Box::new(super::check::peer_of_extensions),
+            peer: Box::new(peer_of_extensions),
             cost: Box::new(|_| 1),
             exempt_paths: HashSet::new(),
             exempt: Box::new(|_| false),
             headers: HeaderStyles::default(),
             refuse: Refuse::Problem,
+            on_error: None,
         }
     }
 
-    /// The gate that decides. Not given: the one that all layers without one share.
+    /// The gate that decides. Not given: that of the limiters, else the one that all layers without
+    /// one share.
     pub fn store(mut self, gate: &Gate) -> Self {
         self.store = Some(gate.clone());
         self
@@ -65,7 +86,8 @@ impl RateLimitBuilder {
         self
     }
 
-    /// Another limit for each request, instead: tiers. Rates are opened when they are first met.
+    /// Another limit for each request, instead: tiers. Rates are opened when they are first met,
+    /// each with its numbers behind its name (`api.100-per-60s`), and stay open: expect few.
     pub fn limit_by<L: Into<Limits>>(
         mut self,
         limit: impl Fn(&Parts) -> L + Send + Sync + 'static,
@@ -74,19 +96,50 @@ impl RateLimitBuilder {
         self
     }
 
-    /// Each route has the limit for itself, named by method and route template where axum tells
-    /// it (`GET.items.-id-`), else by the path.
-    pub fn per_route(mut self) -> Self {
-        self.limited = match self.limited {
-            Limited::Always(limits) => Limited::PerRoute(limits),
-            other => other,
-        };
+    /// Limits with a key of their own, in the same atomic check: all of them pass, or none is
+    /// charged.
+    ///
+    /// ```
+    /// # use tidegate::{tower::RateLimitLayer, Gate};
+    /// # let gate = Gate::connect("memory://")?;
+    /// let layer = RateLimitLayer::builder("10/second") // by address
+    ///     .and("1000/hour", |head| Some(head.headers.get("x-tenant")?.to_str().ok()?.into()))
+    ///     .and("20000/minute", |_| Some("everyone".into()))
+    ///     .store(&gate)
+    ///     .build()?;
+    /// # Ok::<(), tidegate::Error>(())
+    /// ```
+    pub fn and(
+        mut self,
+        limits: impl Into<Limits>,
+        key: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.others.push((Limited::Always(limits.into()), identity(key)));
         self
     }
 
-    /// The name of the limiter that the rates become.
+    /// Each route has the limit for itself, named by mount path, method and route template where
+    /// axum tells them (`v1.GET.items-id`), and has the numbers behind it where several limits
+    /// stand on one route. Requests whose route nobody tells are one, `unmatched`.
+    pub fn per_route(self) -> Self {
+        self.per_route_of(names::template)
+    }
+
+    /// The same where somebody else than axum knows the template of a request's route.
+    pub fn per_route_of(
+        mut self,
+        template: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.template = Some(Box::new(template));
+        self
+    }
+
+    /// The name of the limiter that the rates become. Several rates, and rates of
+    /// [`limit_by`](Self::limit_by), have their numbers behind it: `api.100-per-60s`. Not given:
+    /// the path that the layer is mounted at, where axum tells it, else `everything`, with the
+    /// numbers behind it.
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.manner.name = Some(name.into());
+        self.name = Some(name.into());
         self
     }
 
@@ -110,16 +163,22 @@ impl RateLimitBuilder {
 
     /// Who is asking. None or an empty text: his address.
     pub fn key(mut self, key: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.key = identity(key);
+        self
+    }
+
+    /// Who is asking, as any bytes.
+    pub fn key_bytes(
+        mut self,
+        key: impl Fn(&Parts) -> Option<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
         self.key = Box::new(key);
         self
     }
 
-    /// Who is asking says this header; without it, his address does.
+    /// Who is asking says this header, whatever bytes it has; without it, his address does.
     pub fn key_header(self, name: &'static str) -> Self {
-        self.key(move |head| {
-            let value = head.headers.get(name)?;
-            Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
-        })
+        self.key_bytes(move |head| Some(head.headers.get(name)?.as_bytes().to_vec()))
     }
 
     /// The address of the caller's socket, where it is not in the extensions.
@@ -165,13 +224,13 @@ impl RateLimitBuilder {
         self
     }
 
-    /// A text instead of the problem body.
+    /// A text instead of the problem body of a 429.
     pub fn message(mut self, text: impl Into<String>) -> Self {
         self.refuse = Refuse::Message(Message::text(text.into()));
         self
     }
 
-    /// A JSON text instead of the problem body.
+    /// A JSON text instead of the problem body of a 429.
     pub fn message_json(mut self, json: impl Into<String>) -> Self {
         self.refuse = Refuse::Message(Message::json(json.into()));
         self
@@ -186,35 +245,45 @@ impl RateLimitBuilder {
         self
     }
 
-    /// Opens the limiters; what does not parse is said here.
+    /// The whole response where a check is impossible: a closed gate, a cost above 2^52 - 1. Not
+    /// given: 500, and nothing of the reason. It goes to `tracing` either way, and is in the
+    /// response's extensions, as an [`Error`].
+    pub fn on_error(
+        mut self,
+        respond: impl Fn(&Error) -> Response<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.on_error = Some(Box::new(respond));
+        self
+    }
+
+    /// Opens the limiters; what does not parse, and what could not work, is said here.
     pub fn build(self) -> Result<RateLimitLayer, Error> {
-        let gate = match self.store {
-            Some(gate) => gate,
-            None => Gate::shared(self.url.as_deref())?,
-        };
-        let opener = Opener::new(gate, self.manner);
-        let fixed = match &self.limited {
-            Limited::Always(limits) => opener.open(limits)?,
-            // What cannot be opened under any name is said now and not at the first request.
-            Limited::PerRoute(limits) => {
-                opener.open_as(limits, None)?;
-                Vec::new()
-            }
-            Limited::By(_) => Vec::new(),
-        };
-        let rules = Rules {
-            fixed,
-            limited: self.limited,
-            opener,
+        let mut rules = vec![(self.limited, self.key)];
+        rules.extend(self.others);
+        let planned = plan::make(plan::Wish {
+            rules,
+            name: self.name,
+            template: self.template,
+            manner: self.manner,
+            store: self.store,
+            url: self.url,
+        })?;
+        let (headers, refuse, on_error) = (self.headers, self.refuse, self.on_error);
+        Ok(RateLimitLayer::new(Arc::new(Rules {
+            rules: planned.rules,
+            opener: planned.opener,
+            stand: planned.stand,
+            known: planned.known,
             callers: Callers::new(&self.trusted_proxies, self.ipv6_prefix)?,
-            key: self.key,
             peer: self.peer,
             cost: self.cost,
             exempt_paths: self.exempt_paths,
             exempt: self.exempt,
-            headers: self.headers,
-            refuse: self.refuse,
-        };
-        Ok(RateLimitLayer { rules: Arc::new(rules) })
+            answers: Answers { headers, refuse, on_error },
+        })))
     }
+}
+
+fn identity(key: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Identity {
+    Box::new(move |head| key(head).map(String::into_bytes))
 }

@@ -1,78 +1,87 @@
 // SPDX-License-Identifier: MIT
-//! What happens to one request, apart from the service behind.
+//! What a request is charged before the service behind sees it.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 
-use http::header::{HeaderMap, HeaderName, HeaderValue, CONTENT_TYPE, ORIGIN};
+use http::header::ORIGIN;
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
-use sha2::{Digest, Sha256};
+use http::Method;
+use tidegate_sys as sys;
 
-use super::limits::{Limits, Opener};
+use super::answer::Answers;
+use super::limits::{Limits, Numbers, Opener, Place};
+use super::names;
 use crate::decision::Decision;
 use crate::error::Error;
-use crate::http::{Callers, HeaderStyles};
+use crate::http::Callers;
 use crate::limiter::Limiter;
 use crate::request::Part;
 
 /// A question about a request's head.
 pub(super) type Ask<T> = Box<dyn Fn(&Parts) -> T + Send + Sync>;
-pub(super) type Respond = Box<dyn Fn(&Decision) -> Response<String> + Send + Sync>;
 
 pub(super) enum Limited {
     Always(Limits),
-    PerRoute(Limits),
     By(Ask<Limits>),
 }
 
-pub(super) struct Message {
-    content_type: &'static str,
-    body: String,
+/// Limits, and whom they count.
+pub(super) struct Rule {
+    pub(super) limited: Limited,
+    pub(super) key: Ask<Option<Vec<u8>>>,
+    /// What tells its limits from those of the rules before it.
+    pub(super) tag: String,
+    /// Its limiters where nothing else is known than when the layer was built.
+    pub(super) fixed: Vec<Limiter>,
 }
 
-impl Message {
-    pub(super) fn text(body: String) -> Self {
-        Self { content_type: "text/plain; charset=utf-8", body }
-    }
-
-    pub(super) fn json(body: String) -> Self {
-        Self { content_type: "application/json", body }
-    }
-
-    fn problem(body: String) -> Self {
-        Self { content_type: "application/problem+json", body }
-    }
-}
-
-pub(super) enum Refuse {
-    Problem,
-    Message(Message),
-    Respond(Respond),
+/// Where a layer stands.
+pub(super) enum Stand {
+    /// Wherever: it has a name.
+    Named,
+    /// In front of a router, whose mount it is named by.
+    Mount,
+    /// On routes, each of which is a place. The text is what its limit is, where it has one.
+    Routes { template: Ask<Option<String>>, limit: Option<String> },
 }
 
 pub(super) struct Rules {
-    pub(super) fixed: Vec<Limiter>,
-    pub(super) limited: Limited,
+    pub(super) rules: Vec<Rule>,
     pub(super) opener: Opener,
+    pub(super) stand: Stand,
+    /// The place where nothing else is known.
+    pub(super) known: Place,
     pub(super) callers: Callers,
-    pub(super) key: Ask<Option<String>>,
     pub(super) peer: Ask<Option<IpAddr>>,
     pub(super) cost: Ask<u64>,
     pub(super) exempt_paths: HashSet<String>,
     pub(super) exempt: Ask<bool>,
-    pub(super) headers: HeaderStyles,
-    pub(super) refuse: Refuse,
+    pub(super) answers: Answers,
 }
 
-/// What layers of ours have charged this request already.
+/// What layers of ours have done with this request already.
 #[derive(Clone, Default)]
-struct Charged(Vec<(Limiter, String)>);
+struct Met {
+    charged: Vec<(Limiter, Vec<u8>)>,
+    /// Names of routes, and the limit that has the name.
+    taken: Vec<(String, String)>,
+}
 
-impl Charged {
-    fn has(&self, limiter: &Limiter, key: &str) -> bool {
-        self.0.iter().any(|(charged, of)| charged.is_same(limiter) && of == key)
+impl Met {
+    fn has_charged(&self, limiter: &Limiter, key: &[u8]) -> bool {
+        self.charged.iter().any(|(charged, of)| charged.is_same(limiter) && of == key)
+    }
+
+    /// Whether the name of a route is another limit's, told by a layer further out: the inner one
+    /// then has its numbers behind the name, in every process, whichever request comes first.
+    fn take(&mut self, name: &str, limit: &str) -> bool {
+        if let Some((_, other)) = self.taken.iter().find(|(taken, _)| taken == name) {
+            return other != limit;
+        }
+        self.taken.push((name.to_owned(), limit.to_owned()));
+        false
     }
 }
 
@@ -81,17 +90,44 @@ impl Rules {
         is_preflight(head) || self.exempt_paths.contains(head.uri.path()) || (self.exempt)(head)
     }
 
-    fn limiters(&self, head: &Parts) -> Result<Cow<'_, [Limiter]>, Error> {
-        match &self.limited {
-            Limited::Always(_) => Ok(Cow::Borrowed(&self.fixed)),
-            Limited::By(limit) => Ok(Cow::Owned(self.opener.open(&limit(head))?)),
-            Limited::PerRoute(limits) => {
-                Ok(Cow::Owned(self.opener.open_as(limits, Some(&route_name(head)))?))
+    /// The place that this request shows, if it shows more than was known.
+    fn place(&self, head: &Parts, met: &mut Met) -> Option<Place> {
+        let numbers = self.known.numbers;
+        match &self.stand {
+            Stand::Named => None,
+            Stand::Mount => match names::mount(head) {
+                "" => None,
+                mount => Some(Place { name: names::of_mount(mount), numbers }),
+            },
+            Stand::Routes { template, limit } => {
+                let name = names::of_route(names::mount(head), &head.method, &template(head)?);
+                let is_taken = limit.as_ref().is_some_and(|limit| met.take(&name, limit));
+                Some(Place { name, numbers: if is_taken { Numbers::Always } else { numbers } })
             }
         }
     }
 
-    fn caller(&self, head: &Parts) -> Result<String, Error> {
+    fn limiters<'a>(
+        &'a self,
+        rule: &'a Rule,
+        head: &Parts,
+        place: Option<&Place>,
+    ) -> Result<Cow<'a, [Limiter]>, Error> {
+        let tagged = || place.unwrap_or(&self.known).tagged(&rule.tag);
+        match &rule.limited {
+            Limited::Always(_) if place.is_none() => Ok(Cow::Borrowed(&rule.fixed)),
+            Limited::Always(limits) => Ok(Cow::Owned(self.opener.open(limits, &tagged())?)),
+            Limited::By(limit) => Ok(Cow::Owned(self.opener.open(&limit(head), &tagged())?)),
+        }
+    }
+
+    /// What this request is to be charged, and was not yet: each limit once for each caller.
+    fn due(
+        &self,
+        head: &Parts,
+        place: Option<&Place>,
+        met: &Met,
+    ) -> Result<Vec<(Limiter, Vec<u8>)>, Error> {
         let peer = (self.peer)(head).map(|address| address.to_string()).unwrap_or_default();
         let forwarded: Vec<_> = head
             .headers
@@ -99,78 +135,64 @@ impl Rules {
             .iter()
             .map(|line| String::from_utf8_lossy(line.as_bytes()))
             .collect();
-        self.callers.key(&peer, &forwarded.join(","), (self.key)(head).as_deref())
+        let forwarded = forwarded.join(",");
+        let mut due: Vec<(Limiter, Vec<u8>)> = Vec::new();
+        for rule in &self.rules {
+            let identity = (rule.key)(head).unwrap_or_default();
+            let key = self.callers.key_of_bytes(&peer, &forwarded, &identity)?;
+            for limiter in self.limiters(rule, head, place)?.iter() {
+                let is_due_already = due.iter().any(|(l, k)| l.is_same(limiter) && *k == key);
+                if !is_due_already && !met.has_charged(limiter, &key) {
+                    due.push((limiter.clone(), key.clone()));
+                }
+            }
+        }
+        Ok(due)
     }
 
     /// Charges a request. None: it is not limited here.
     pub(super) async fn check(&self, head: &mut Parts) -> Result<Option<Decision>, Error> {
-        if self.is_exempt(head) {
-            return Ok(None);
-        }
-        let limiters = self.limiters(head)?;
-        let key = self.caller(head)?;
-        let mut charged = head.extensions.remove::<Charged>().unwrap_or_default();
-        let fresh: Vec<Limiter> =
-            limiters.iter().filter(|limiter| !charged.has(limiter, &key)).cloned().collect();
-        if fresh.is_empty() {
-            head.extensions.insert(charged);
-            return Ok(None);
-        }
-        let cost = (self.cost)(head);
-        let parts: Vec<Part<'_>> =
-            fresh.iter().map(|limiter| limiter.part(&key).cost(cost)).collect();
-        let decision = fresh[0].gate().consume(parts).await?;
-        charged.0.extend(fresh.into_iter().map(|limiter| (limiter, key.clone())));
-        head.extensions.insert(charged);
-        head.extensions.insert(decision.clone());
-        Ok(Some(decision))
-    }
-
-    pub(super) fn refusal(&self, decision: &Decision) -> Response<String> {
-        let status = StatusCode::from_u16(decision.status()).unwrap_or(StatusCode::FORBIDDEN);
-        let mut response = match &self.refuse {
-            Refuse::Respond(respond) => respond(decision),
-            Refuse::Message(message) => respond(status, message.content_type, message.body.clone()),
-            Refuse::Problem => {
-                let message = Message::problem(decision.problem().unwrap_or_default());
-                respond(status, message.content_type, message.body)
-            }
+        let mut met = head.extensions.remove::<Met>().unwrap_or_default();
+        let place = self.place(head, &mut met);
+        let due = match self.is_exempt(head) {
+            true => Vec::new(),
+            false => self.due(head, place.as_ref(), &met)?,
         };
-        self.add_headers(decision, response.headers_mut());
-        response
-    }
-
-    /// Adds the fields of a decision. What a layer further in has said stays: lists grow, and of
-    /// the single figures the inner layer's stand.
-    pub(super) fn add_headers(&self, decision: &Decision, headers: &mut HeaderMap) {
-        let has_figures = headers.contains_key("x-ratelimit-limit");
-        for (name, value) in decision.headers_in(self.headers) {
-            let name = HeaderName::from_bytes(name.as_bytes());
-            let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value)) else { continue };
-            if name.as_str().starts_with("x-ratelimit") {
-                if !has_figures {
-                    headers.insert(name, value);
-                }
-            } else if name == http::header::RETRY_AFTER {
-                headers.insert(name, value);
-            } else {
-                headers.append(name, value);
-            }
+        let decision = match due.as_slice() {
+            [] => None,
+            due => Some(self.charge(due, (self.cost)(head)).await?),
+        };
+        met.charged.extend(due);
+        head.extensions.insert(met);
+        if let Some(decision) = &decision {
+            head.extensions.insert(decision.clone());
         }
+        Ok(decision)
     }
 
-    /// The answer to a request that could not be checked because the application is wrong.
-    pub(super) fn failure(why: &Error) -> Response<String> {
-        let text = format!("The rate limit is misconfigured: {why}");
-        respond(StatusCode::INTERNAL_SERVER_ERROR, "text/plain; charset=utf-8", text)
+    /// One atomic check.
+    async fn charge(&self, due: &[(Limiter, Vec<u8>)], cost: u64) -> Result<Decision, Error> {
+        let gate = due[0].0.gate();
+        one_gate(due.iter().map(|(limiter, _)| limiter))?;
+        let parts: Vec<Part<'_>> =
+            due.iter().map(|(limiter, key)| limiter.part(key).cost(cost)).collect();
+        gate.consume(parts).await
     }
 }
 
-fn respond(status: StatusCode, content_type: &'static str, body: String) -> Response<String> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
+/// Limits that are one check are of one gate.
+pub(super) fn one_gate<'a>(limiters: impl IntoIterator<Item = &'a Limiter>) -> Result<(), Error> {
+    let mut limiters = limiters.into_iter();
+    let Some(first) = limiters.next() else { return Ok(()) };
+    let Some(other) = limiters.find(|other| !other.gate().is_same(first.gate())) else {
+        return Ok(());
+    };
+    let message = format!(
+        "the limiter {:?} is of another gate than {:?}: expected limits of one gate in one layer",
+        other.name(),
+        first.name()
+    );
+    Err(Error::new(sys::TG_EHANDLE, message, None))
 }
 
 fn is_preflight(head: &Parts) -> bool {
@@ -185,53 +207,4 @@ pub(super) fn peer_of_extensions(head: &Parts) -> Option<IpAddr> {
         return Some(info.0.ip());
     }
     head.extensions.get::<SocketAddr>().map(SocketAddr::ip)
-}
-
-/// The name of a route's limit, the same in every language: `GET.items.-id-` of `GET /items/{id}`.
-fn route_name(head: &Parts) -> String {
-    #[cfg(feature = "axum")]
-    let matched = head.extensions.get::<axum::extract::MatchedPath>();
-    #[cfg(feature = "axum")]
-    let path = matched.map_or(head.uri.path(), |matched| matched.as_str());
-    #[cfg(not(feature = "axum"))]
-    let path = head.uri.path();
-    let method = if head.method == Method::HEAD { &Method::GET } else { &head.method };
-    short_name(&format!("{method}{path}"))
-}
-
-/// A limiter's name made of any text: readable, at most 64 characters, and another one for another
-/// text.
-fn short_name(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    let mut name: String = text
-        .chars()
-        .map(|c| match c {
-            '/' => '.',
-            '{' | '}' => '-',
-            c if plain(c) => c,
-            _ => '_',
-        })
-        .collect();
-    let lossy = text.chars().any(|c| !plain(c) && !matches!(c, '/' | '{' | '}'));
-    if lossy || name.len() > 64 {
-        name.truncate(55);
-        let digest = Sha256::digest(text.as_bytes());
-        let tail: String = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
-        name = format!("{name}-{tail}");
-    }
-    name
-}
-
-#[cfg(test)]
-mod tests {
-    use super::short_name;
-
-    // The same texts give the same names in bindings/python and bindings/node.
-    #[test]
-    fn a_route_has_the_name_that_it_has_in_every_language() {
-        assert_eq!(short_name("GET/items/{id}"), "GET.items.-id-");
-        assert_eq!(short_name("GET/a b"), "GET.a_b-01c611c2");
-        let long = format!("GET/{}", "x".repeat(70));
-        assert_eq!(short_name(&long), format!("GET.{}-3c059879", "x".repeat(51)));
-    }
 }

@@ -21,28 +21,42 @@
 //! A refusal is `429` (`503` where the failure policy closed) with `Retry-After`, rate limit fields
 //! and a problem body, the same as from tidegate's middleware in every language. The decision is in
 //! the request's extensions. A CORS preflight passes and is not charged; the same limit met twice
-//! on one request is charged once.
+//! on one request is charged once. What several layers say is joined: lists from the outside in,
+//! single figures of the tightest limit. Several limits in *one* layer are one check, and a request
+//! that it denies costs nothing; a layer that denies does not give back what one around it charged.
 //!
 //! **The caller's address** is asked of the `peer` function, else looked for in the request's
 //! extensions: axum's `ConnectInfo<SocketAddr>` (serve with
 //! `into_make_service_with_connect_info::<SocketAddr>()`), or a plain `SocketAddr`. Where there is
 //! none, all callers without an identity are one caller, `@unknown`.
 
+mod answer;
 mod builder;
 mod check;
 mod limits;
+mod names;
+mod plan;
 mod service;
 
+use std::fmt;
 use std::sync::Arc;
 
 pub use builder::RateLimitBuilder;
 pub use limits::Limits;
-pub use service::{RateLimit, ResponseFuture};
+pub use service::{FromFunction, FromText, MakeBody, RateLimit, ResponseFuture};
 
 /// A layer that puts a limit in front of a service.
 #[derive(Clone)]
-pub struct RateLimitLayer {
+pub struct RateLimitLayer<M = FromText> {
     rules: Arc<check::Rules>,
+    bodies: M,
+}
+
+impl<M> fmt::Debug for RateLimitLayer<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.rules.known.name;
+        f.debug_struct("RateLimitLayer").field("name", name).finish_non_exhaustive()
+    }
 }
 
 impl RateLimitLayer {
@@ -51,12 +65,25 @@ impl RateLimitLayer {
     pub fn builder(limits: impl Into<Limits>) -> RateLimitBuilder {
         RateLimitBuilder::new(limits.into())
     }
+
+    fn new(rules: Arc<check::Rules>) -> Self {
+        Self { rules, bodies: FromText }
+    }
+
+    /// In front of a service whose response's body is not `From<String>`: how a refusal's text
+    /// becomes one, such as `tonic::body::Body::new`.
+    pub fn with_body<B, F>(self, make: F) -> RateLimitLayer<FromFunction<F>>
+    where
+        F: Fn(String) -> B + Clone + Send + 'static,
+    {
+        RateLimitLayer { rules: self.rules, bodies: FromFunction(make) }
+    }
 }
 
-impl<S> tower_layer::Layer<S> for RateLimitLayer {
-    type Service = RateLimit<S>;
+impl<S, M: Clone> tower_layer::Layer<S> for RateLimitLayer<M> {
+    type Service = RateLimit<S, M>;
 
-    fn layer(&self, service: S) -> RateLimit<S> {
-        RateLimit::new(service, self.rules.clone())
+    fn layer(&self, service: S) -> RateLimit<S, M> {
+        RateLimit::new(service, self.rules.clone(), self.bodies.clone())
     }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+use std::fmt;
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
@@ -10,28 +11,67 @@ use tower_service::Service;
 
 use super::check::Rules;
 
-/// A service with a limit in front of it; made by [`RateLimitLayer`](super::RateLimitLayer).
-#[derive(Clone)]
-pub struct RateLimit<S> {
-    service: S,
-    rules: Arc<Rules>,
+/// How the text of a refusal becomes a response's body.
+pub trait MakeBody<B>: Clone + Send + 'static {
+    /// The body.
+    fn make_body(&self, text: String) -> B;
 }
 
-impl<S> RateLimit<S> {
-    pub(super) fn new(service: S, rules: Arc<Rules>) -> Self {
-        Self { service, rules }
+/// Bodies that are `From<String>`, as axum's and reqwest's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FromText;
+
+impl<B: From<String>> MakeBody<B> for FromText {
+    fn make_body(&self, text: String) -> B {
+        text.into()
+    }
+}
+
+/// Any function that makes one; see [`RateLimitLayer::with_body`](super::RateLimitLayer::with_body).
+#[derive(Clone, Copy)]
+pub struct FromFunction<F>(pub(super) F);
+
+impl<F> fmt::Debug for FromFunction<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FromFunction").finish_non_exhaustive()
+    }
+}
+
+impl<B, F: Fn(String) -> B + Clone + Send + 'static> MakeBody<B> for FromFunction<F> {
+    fn make_body(&self, text: String) -> B {
+        (self.0)(text)
+    }
+}
+
+/// A service with a limit in front of it; made by [`RateLimitLayer`](super::RateLimitLayer).
+#[derive(Clone)]
+pub struct RateLimit<S, M = FromText> {
+    service: S,
+    rules: Arc<Rules>,
+    bodies: M,
+}
+
+impl<S, M> RateLimit<S, M> {
+    pub(super) fn new(service: S, rules: Arc<Rules>, bodies: M) -> Self {
+        Self { service, rules, bodies }
+    }
+}
+
+impl<S: fmt::Debug, M> fmt::Debug for RateLimit<S, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimit").field("service", &self.service).finish_non_exhaustive()
     }
 }
 
 /// The response to come.
 pub type ResponseFuture<R, E> = Pin<Box<dyn Future<Output = Result<R, E>> + Send>>;
 
-impl<S, B, R> Service<Request<B>> for RateLimit<S>
+impl<S, B, R, M> Service<Request<B>> for RateLimit<S, M>
 where
     S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send,
     B: Send + 'static,
-    R: From<String>,
+    M: MakeBody<R>,
 {
     type Response = Response<R>;
     type Error = S::Error;
@@ -45,21 +85,21 @@ where
         // The clone has not been asked whether it is ready; this one has.
         let clone = self.service.clone();
         let mut service = mem::replace(&mut self.service, clone);
-        let rules = self.rules.clone();
+        let (rules, bodies) = (self.rules.clone(), self.bodies.clone());
         Box::pin(async move {
             let (mut head, body) = request.into_parts();
-            let decision = match rules.check(&mut head).await {
-                Ok(decision) => decision,
-                Err(why) => return Ok(Rules::failure(&why).map(R::from)),
-            };
-            match decision {
-                Some(decision) if !decision.allowed() => Ok(rules.refusal(&decision).map(R::from)),
-                Some(decision) => {
+            let answers = &rules.answers;
+            match rules.check(&mut head).await {
+                Ok(Some(decision)) if !decision.allowed() => {
+                    Ok(answers.refusal(&decision).map(|text| bodies.make_body(text)))
+                }
+                Ok(Some(decision)) => {
                     let mut response = service.call(Request::from_parts(head, body)).await?;
-                    rules.add_headers(&decision, response.headers_mut());
+                    answers.tell(&decision, &mut response);
                     Ok(response)
                 }
-                None => service.call(Request::from_parts(head, body)).await,
+                Ok(None) => service.call(Request::from_parts(head, body)).await,
+                Err(why) => Ok(answers.failure(why).map(|text| bodies.make_body(text))),
             }
         })
     }
