@@ -10,7 +10,7 @@ int64_t time_of(const Numbers& limit, HolderSpan live, int64_t over, int64_t now
   const int64_t lease_end_us = now_us + limit.window_us;
   const int64_t far_us = lease_end_us + kMaxSkewUs;
   for (int pass = 0; pass < 3; ++pass) {
-    for (const Holder& holder : live) {
+    for (const SlotHolder& holder : live) {
       const int64_t until_us = holder.until_us();
       const int leaves = until_us <= lease_end_us ? 0 : until_us > far_us ? 1 : 2;
       if (leaves != pass) continue;
@@ -29,7 +29,7 @@ Slots Slots::at(const Numbers& limit, HolderSpan holders, const HolderId& id, in
   size_t expired = 0;
   while (expired < holders.size() && holders[expired].until_us() <= now_us) ++expired;
   const HolderSpan live = holders.subspan(expired);
-  for (const Holder& holder : live) {
+  for (const SlotHolder& holder : live) {
     const int64_t until_us = until(limit, holder, now_us);
     if (holder.id() == id) {
       seen.own_until_us = until_us;

@@ -27,7 +27,7 @@ struct Slots {
   }
   // When a holder is gone: one dated further ahead than a lease and kMaxSkewUs gets a lease from
   // now on.
-  static int64_t until(const Numbers& limit, const Holder& holder, int64_t now_us) {
+  static int64_t until(const Numbers& limit, const SlotHolder& holder, int64_t now_us) {
     const int64_t until_us = holder.until_us();
     return until_us - now_us > limit.window_us + kMaxSkewUs ? now_us + limit.window_us : until_us;
   }

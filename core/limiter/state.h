@@ -38,7 +38,7 @@ struct HolderId {
 
 // One who holds slots: until when (below 2^53) and how many (at most kMaxSlots) in one word, which
 // orders holders by when they leave. All zero: nobody.
-struct Holder {
+struct SlotHolder {
   uint64_t word;
   uint64_t id_words[2];
 
@@ -50,6 +50,6 @@ struct Holder {
   int64_t until_us() const { return static_cast<int64_t>(word >> kSlotBits); }
   int64_t slots() const { return static_cast<int64_t>(word & ((1u << kSlotBits) - 1)); }
 };
-using HolderSpan = std::span<const Holder>;  // at rest: by `until_us`, the expired among them
+using HolderSpan = std::span<const SlotHolder>;  // at rest: by `until_us`, the expired among them
 
 }  // namespace tidegate

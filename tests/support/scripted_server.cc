@@ -76,8 +76,8 @@ void ScriptedServer::submit(Asked& asked, Channel::From from) {
         .limiter = limiters_.find(limiter_), .handle = limiter_, .key = "k", .cost = 1};
     asked.call.take({&part, 1});
     asked.call.legs.resize(kMaxLegs);
-    asked.call.legs.resize(
-        make_legs(asked.call.op, asked.call.parts, NumbersFor::kStore, fingerprint_, asked.call.legs.data()));
+    asked.call.legs.resize(make_legs(asked.call.op, asked.call.parts, NumbersFor::kStore,
+                                     fingerprint_, asked.call.legs.data()));
   }
   channel_->submit(&asked.call, from);
 }

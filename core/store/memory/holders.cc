@@ -11,21 +11,21 @@ namespace {
 constexpr uint32_t kFirstCapacity = 4;
 
 constexpr int64_t bytes_of(uint32_t capacity) {
-  return static_cast<int64_t>(sizeof(HolderBuffer) + capacity * sizeof(Holder));
+  return static_cast<int64_t>(sizeof(HolderBuffer) + capacity * sizeof(SlotHolder));
 }
 
-bool leaves_earlier(const Holder& a, const Holder& b) { return a.word < b.word; }
+bool leaves_earlier(const SlotHolder& a, const SlotHolder& b) { return a.word < b.word; }
 
 // Forgets the expired among `count` holders and `id`, and dates those anew who are too far ahead;
 // returns how many are left.
-uint32_t bring_to(const Numbers& limit, int64_t now_us, const HolderId& id, Holder* holders,
+uint32_t bring_to(const Numbers& limit, int64_t now_us, const HolderId& id, SlotHolder* holders,
                   uint32_t count) {
   const bool far = Slots::far_ahead(limit, {holders, count}, now_us);
   uint32_t kept = 0;
   for (uint32_t i = 0; i < count; ++i) {
-    Holder holder = holders[i];
+    SlotHolder holder = holders[i];
     if (holder.until_us() <= now_us || holder.id() == id) continue;
-    if (far) holder.word = Holder::word_of(Slots::until(limit, holder, now_us), holder.slots());
+    if (far) holder.word = SlotHolder::word_of(Slots::until(limit, holder, now_us), holder.slots());
     holders[kept++] = holder;
   }
   if (far) std::sort(holders, holders + kept, leaves_earlier);
@@ -60,7 +60,8 @@ bool Holders::reserve(Quota& quota) {
 }
 
 void Holders::keep(const Numbers& limit, const Slots& view, const HolderId& id, Quota& quota) {
-  const Holder own{Holder::word_of(view.own_until_us, view.own_slots), {id.words[0], id.words[1]}};
+  const SlotHolder own{SlotHolder::word_of(view.own_until_us, view.own_slots),
+                       {id.words[0], id.words[1]}};
   HolderBuffer* const held = buffer();
   if (!held) {
     const bool others = only.word && bring_to(limit, view.now_us, id, &only, 1) == 1;
@@ -70,11 +71,11 @@ void Holders::keep(const Numbers& limit, const Slots& view, const HolderId& id, 
       only = {};
     return;
   }
-  Holder* const holders = held->entries();
+  SlotHolder* const holders = held->entries();
   uint32_t count = bring_to(limit, view.now_us, id, holders, held->count);
   if (view.held() && count < held->capacity) {
-    Holder* const at = std::upper_bound(holders, holders + count, own, leaves_earlier);
-    std::memmove(at + 1, at, static_cast<size_t>(holders + count - at) * sizeof(Holder));
+    SlotHolder* const at = std::upper_bound(holders, holders + count, own, leaves_earlier);
+    std::memmove(at + 1, at, static_cast<size_t>(holders + count - at) * sizeof(SlotHolder));
     *at = own;
     ++count;
   }

@@ -21,11 +21,11 @@ namespace tidegate {
 
 struct HolderBuffer {
   uint32_t count, capacity;
-  Holder* entries() { return reinterpret_cast<Holder*>(this + 1); }
+  SlotHolder* entries() { return reinterpret_cast<SlotHolder*>(this + 1); }
 };
 
 struct Holders {
-  Holder only;  // or, under kBuffered, where the buffer is
+  SlotHolder only;  // or, under kBuffered, where the buffer is
 
   HolderSpan span() const;
   bool far_ahead(const Numbers& limit, int64_t now_us) const {
@@ -44,7 +44,7 @@ struct Holders {
   int64_t release(Quota& quota);  // returns the bytes
 
  private:
-  static constexpr uint64_t kBuffered = uint64_t{1} << 63;  // no Holder's word reaches it
+  static constexpr uint64_t kBuffered = uint64_t{1} << 63;  // no SlotHolder's word reaches it
 
   HolderBuffer* buffer() const {
     return only.word & kBuffered ? std::bit_cast<HolderBuffer*>(only.id_words[0]) : nullptr;

@@ -136,20 +136,45 @@ void keep_charged(StateTable& table, std::span<Leg> legs, int64_t now_us) TIDEGA
   }
 }
 
+// The single leg of the most frequent request for slots, without the loops.
 Verdict consume_slots(StateTable& table, Leg& leg, int64_t now_us) {
+  const Numbers& limit = *leg.limit;
+  Slots& view = leg.view.slots;
+  bool fit;
+  {
+    Shard& shard = table.shard_of(leg.id);
+    SpinGuard guard(shard.lock);
+    Slot* slot = shard.find(leg.id);
+    const HolderSpan holders = slot ? slot->holders.span() : HolderSpan{};
+    view = Slots::at(limit, holders, leg.holder, leg.total, now_us);
+    fit = fits(limit, view, leg.total);
+    leg.changed = fit && leg.total;
+    leg.answer.renewed = leg.changed && view.held();
+    if (leg.changed && !view.held() && slot && !slot->holders.has_room(now_us)) [[unlikely]] {
+      view.full = !table.reserve(shard, leg.id, {&leg, 1}, now_us);
+      slot = shard.find(leg.id);
+      if (view.full) fit = leg.changed = false;
+    }
+    if (leg.changed) view.charge(limit, leg.total);
+    if (leg.changed && !slot) slot = table.admit(shard, leg.id, limit, now_us);
+    if (slot) {
+      slot->limit = leg.limit;
+      if (leg.changed || slot->holders.far_ahead(limit, now_us))
+        table.keep(shard, slot, leg, {&leg, 1}, now_us);
+    }
+  }
+  static_cast<Figures&>(leg.answer) = figures_of(limit, view, fit ? 0 : leg.total);
+  leg.answer.allowed = fit;
+  return {.allowed = fit || leg.shadow, .would_deny = leg.shadow && !fit};
+}
+
+void release_slots(StateTable& table, Leg& leg, int64_t now_us) {
   Shard& shard = table.shard_of(leg.id);
   SpinGuard guard(shard.lock);
-  const bool full = is_full(table, shard, leg, {&leg, 1}, now_us);
-  leg.view = view_of(leg, shard.find(leg.id), leg.total, now_us);
-  leg.view.slots.full = full;
-  const Verdict verdict = tidegate::consume({&leg, 1});
-  Slot* slot = shard.find(leg.id);
-  if (leg.changed && !slot) slot = table.admit(shard, leg.id, *leg.limit, now_us);
-  if (!slot) return verdict;
-  slot->limit = leg.limit;
-  if (leg.changed || slot->holders.far_ahead(*leg.limit, now_us))
-    table.keep(shard, slot, leg, {&leg, 1}, now_us);
-  return verdict;
+  Slot* const slot = shard.find(leg.id);
+  if (!slot) return;
+  leg.view.slots = {.now_us = now_us};
+  table.keep(shard, slot, leg, {&leg, 1}, now_us);
 }
 
 // One lock, no loops, and the figures worked out after it is let go.
@@ -249,6 +274,8 @@ Verdict MemoryStore::debit(std::span<Leg> legs, int64_t now_us) {
 }
 
 void MemoryStore::refund(std::span<Leg> legs, int64_t now_us) TIDEGATE_UNCHECKED_LOCKS {
+  if (legs.size() == 1 && legs[0].limit->algorithm == Algorithm::kConcurrency)
+    return release_slots(*table_, legs[0], now_us);
   const ShardsLock locked(*table_, legs);
   load(*table_, legs, now_us);
   tidegate::refund(legs);

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <random>
 #include <string>
@@ -112,6 +113,38 @@ class AbiEngine {
   tg_entry consume_{};  // all of an entry but the key
 };
 
+// A slot acquired and given back, which is two requests.
+class SlotEngine {
+ public:
+  explicit SlotEngine(const Case&) {
+    must(tg_client_open("memory://", 9, nullptr, &client_, nullptr) == TG_OK, "tg_client_open");
+    tg_limiter_spec spec{};
+    spec.rates = TG_TEXT("5 at once");
+    must(tg_limiter_open(client_, &spec, &limiter_, nullptr) == TG_OK, "tg_limiter_open");
+  }
+  ~SlotEngine() { tg_client_free(client_); }
+
+  bool ask(const std::string& key) {
+    tg_entry entry{};
+    entry.handle = limiter_;
+    entry.key = key.data();
+    entry.key_len = static_cast<uint32_t>(key.size());
+    entry.arg = 1;
+    std::memcpy(entry.id, "sixteen letters.", sizeof entry.id);
+    tg_result result;
+    entry.op = TG_OP_CONSUME;
+    must(tg_call(client_, &entry, 1, &result, 1) == 1, "tg_call");
+    const bool held = result.flags & TG_ALLOWED;
+    entry.op = TG_OP_REFUND;
+    must(tg_call(client_, &entry, 1, &result, 1) == 1, "tg_call");
+    return held;
+  }
+
+ private:
+  tg_client* client_ = nullptr;
+  uint64_t limiter_ = 0;
+};
+
 class StoreEngine {
  public:
   explicit StoreEngine(const Case& c)
@@ -188,6 +221,9 @@ int main(int argc, char** argv) {
           add<AbiEngine>("abi", {algorithm, denied, keys}, threads);
           add<StoreEngine>("store", {algorithm, denied, keys}, threads);
         }
+  for (const size_t keys : {size_t{1}, size_t{100'000}, size_t{1'000'000}})
+    for (const int threads : {1, 2})
+      add<SlotEngine>("abi", {Algorithm::kConcurrency, false, keys}, threads);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   benchmark::RunSpecifiedBenchmarks();
