@@ -114,7 +114,7 @@ def test_included_routers_and_mounted_apps(web):
     assert [web.ask(f"/router/{i}").status for i in range(3)] == [200, 200, 429]
     answers = [web.ask(f"/sub/leaf/{i}") for i in range(2)]
     assert [one.status for one in answers] == [200, 429]
-    assert '"GET.sub.leaf.-name-"' in answers[0]["RateLimit-Policy"]
+    assert '"sub.GET.leaf.-name-"' in answers[0]["RateLimit-Policy"]
 
 
 def open_websocket(web, path):
@@ -273,7 +273,7 @@ def test_own_handler_and_overrides(gate):
 
     app.add_middleware(RateLimitMiddleware, limit=None, store=gate)
     with serving(app) as web:
-        assert [web.ask("/").status for _ in range(2)] == [200, 429]
+        assert [web.ask("/").status for _ in range(2)] == [200, 420]
         app.dependency_overrides[limit] = lambda: None
         assert web.ask("/").status == 200
 
