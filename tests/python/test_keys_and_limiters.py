@@ -154,17 +154,21 @@ def test_a_decision_as_a_dict_and_as_json(gate):
     }
     assert (data["remaining"], data["retry_after"], data["reset_after"]) == (1, 0.0, 0.5)
     assert data["source"] == decision.source and len(data["parts"]) == 2
-    assert data["parts"][1] == decision.parts[1].as_dict() == {
-        "allowed": True,
-        "would_deny": False,
-        "shadow": False,
-        "name": "api-60s",
-        "limit": 30,
-        "remaining": 29,
-        "retry_after": 0.0,
-        "next_after": 2.0,
-        "reset_after": 2.0,
-    }
+    assert (
+        data["parts"][1]
+        == decision.parts[1].as_dict()
+        == {
+            "allowed": True,
+            "would_deny": False,
+            "shadow": False,
+            "name": "api-60s",
+            "limit": 30,
+            "remaining": 29,
+            "retry_after": 0.0,
+            "next_after": 2.0,
+            "reset_after": 2.0,
+        }
+    )
     assert json.loads(decision.as_json()) == data
 
 

@@ -119,7 +119,9 @@ def test_anything_else_is_a_clear_error(gate, identity):
 
 def test_bytes_that_are_no_text_are_different_callers(gate):
     numbers = iter([128, 129, 130, 200, 255, 128])
-    app = limited(gate, "1/minute", name="api", key=lambda request: next(numbers).to_bytes(4, "big"))
+    app = limited(
+        gate, "1/minute", name="api", key=lambda request: next(numbers).to_bytes(4, "big")
+    )
     assert statuses(app, *["/"] * 6) == [200] * 5 + [429]
     assert tidegate.caller_key(b"\0\xff", "127.0.0.1") == b"\0\xff"
     assert gate.limiter("1/minute", "api").peek(b"\0\0\0\x80").remaining == 0
@@ -173,7 +175,9 @@ def test_exempt_paths_below_a_root_path_and_a_mount(gate):
 
 
 def test_exempt_paths_of_a_mounted_application(gate):
-    app = Starlette(routes=[Mount("/sub", app=limited(gate, "1/minute", exempt=["/health", "/sub/x"]))])
+    app = Starlette(
+        routes=[Mount("/sub", app=limited(gate, "1/minute", exempt=["/health", "/sub/x"]))]
+    )
     assert statuses(app, *["/sub/health", "/sub/x"] * 2) == [200] * 4
     assert statuses(app, *["/api/sub/health", "/api/sub/x"] * 2, root_path="/api") == [200] * 4
     assert statuses(app, "/sub/y", "/sub/y") == [200, 429]

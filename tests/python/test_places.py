@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Limits of FastAPI routes: named by where they stand, wherever that is; own answers to refusals."""
+"""Limits of FastAPI routes: named by where they stand; own answers to refusals."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 from asgi_driver import ask, statuses
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Request, Response, WebSocket
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -175,17 +175,13 @@ def test_a_limit_that_is_called_by_hand_is_named_by_its_route_too(gate):
     app, limit = FastAPI(), RateLimit("2/minute", store=gate)
 
     @app.get("/by-hand/{id}")
-    async def by_hand(id: str, request: RequestOf, response: ResponseOf):
+    async def by_hand(id: str, request: Request, response: Response):
         await limit(request, response)
         return id
 
     answers = [ask(app, f"/by-hand/{i}") for i in range(3)]
     assert [one.status for one in answers] == [200, 200, 429]
     assert '"GET.by-hand.-id-"' in answers[0]["RateLimit-Policy"]
-
-
-from fastapi import Request as RequestOf  # noqa: E402
-from fastapi import Response as ResponseOf  # noqa: E402
 
 
 def test_a_table_is_made_once_where_nothing_changes(gate, monkeypatch):
@@ -329,7 +325,7 @@ def test_a_handler_speaks_to_a_websocket_itself(gate, around):
     app = FastAPI()
 
     @app.websocket("/ws", dependencies=[Depends(RateLimit("1/minute", store=gate))])
-    async def ws(socket: WebSocketOf):
+    async def ws(socket: WebSocket):
         await socket.accept()
 
     @app.exception_handler(RateLimited)
@@ -343,9 +339,6 @@ def test_a_handler_speaks_to_a_websocket_itself(gate, around):
     assert refused.messages == [
         {"type": "websocket.close", "code": 4029, "reason": "come back in 60 s"}
     ]
-
-
-from fastapi import WebSocket as WebSocketOf  # noqa: E402
 
 
 def test_what_a_route_refuses_alone_costs_nothing_around(gate):

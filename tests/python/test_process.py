@@ -217,8 +217,6 @@ def test_threads_that_ask_for_ever_do_not_disturb_the_end(store, call):
 
 
 def test_a_limiter_is_made_by_a_gate_only():
-    import tidegate.aio
-
     code = """
         import tidegate, tidegate.aio
         for kind in (tidegate.Limiter, tidegate.aio.Limiter):
@@ -231,9 +229,9 @@ def test_a_limiter_is_made_by_a_gate_only():
             except TypeError as error: assert "made by a gate" in str(error), error
         print("alive")
     """
-    assert run_code("import warnings; warnings.simplefilter('ignore')\n" + textwrap.dedent(code)) == (
-        "alive\n"
-    )
+    assert run_code(
+        "import warnings; warnings.simplefilter('ignore')\n" + textwrap.dedent(code)
+    ) == ("alive\n")
 
 
 def test_importing_again():

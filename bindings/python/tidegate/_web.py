@@ -137,7 +137,10 @@ class Rule:
         self.told_whom_to_trust = trusted_proxies is not None
         self.caller_key = _tidegate.CallerKey(
             [
-                ("trusted_proxies", self._proxies(0 if trusted_proxies is None else trusted_proxies)),
+                (
+                    "trusted_proxies",
+                    self._proxies(0 if trusted_proxies is None else trusted_proxies),
+                ),
                 ("ipv6_prefix", str(64 if ipv6_prefix is None else ipv6_prefix)),
             ]
         )
@@ -245,10 +248,8 @@ class Rule:
         )
         if forwarded and not identity and not self.told_whom_to_trust:
             warn_of_forwarded()
-        key: str | bytes = self.caller_key(
-            identity, client[0] if client else "", forwarded.decode("latin-1")
-        )
-        return key
+        peer = client[0] if client else ""
+        return self.caller_key(identity, peer, forwarded.decode("latin-1"))
 
     def limiter(self, gate: BaseGate, limit: Any, place: str | None, several: bool) -> AnyLimiter:
         """The limiter of a rate on a gate; the same for the same rate."""
@@ -265,13 +266,13 @@ class Rule:
             if len(self._limiters) > MOST_LIMITERS:
                 self._limiters.popitem(last=False)[1]._close_with_it()
         else:
-            with contextlib.suppress(KeyError):  # another thread's loop may have closed it meanwhile
+            with contextlib.suppress(
+                KeyError
+            ):  # another thread's loop may have closed it meanwhile
                 self._limiters.move_to_end(mark)
         return known
 
-    def _open(
-        self, gate: BaseGate, limit: str, base: str | None, several: bool
-    ) -> AnyLimiter:
+    def _open(self, gate: BaseGate, limit: str, base: str | None, several: bool) -> AnyLimiter:
         """`base`, with the numbers behind it where one rule has several rates (a list, tiers). A
         name that was not given may be taken by a limit with other numbers, or of another mode:
         then what is different stands behind it."""

@@ -124,7 +124,9 @@ class Gate(BaseGate):
         """What consume would answer now. Nothing is written."""
         return self._client.call_async(_tidegate.OP_PEEK, parts)
 
-    def refund(self, parts: Sequence[Part], decision: Decision | None = None) -> Coroutine[Any, Any, None]:
+    def refund(
+        self, parts: Sequence[Part], decision: Decision | None = None
+    ) -> Coroutine[Any, Any, None]:
         """Gives the costs of [(limiter, key), (limiter, key, cost), ...] back in one request, as
         Limiter.refund."""
         return self._client.call_async(_tidegate.OP_REFUND, parts, decision)

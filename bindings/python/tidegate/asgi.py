@@ -191,7 +191,9 @@ class RateLimitMiddleware:
         self, refusal: Refusal, request: Any, scope: Scope, receive: Receive, send: Send
     ) -> App | None:
         """The application's own answer to a refusal, if it has one."""
-        return await denied_response(refusal.rule.on_denied or self.rule.on_denied, request, refusal)
+        return await denied_response(
+            refusal.rule.on_denied or self.rule.on_denied, request, refusal
+        )
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_and_release(message: Message) -> None:

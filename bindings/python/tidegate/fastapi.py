@@ -176,7 +176,8 @@ def names_of(
 ) -> dict[int, str]:
     """A name for each limit of a route that has none: where it stands, numbered where rates
     differ."""
-    method = {"HEAD": "GET"}.get(scope.get("method", ""), scope.get("method", "WS"))
+    method: str = scope.get("method", "WS")
+    method = "GET" if method == "HEAD" else method
     kinds: dict[Any, int] = {}
     out = {}
     for limit in limits:
@@ -260,7 +261,7 @@ async def handled(
         response = await handler(connection, error)
     else:
         response = await run_in_threadpool(handler, connection, error)
-    return said if websocket else response  # type: ignore[no-any-return]
+    return said if websocket else response
 
 
 REFUSAL = {
