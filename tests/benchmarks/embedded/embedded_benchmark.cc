@@ -136,7 +136,7 @@ struct World {
   }
   const std::vector<std::string> keys;
   const std::vector<uint32_t> order;
-  NumbersFor numbers_for;
+  Engine engine;
 };
 
 template <class Engine>
