@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "base/stripe.h"
 #include "internal.h"
 
 using namespace tidegate;
@@ -22,7 +23,7 @@ struct Answers {
 Answers& answers() {
   // In the thread's static block: found without a call. That block is small, and shared by all
   // libraries that are loaded late, so what is large stays out of it.
-  static thread_local Answers* mine __attribute__((tls_model("initial-exec"))) = nullptr;
+  static thread_local Answers* mine TIDEGATE_STATIC_TLS = nullptr;
   if (!mine) [[unlikely]] {
     static thread_local const auto of_this_thread = std::make_unique<Answers>();
     mine = of_this_thread.get();
@@ -67,7 +68,7 @@ bool consume_here(Client& client, const tg_entry& entry, tg_result& result) {
             .cost = entry.arg};
   if (client.resolve(part) != Code::kOk || !part.limiter->simple()) return false;
   // In the thread's static block: found without a call.
-  static thread_local RateResult answer __attribute__((tls_model("initial-exec")));
+  static thread_local RateResult answer TIDEGATE_STATIC_TLS;
   put_decision(client.consume_here(part, answer), entry.user_data, &answer, result);
   return true;
 }

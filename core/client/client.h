@@ -22,8 +22,9 @@
 #include "client/registry.h"
 #include "client/sync_driver.h"
 #include "options/options.h"
-#include "stats/counters.h"
 #include "stats/events.h"
+#include "stats/recorder.h"
+#include "stats/report.h"
 #include "store/call.h"
 #include "store/embedded_store.h"
 #include "store/valkey/store_context.h"
@@ -57,8 +58,7 @@ class Client {
   Registry& limiters() { return limiters_; }
   Clock& clock() { return clock_; }
   EventLog& events() { return events_; }
-  Counters& counters() { return counters_; }
-  MemoryStats memory_stats() const { return engine_.stats(); }
+  Reading read() const;  // all figures, as of now
 
   // Finds a part's limiter and checks its key and cost: kHandle, kKey, kCost.
   Code resolve(Part& part) const {
@@ -89,15 +89,7 @@ class Client {
   Decision decide_here(Op op, std::span<const Part> parts, RateResult* results);
   // The same at its cheapest: a consume of one part whose limiter is simple().
   Decision consume_here(const Part& part, RateResult& result) {
-    const bool fit = engine_.consume_one(part, result);
-    const bool shadow = part.limiter->mode == Mode::kShadow;
-    counters_.add_two(fit || shadow ? Counter::kAllowed : Counter::kDenied, Counter::kByMemory);
-    if (shadow && !fit) [[unlikely]]
-      counters_.add(Counter::kWouldDeny);
-    return {.allowed = fit || shadow,
-            .would_deny = shadow && !fit,
-            .source = Source::kMemory,
-            .part_count = 1};
+    return engine_.consume_one(part, result);
   }
 
  private:
@@ -109,8 +101,8 @@ class Client {
   const Fingerprinter fingerprint_;
   Clock clock_;
   Registry limiters_;
+  Recorder recorder_;
   EmbeddedStore engine_;
-  Counters counters_;
   EventLog events_;
   std::atomic<bool> closed_{false};
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The embedded engine as a client asks it: parts in, what the caller sees out. It decides for
-// memory:// clients, and for others while their store is away (NumbersFor::kFallback).
+// memory:// clients, and for others while their store is away (NumbersFor::kFallback), and reports
+// what it decided.
 #pragma once
 
 #include <span>
 
 #include "base/time.h"
 #include "limiter/request.h"
-#include "stats/counters.h"
+#include "stats/recorder.h"
 #include "store/memory/memory_store.h"
 
 namespace tidegate {
@@ -16,8 +17,9 @@ namespace tidegate {
 // set.
 class EmbeddedStore {
  public:
-  EmbeddedStore(const MemoryOptions& options, const Fingerprinter& fingerprint, const Clock& clock)
-      : store_(options), fingerprint_(fingerprint), clock_(clock) {}
+  EmbeddedStore(const MemoryOptions& options, const Fingerprinter& fingerprint, const Clock& clock,
+                Recorder& recorder)
+      : store_(options), fingerprint_(fingerprint), clock_(clock), recorder_(recorder) {}
 
   // kConsume and kPeek answer in `results` (room for kMaxLegs); kRefund and kReset do as they are
   // told.
@@ -25,8 +27,7 @@ class EmbeddedStore {
                   RateResult* results);
 
   // The most frequent request at its cheapest: a consume of one part whose limiter is simple().
-  // True: it fit.
-  bool consume_one(const Part& part, RateResult& result);
+  Decision consume_one(const Part& part, RateResult& result);
 
   MemoryStats stats() const { return store_.stats(); }
 
@@ -37,3 +38,4 @@ class EmbeddedStore {
 };
 
 }  // namespace tidegate
+  Recorder& recorder_;

@@ -17,7 +17,7 @@ ROOMS = {
     "core/limiter": set(),
     "core/http": {"core/limiter"},
     "core/options": {"core/http", "core/limiter"},
-    "core/stats": set(),
+    "core/stats": {"core/limiter"},
     "core/cache": {"core/limiter", "core/stats"},
     "core/store/memory": {"core/limiter"},
     "core/store": {"core/store/memory", "core/limiter", "core/stats"},

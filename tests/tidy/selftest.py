@@ -32,7 +32,7 @@ def around(opening, closing="}\n"):
 BAD = [
     (text.files_are_short, {"core/a.cc": "x\n" * 501}, "501 lines"),
     (text.files_are_short, {"tests/core/a_test.cc": "x\n" * 801}, "801 lines"),
-    (text.files_are_short, {"capi/include/tidegate.h": "x\n" * 300}, "299 at most"),
+    (text.files_are_short, {"capi/include/tidegate.h": "x\n" * 350}, "349 at most"),
     (text.files_are_short, {"README.md": "x\n" * 151}, "151 lines"),
     (text.files_are_short, {"packaging/run": "#!/usr/bin/env bash\n" * 501}, "501 lines"),
     (text.functions_are_short, {"core/a.cc": around("int f(int x) {\n")}, "core/a.cc:1: f has 72"),

@@ -22,7 +22,7 @@ TOP_LEVEL = {
     "packaging",
 }
 BUILT = (".so", ".a", ".o", ".node", ".whl", ".tgz", ".pyc", ".gcda", ".profraw")
-COLUMNS, FUNCTION_LINES, HEADER_LINES, README_LINES = 100, 70, 300, 150
+COLUMNS, FUNCTION_LINES, HEADER_LINES, README_LINES = 100, 70, 350, 150
 REFERENCE = "tests/conformance/"  # the models, as they were given to us
 # Put together here, so that this file does not hold them.
 LEFTOVER = re.compile(

@@ -161,7 +161,7 @@ void Channel::answer(Batch& batch, const redisReply* reply) {
       fail(call, Code::kWrongType, why);
       continue;
     }
-    count_decision(store_.counters, *call);
+    store_.recorder.decided(call->op, call->parts, call->decision, Recorder::kNotTimed);
     finish(call);
   }
 }

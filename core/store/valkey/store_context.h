@@ -7,8 +7,8 @@
 
 #include "base/time.h"
 #include "options/options.h"
-#include "stats/counters.h"
 #include "stats/events.h"
+#include "stats/recorder.h"
 #include "store/embedded_store.h"
 #include "store/valkey/breaker.h"
 #include "store/valkey/tls.h"
@@ -21,6 +21,7 @@ struct StoreContext {
   const Fingerprinter& fingerprint;
   const Clock& clock;
   EmbeddedStore& local;  // decides while the store is away
+  Recorder& recorder;    // is told of decisions; the counters are its own
   Counters& counters;
   EventLog& events;
   Breaker breaker;
