@@ -34,7 +34,8 @@ Result<Numbers> share_of(const Numbers& limit, int64_t n) {
   if (n == 1) return limit;
   const int64_t capacity = std::max<int64_t>(1, limit.capacity / n);
   const int64_t common = std::gcd(limit.limit, n);
-  const int64_t windows = limit.window_us * (n / common);
+  int64_t windows = 0;
+  if (__builtin_mul_overflow(limit.window_us, n / common, &windows)) windows = kMaxWindowUs + 1;
   auto exact = Numbers::make(Algorithm::kTokenBucket, limit.limit / common, windows, capacity);
   if (exact) return exact;
   return Numbers::make(Algorithm::kTokenBucket, std::max<int64_t>(1, limit.limit / n),
@@ -90,6 +91,12 @@ Fingerprint rate_id(const Fingerprinter& fingerprint, std::string_view engine,
                     const std::string& name, const Numbers& limit) {
   std::string text(engine);
   return fingerprint(text.append(state_head("", name, limit)));
+}
+
+// Of one limiter and the place of a rate in it, whatever its numbers are.
+RateMark mark_of(const Fingerprinter& fingerprint, const std::string& name, size_t place) {
+  const Fingerprint print = fingerprint("mark " + std::to_string(place) + " " + name);
+  return {static_cast<uint32_t>(print.low) | 1};
 }
 
 }  // namespace
@@ -151,6 +158,7 @@ Result<std::unique_ptr<const LimiterConfig>> make_limiter(const LimiterSpec& spe
     Rate rate;
     rate.limit = limit;
     rate.share = *share;
+    rate.limit.mark = rate.share.mark = mark_of(fingerprint, config->name, config->rates.size());
     rate.id = rate_id(fingerprint, "", config->name, limit);
     rate.share_id = rate_id(fingerprint, "share ", config->name, *share);
     rate.policy = config->name;

@@ -63,6 +63,7 @@ class StateTable {
   bool evict_elsewhere(int64_t now_us);
   bool find_log_room(Shard& shard, std::span<const Leg> legs, int64_t now_us)
       TIDEGATE_REQUIRES(shard.lock);
+  bool take_place_elsewhere(const Shard& shard, int64_t now_us) TIDEGATE_REQUIRES(shard.lock);
   Shard& next_shard();
 
   const TablePlan plan_;
