@@ -13,9 +13,11 @@ struct Answers {
   std::vector<Call*> asked;
   std::vector<char> scratch;
   ShapedRequest shaped;
+  size_t taken = 0;  // of calls, by this tg_call
 
   Call& call(size_t i) {
     while (calls.size() <= i) calls.push_back(std::make_unique<Call>());
+    taken = i + 1;
     return *calls[i];
   }
 };
@@ -48,6 +50,7 @@ void start(Client& client, Call& call, ShapedRequest& shaped, std::vector<Call*>
   call.timeout_us = shaped.request.timeout_us;
   call.status = Code::kOk;
   call.decision = {};
+  const Visits::Visit visit(client.limiters().visits());
   if (const Code code = client.resolve(shaped.request.parts); code != Code::kOk) {
     call.fail(code, Client::why(code, shaped.request.parts));
   } else if (client.embedded()) {
@@ -59,6 +62,14 @@ void start(Client& client, Call& call, ShapedRequest& shaped, std::vector<Call*>
   }
 }
 
+// This thread's calls outlive the client: they hold none of its limiters.
+struct Unpinned {
+  Answers& answers;
+  ~Unpinned() {
+    for (size_t i = 0; i < answers.taken; ++i) answers.calls[i]->pins.clear();
+  }
+};
+
 // Most requests: one consume, answered here, of a limiter that is simple. False: ask in full.
 bool consume_here(Client& client, const tg_entry& entry, tg_result& result) {
   if (!client.embedded() || entry.op != TG_OP_CONSUME || entry.flags || !well_formed(entry, true))
@@ -66,6 +77,7 @@ bool consume_here(Client& client, const tg_entry& entry, tg_result& result) {
   Part part{.handle = entry.handle,
             .key = {static_cast<const char*>(entry.key), entry.key_len},
             .cost = entry.arg};
+  const Visits::Visit visit(client.limiters().visits());
   if (client.resolve(part) != Code::kOk || !part.limiter->simple()) return false;
   // In the thread's static block: found without a call.
   static thread_local RateResult answer TIDEGATE_STATIC_TLS;
@@ -87,6 +99,8 @@ extern "C" int32_t tg_call_sized(tg_client* client, const tg_entry* entries, int
     if (!layout.valid()) return TG_ESIZE;
     Answers& mine = answers();
     mine.asked.clear();
+    mine.taken = 0;
+    const Unpinned unpinned{mine};
     mine.scratch.clear();
 
     int32_t count = 1;

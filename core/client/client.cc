@@ -33,7 +33,8 @@ Client::Client(StoreUrl url, Options options)
       fork_generation_(fork_generation),
       fingerprint_(options_.testing ? 1 : 0),
       clock_(options_.manual_clock),
-      limiters_({options_.name_space, options_.on_failure, options_.fallback_share}, fingerprint_),
+      limiters_({options_.name_space, options_.on_failure, options_.fallback_share}, fingerprint_,
+                [this](std::span<const Limiters::ConfigPtr> gone) { engine_.let_go(gone); }),
       engine_({options_.max_keys, options_.max_bytes}, fingerprint_, clock_, recorder_) {
   if (embedded()) return;
   const int64_t probe_us = (options_.timeout_ms + options_.connect_timeout_ms) * 1'000;

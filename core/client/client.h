@@ -19,7 +19,7 @@
 
 #include "base/fingerprint.h"
 #include "base/time.h"
-#include "client/registry.h"
+#include "client/limiters.h"
 #include "client/sync_driver.h"
 #include "options/options.h"
 #include "stats/events.h"
@@ -55,12 +55,13 @@ class Client {
 
   const StoreUrl& url() const { return url_; }
   const Options& options() const { return options_; }
-  Registry& limiters() { return limiters_; }
+  Limiters& limiters() { return limiters_; }
   Clock& clock() { return clock_; }
   EventLog& events() { return events_; }
   Reading read() const;  // all figures, as of now
 
-  // Finds a part's limiter and checks its key and cost: kHandle, kKey, kCost.
+  // Finds a part's limiter and checks its key and cost: kHandle, kKey, kCost. The caller visits the
+  // limiters for as long as he uses what was found.
   Code resolve(Part& part) const {
     part.limiter = limiters_.find(part.handle);
     if (!part.limiter) [[unlikely]]
@@ -100,7 +101,7 @@ class Client {
   const uint64_t fork_generation_;
   const Fingerprinter fingerprint_;
   Clock clock_;
-  Registry limiters_;
+  Limiters limiters_;
   Recorder recorder_;
   EmbeddedStore engine_;
   EventLog events_;

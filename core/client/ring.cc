@@ -54,13 +54,19 @@ bool Ring::submit(const Request& request) {
     done(call);
     return true;
   }
-  if (const Code code = client_.resolve(request.parts); code != Code::kOk) {
-    call->fail(code, Client::why(code, request.parts));
-    done(call);
-    return true;
+  Code code;
+  {
+    const Visits::Visit visit(client_.limiters().visits());
+    code = client_.resolve(request.parts);
+    if (code == Code::kOk)
+      call->take(request.parts);
+    else
+      call->fail(code, Client::why(code, request.parts));
   }
-  call->take(request.parts);
-  start(call);
+  if (code == Code::kOk)
+    start(call);
+  else
+    done(call);
   return true;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A limiter: a name with one or more rates (all or nothing), a mode and a failure policy. Its
-// numbers at one time are a LimiterConfig, which never changes and lives as long as its client.
+// numbers at one time are a LimiterConfig, which never changes, and lives as long as somebody may
+// use it (client/limiters.h).
 #pragma once
 
 #include <atomic>
@@ -44,6 +45,7 @@ struct LimiterConfig {
   Mode mode = Mode::kEnforce;
   OnFailure on_failure = OnFailure::kLocal;
 
+  mutable std::atomic<int32_t> pins{0};        // calls that refer to it (limiter/pins.h)
   mutable std::atomic<bool> announced{false};  // its numbers have been told to the store
 
   // One rate, and not off: what the fastest way through the embedded engine can answer.

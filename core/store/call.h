@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/list.h"
-#include "limiter/request.h"
+#include "limiter/pins.h"
 
 namespace tidegate {
 
@@ -31,6 +31,7 @@ struct Call {
   int64_t timeout_us = 0;
   std::vector<Part> parts;  // their keys point into key_bytes
   std::string key_bytes;
+  ConfigPins pins;  // of the parts' limiters
 
   // What is answered.
   Code status = Code::kOk;
@@ -50,8 +51,9 @@ struct Call {
   bool out = false;         // its owner waits for it
   std::vector<Leg> legs;
 
-  // Copies the parts, with their keys.
+  // Copies the parts, with their keys. The caller visits the limiters.
   void take(std::span<const Part> asked) {
+    pins.hold_only(asked);
     parts.assign(asked.begin(), asked.end());
     key_bytes.clear();
     for (const Part& part : asked) key_bytes.append(part.key);

@@ -20,6 +20,14 @@ size_t most_legs(std::span<const Part> parts) {
 
 }  // namespace
 
+void EmbeddedStore::let_go(std::span<const std::unique_ptr<const LimiterConfig>> gone) {
+  std::vector<const Numbers*> numbers;
+  for (const auto& config : gone)
+    for (const Rate& rate : config->rates)
+      numbers.insert(numbers.end(), {&rate.limit, &rate.share});
+  store_.let_go(numbers);
+}
+
 Decision EmbeddedStore::consume_one(const Part& part, RateResult& result) {
   const Rate& rate = part.limiter->rates[0];
   result = rate_result(part, 0);

@@ -4,6 +4,7 @@
 // what it decided.
 #pragma once
 
+#include <memory>
 #include <span>
 
 #include "base/time.h"
@@ -29,13 +30,16 @@ class EmbeddedStore {
   // The most frequent request at its cheapest: a consume of one part whose limiter is simple().
   Decision consume_one(const Part& part, RateResult& result);
 
+  // Configurations that are about to be freed: nothing in here refers to them any more.
+  void let_go(std::span<const std::unique_ptr<const LimiterConfig>> gone);
+
   MemoryStats stats() const { return store_.stats(); }
 
  private:
   MemoryStore store_;
   const Fingerprinter& fingerprint_;
   const Clock& clock_;
+  Recorder& recorder_;
 };
 
 }  // namespace tidegate
-  Recorder& recorder_;

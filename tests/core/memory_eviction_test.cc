@@ -242,5 +242,30 @@ TEST(Eviction, AnEmptyShardWaitsForAPlaceInOthers) {
   others.join();
 }
 
+// What a limiter's numbers were is freed: its states have a copy, as long as there are any.
+TEST(Eviction, StatesKeepTheirNumbersWhenTheLimiterLetsGoOfThem) {
+  MemoryStore store({.max_keys = 100'000, .max_bytes = kManyBytes});
+  auto going = std::make_unique<Numbers>(limit_of(Algorithm::kFixedWindow, 10, kDay));
+  auto log = std::make_unique<Numbers>(limit_of(Algorithm::kSlidingLog, 10, kDay));
+  for (uint64_t key = 0; key < 5'000; ++key) {
+    ASSERT_TRUE(allowed(store, *going, key, kNow, 4));
+    ASSERT_TRUE(allowed(store, *log, 1'000'000 + key, kNow, 4));
+  }
+  const Numbers same = *going, same_log = *log;
+  const Numbers* const gone[] = {going.get(), log.get()};
+  store.let_go(gone);
+  std::memset(static_cast<void*>(going.get()), 0xff, sizeof *going);  // as good as freed, and seen
+  std::memset(static_cast<void*>(log.get()), 0xff, sizeof *log);
+  const Numbers other = limit_of(Algorithm::kFixedWindow, 10, kDay);
+  for (uint64_t key = 10'000; key < 150'000; ++key)  // every state is judged
+    ASSERT_TRUE(allowed(store, other, key, kNow, 1));
+  int64_t remembered = 0;
+  for (uint64_t key = 0; key < 5'000; ++key) {
+    remembered += peek(store, same, key, kNow).remaining == 6;
+    remembered += peek(store, same_log, 1'000'000 + key, kNow).remaining == 6;
+  }
+  EXPECT_EQ(remembered, 10'000) << "they owe more than a little: the harmless ones went";
+}
+
 }  // namespace
 }  // namespace tidegate

@@ -169,6 +169,10 @@ bool StateTable::find_log_room(Shard& shard, std::span<const Leg> legs,
   return false;
 }
 
+void StateTable::let_go(std::span<const Numbers* const> gone) {
+  kept_.replace(gone, {shards_.get(), plan_.shards});
+}
+
 MemoryStats StateTable::stats() const {
   return {.keys = keys_.used(),
           .bytes = table_bytes_.used() + log_bytes_.used(),

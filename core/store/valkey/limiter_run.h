@@ -76,6 +76,7 @@ class LimiterRun {
   struct Reader;
   Status read(Reader& reader, Item& item, int64_t now_us);
 
+  ConfigPins pins_;  // the limits' owners: a call may go before its run does
   std::vector<Carried> carried_;
   std::vector<Item> items_;
   std::vector<Leg> legs_;  // of the items: as sent, then as they stand while calls are answered
