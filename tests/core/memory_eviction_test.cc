@@ -222,6 +222,11 @@ TEST(Eviction, AnEmptyShardWaitsForAPlaceInOthers) {
     SpinGuard guard(shard.lock);
     table.admit(shard, id_of(key), limit, kNow)->state = {1, kNow / kDay * kDay};
   };
+  const auto forget = [&](uint64_t gone) TIDEGATE_UNCHECKED_LOCKS {
+    Shard& shard = table.shard_of(id_of(gone));
+    SpinGuard guard(shard.lock);
+    table.erase(shard, id_of(gone));
+  };
   uint64_t key = 0, of_first = 0;
   while (table.stats().keys < kKeys) {
     if (table.index_of(id_of(++key)) == 0)
@@ -229,17 +234,30 @@ TEST(Eviction, AnEmptyShardWaitsForAPlaceInOthers) {
     else
       admit(key);
   }
-  std::atomic<bool> locked{false};
-  std::thread others([&]() TIDEGATE_UNCHECKED_LOCKS {
-    for (uint32_t i = 1; i < 16; ++i) table.shard(i).lock.lock();
-    locked = true;
-    for (int i = 0; i < 50; ++i) sched_yield();
-    for (uint32_t i = 1; i < 16; ++i) table.shard(i).lock.unlock();
-  });
-  while (!locked) sched_yield();
-  admit(of_first);
-  EXPECT_LE(table.stats().keys, kKeys);
-  others.join();
+  // The others' locks are let go of as soon as the admission waits. Where that thread does not get
+  // a core for so long, there is one too many, and the next admission takes two.
+  bool kept = false;
+  for (int turn = 0; turn < 50 && !kept; ++turn) {
+    std::atomic<bool> locked{false};
+    std::thread others([&]() TIDEGATE_UNCHECKED_LOCKS {
+      for (uint32_t i = 1; i < 16; ++i) table.shard(i).lock.lock();
+      locked = true;
+      while (table.shard(0).lock.try_lock()) {
+        table.shard(0).lock.unlock();
+        sched_yield();
+      }
+      for (uint32_t i = 1; i < 16; ++i) table.shard(i).lock.unlock();
+    });
+    while (!locked) sched_yield();
+    admit(of_first);
+    others.join();
+    kept = table.stats().keys <= kKeys;
+    forget(of_first);
+    while (table.stats().keys < kKeys)
+      if (table.index_of(id_of(++key)) != 0) admit(key);
+    ASSERT_LE(table.stats().keys, kKeys);
+  }
+  EXPECT_TRUE(kept);
 }
 
 // What a limiter's numbers were is freed: its states have a copy, as long as there are any.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "store/memory/state_table.h"
 
-#include <sched.h>
+#include <time.h>
 
 #include <algorithm>
 #include <bit>
@@ -14,7 +14,8 @@ constexpr int64_t kStatesPerShard = 1024;
 constexpr int64_t kMaxShards = 1 << 24;
 constexpr int kShardsToSearch = 8;
 constexpr int kEvictionsForLog = 8;
-constexpr int kTriesForPlace = 1'000;
+constexpr int kTriesForPlace = 100;
+constexpr long kPauseForPlaceNs = 100'000;
 constexpr int32_t kPause = 64;
 
 }  // namespace
@@ -72,7 +73,8 @@ Slot* StateTable::admit(Shard& shard, const Fingerprint& id, const Numbers& limi
   for (int tries = 0; freed == 0; ++tries) {
     if (take_place_elsewhere(shard, now_us)) return shard.insert(id, &limit);
     if (tries == kTriesForPlace) break;
-    sched_yield();
+    const timespec pause{.tv_sec = 0, .tv_nsec = kPauseForPlaceNs};
+    nanosleep(&pause, nullptr);
   }
   keys_.give(freed - 1);  // the one place stays ours
   return shard.insert(id, &limit);
