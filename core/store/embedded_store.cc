@@ -20,13 +20,27 @@ size_t most_legs(std::span<const Part> parts) {
 
 }  // namespace
 
-bool EmbeddedStore::consume_one(const Part& part, RateResult& result) {
+void EmbeddedStore::let_go(std::span<const std::unique_ptr<const LimiterConfig>> gone) {
+  std::vector<const Numbers*> numbers;
+  for (const auto& config : gone)
+    for (const Rate& rate : config->rates)
+      numbers.insert(numbers.end(), {&rate.limit, &rate.share});
+  store_.let_go(numbers);
+}
+
+Decision EmbeddedStore::consume_one(const Part& part, RateResult& result) {
   const Rate& rate = part.limiter->rates[0];
   result = rate_result(part, 0);
   const bool fit = store_.consume_one(fingerprint_(part.key) ^ rate.id, rate.limit, part.cost,
                                       clock_.now_us(), result.figures);
   if (fit) result.flags |= RateResult::kAllowed;
-  return fit;
+  const bool shadow = part.limiter->mode == Mode::kShadow;
+  const Decision decision{.allowed = fit || shadow,
+                          .would_deny = shadow && !fit,
+                          .source = Source::kMemory,
+                          .part_count = 1};
+  recorder_.decided(Op::kConsume, {&part, 1}, decision, Recorder::kNotTimed);
+  return decision;
 }
 
 Decision EmbeddedStore::decide(Op op, std::span<const Part> parts, NumbersFor numbers_for,
@@ -34,7 +48,11 @@ Decision EmbeddedStore::decide(Op op, std::span<const Part> parts, NumbersFor nu
   Leg one;
   Leg* const room = most_legs(parts) == 1 ? &one : thread_legs();
   const std::span<Leg> legs(room, make_legs(op, parts, numbers_for, fingerprint_, room));
-  if (legs.empty()) return answer_without_store(parts, true, 0, source, results);
+  if (legs.empty()) {  // all are off
+    const Decision decision = answer_without_store(parts, true, 0, source, results);
+    recorder_.decided(op, parts, decision, Recorder::kNotTimed);
+    return decision;
+  }
 
   Verdict verdict;
   const int64_t now_us = clock_.now_us();
@@ -57,7 +75,9 @@ Decision EmbeddedStore::decide(Op op, std::span<const Part> parts, NumbersFor nu
     case Op::kPing:
       return {.source = source};
   }
-  return answer_from(parts, legs, verdict, source, results);
+  const Decision decision = answer_from(parts, legs, verdict, source, results);
+  recorder_.decided(op, parts, decision, Recorder::kNotTimed);
+  return decision;
 }
 
 }  // namespace tidegate

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 // The embedded engine as a client asks it: parts in, what the caller sees out. It decides for
-// memory:// clients, and for others while their store is away (NumbersFor::kFallback).
+// memory:// clients, and for others while their store is away (NumbersFor::kFallback), and reports
+// what it decided.
 #pragma once
 
+#include <memory>
 #include <span>
 
 #include "base/time.h"
 #include "limiter/request.h"
-#include "stats/counters.h"
+#include "stats/recorder.h"
 #include "store/memory/memory_store.h"
 
 namespace tidegate {
@@ -16,8 +18,9 @@ namespace tidegate {
 // set.
 class EmbeddedStore {
  public:
-  EmbeddedStore(const MemoryOptions& options, const Fingerprinter& fingerprint, const Clock& clock)
-      : store_(options), fingerprint_(fingerprint), clock_(clock) {}
+  EmbeddedStore(const MemoryOptions& options, const Fingerprinter& fingerprint, const Clock& clock,
+                Recorder& recorder)
+      : store_(options), fingerprint_(fingerprint), clock_(clock), recorder_(recorder) {}
 
   // kConsume, kPeek and kDebit answer in `results` (room for kMaxLegs); kRefund and kReset do as
   // they are told.
@@ -25,8 +28,10 @@ class EmbeddedStore {
                   RateResult* results);
 
   // The most frequent request at its cheapest: a consume of one part whose limiter is simple().
-  // True: it fit.
-  bool consume_one(const Part& part, RateResult& result);
+  Decision consume_one(const Part& part, RateResult& result);
+
+  // Configurations that are about to be freed: nothing in here refers to them any more.
+  void let_go(std::span<const std::unique_ptr<const LimiterConfig>> gone);
 
   MemoryStats stats() const { return store_.stats(); }
 
@@ -34,6 +39,7 @@ class EmbeddedStore {
   MemoryStore store_;
   const Fingerprinter& fingerprint_;
   const Clock& clock_;
+  Recorder& recorder_;
 };
 
 }  // namespace tidegate

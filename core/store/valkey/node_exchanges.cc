@@ -231,7 +231,7 @@ void Node::answered(Slot& slot, const redisReply& reply) {
       finish_by_policy(store_, call, Code::kWrongType, call->text);
       continue;
     }
-    count_decision(store_.counters, *call);
+    store_.recorder.decided(call->op, call->parts, call->decision, Recorder::kNotTimed);
     call->finish();
   }
 }
