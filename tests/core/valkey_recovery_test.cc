@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
 // Real servers far away: what is slower to connect than a check may take comes up all the same, and
 // comes back after an outage; hasty callers and short resources hurt nobody else.
+#include <arpa/inet.h>
 #include <grp.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
+#include <functional>
 #include <thread>
 
 #include "client/ring.h"
@@ -70,7 +74,7 @@ TEST_P(ValkeyRecovery, TlsFromAfarComesUpUnderEightThreads) {
   const int port = free_port();
   Server server(GetParam(), made.arguments("good", "ours", port));
   Proxy proxy(port);
-  proxy.delay(40);
+  proxy.delay(80);
   Gate gate("rediss://127.0.0.1:" + std::to_string(proxy.port()) +
             "/2?tls_ca=" + made.path("ours.crt"));
   const uint64_t limiter = gate.open("100000/d", "l");
@@ -151,6 +155,28 @@ TEST_P(ValkeyRecovery, NoChildOfTheProgramGetsTheConnection) {
     ASSERT_EQ(gate.ping().status, TG_OK);
     EXPECT_EQ(sockets_of_a_child(), before) << url;
   }
+}
+
+TEST_P(ValkeyRecovery, ADeadPeerIsAskedForSignsOfLife) {
+  Server server(GetParam());
+  Gate gate(server.tcp_url("timeout_ms=5000"));
+  ASSERT_EQ(gate.ping().status, TG_OK);
+  int found = 0;
+  for (int descriptor = 3; descriptor < 256; ++descriptor) {
+    sockaddr_in peer{};
+    socklen_t size = sizeof peer;
+    if (getpeername(descriptor, reinterpret_cast<sockaddr*>(&peer), &size) != 0 ||
+        peer.sin_family != AF_INET || ntohs(peer.sin_port) != server.port())
+      continue;
+    ++found;
+    int alive = 0, silence_ms = 0;
+    size = sizeof alive;
+    getsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &alive, &size);
+    getsockopt(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence_ms, &size);
+    EXPECT_EQ(alive, 1);
+    EXPECT_EQ(silence_ms, 2 * 5'000 + 1'000 + 1'000);
+  }
+  EXPECT_EQ(found, 1);
 }
 
 // In a child of its own: 0 where `body` found nothing wrong.

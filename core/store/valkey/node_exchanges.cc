@@ -180,8 +180,8 @@ void Node::replied(Slot& slot, const redisReply* reply) noexcept {
 // An answer that nobody waits for any more is no success where it was overdue: a store that is
 // always late stays away.
 void Node::note_understood(const Slot& slot) {
-  store_.counters.add(Counter::kLateReplies,
-                      static_cast<int64_t>(slot.exchange->carried() - slot.calls.size()));
+  if (const size_t late = slot.exchange->carried() - slot.calls.size())
+    store_.counters.add(Counter::kLateReplies, static_cast<int64_t>(late));
   if (slot.overdue && slot.calls.empty()) return;
   store_.health.understood();
   if (!std::exchange(proved_, true)) backoff_.reset();

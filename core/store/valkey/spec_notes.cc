@@ -52,6 +52,7 @@ std::optional<SpecNotes::Note> SpecNotes::make(const LimiterConfig& limiter) {
   Note note{limiter.name, numbers_of(limiter), {}};
   const int64_t now_us = timeline_.now_us();
   const MutexGuard guard(mutex_);
+  if (told_.size() >= kMaxNames && !told_.contains(limiter.name)) told_.erase(told_.begin());
   Told& told = told_[limiter.name];
   const bool same = told.numbers == note.numbers;
   if (same && told.heard_us != 0 && now_us < told.heard_us + kAgainUs) {
@@ -81,7 +82,9 @@ void SpecNotes::heard(const Note& note, std::string_view before) {
   const std::string_view numbers = take_word(before), owner = take_word(before);
   {
     const MutexGuard guard(mutex_);
-    Told& told = told_[note.name];
+    const auto found = told_.find(note.name);
+    if (found == told_.end()) return;  // forgotten meanwhile
+    Told& told = found->second;
     // A later change has been told, or will be: what counts is what it hears.
     if (told.numbers == note.numbers) told.heard_us = timeline_.now_us();
     if (numbers.empty() || numbers == note.numbers || owner == owner_ ||

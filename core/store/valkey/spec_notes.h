@@ -26,6 +26,7 @@ class SpecNotes {
   static constexpr int64_t kKeptSeconds = 86'400;
   static constexpr int64_t kAgainUs = kKeptSeconds / 2 * 1'000'000;  // so that it is always there
   static constexpr int64_t kRetryUs = 10'000'000;                    // where nobody has heard it
+  static constexpr size_t kMaxNames = 65'536;  // beyond, some name is forgotten, and told again
 
   SpecNotes(std::string name_space, const Timeline& timeline, Counters& counters, EventLog& events);
 
