@@ -111,7 +111,8 @@ Call*& Ring::bucket(uint64_t user_data) {
 }
 
 void Ring::expect(Call* call) {
-  call->sequence.fetch_add(1, std::memory_order_relaxed);
+  call->sequence.store(call->sequence.load(std::memory_order_relaxed) + 1,
+                       std::memory_order_relaxed);
   call->out = true;
   Call*& head = bucket(call->user_data);
   call->bucket_previous = nullptr;
