@@ -25,10 +25,8 @@ bool barrier_everywhere() {
 
 Visits::Moment Visits::moment() const {
   Moment moment{.known = barrier_everywhere()};
-  for (size_t stripe = 0; stripe <= kStripes; ++stripe) {
-    const uint64_t value = cells_[stripe].value.load(std::memory_order_acquire);
-    moment.inside[stripe] = stripe < kStripes && value % 2 == 0 ? 0 : value;
-  }
+  moment.inside.fill(true);
+  over(moment);
   return moment;
 }
 
@@ -36,12 +34,9 @@ bool Visits::over(Moment& moment) const {
   if (!moment.known) return false;
   bool all_gone = true;
   for (size_t stripe = 0; stripe <= kStripes; ++stripe) {
-    uint64_t& inside = moment.inside[stripe];
-    if (inside == 0) continue;
-    const uint64_t now = cells_[stripe].value.load(std::memory_order_acquire);
-    const bool gone = stripe < kStripes ? now != inside : now == 0;
-    if (gone) inside = 0;
-    all_gone &= gone;
+    bool& inside = moment.inside[stripe];
+    inside = inside && cells_[stripe].inside.load(std::memory_order_acquire) != 0;
+    all_gone &= !inside;
   }
   return all_gone;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // When may something go that others find without a lock? Who looks says so with two stores to a
-// line of its own, and whoever took the thing away learns later that nobody is left who saw it.
+// line of its own, and whoever took the thing away learns later that nobody is left who saw it: he
+// looks until each was seen outside once.
 //
 //   { const Visits::Visit visit(visits); use(*found.load()); }
 //
@@ -26,42 +27,40 @@ class Visits {
   // Short: nothing blocks in it, and nothing calls out. Not nested on a thread.
   class Visit {
    public:
-    explicit Visit(Visits& visits) {
-      const size_t stripe = thread_stripe();
-      cell_ = &visits.cells_[stripe].value;
-      if (stripe < kStripes) [[likely]] {  // nobody else writes it: odd while it is visited
-        inside_ = cell_->load(std::memory_order_relaxed) + 1;
-        cell_->store(inside_, std::memory_order_relaxed);
+    explicit Visit(Visits& visits)
+        : stripe_(thread_stripe()), cell_(visits.cells_[stripe_].inside) {
+      if (stripe_ < kStripes) [[likely]] {  // nobody else writes it
+        cell_.store(1, std::memory_order_relaxed);
         std::atomic_signal_fence(std::memory_order_seq_cst);  // the rest is moment()'s to see to
-      } else {                                                // how many are inside
-        cell_->fetch_add(1);
+      } else {
+        cell_.fetch_add(1);
       }
     }
     ~Visit() {
-      if (inside_) [[likely]]
-        cell_->store(inside_ + 1, std::memory_order_release);
+      if (stripe_ < kStripes) [[likely]]
+        cell_.store(0, std::memory_order_release);
       else
-        cell_->fetch_sub(1);
+        cell_.fetch_sub(1);
     }
     Visit(const Visit&) = delete;
     Visit& operator=(const Visit&) = delete;
 
    private:
-    std::atomic<uint64_t>* cell_;
-    uint64_t inside_ = 0;  // 0: shared
+    const size_t stripe_;
+    std::atomic<uint32_t>& cell_;
   };
 
-  // Who was inside; those that have been seen to be gone are struck out.
+  // Whose stripes were visited, but for those that were seen empty since.
   struct Moment {
     bool known = false;  // false: there is no such barrier here
-    std::array<uint64_t, kStripes + 1> inside{};
+    std::array<bool, kStripes + 1> inside{};
   };
   Moment moment() const;
   bool over(Moment& moment) const;
 
  private:
   struct alignas(64) Cell {
-    std::atomic<uint64_t> value{0};
+    std::atomic<uint32_t> inside{0};
   };
   std::array<Cell, kStripes + 1> cells_;
 };

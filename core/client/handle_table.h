@@ -2,7 +2,7 @@
 // What callers know by a number: generation:32 | kind:4 | index:28. A handle that is stale, of
 // another client or of another kind finds nothing, never something else.
 //
-//   HandleTable<LimiterConfig> table(HandleKind::kLimiter, 65'536);
+//   HandleTable<LimiterConfig, HandleKind::kLimiter, 65'536> table;
 //   table.reserve();
 //   const uint64_t handle = table.add(config);
 //   table.find(handle);                   // any thread, no lock
@@ -28,19 +28,13 @@ inline uint32_t next_first_generation() {
   return tables.fetch_add(1, std::memory_order_relaxed) << 12 | 1;
 }
 
-template <class T>
+template <class T, HandleKind kKind, uint32_t kMost>
 class HandleTable {
  public:
-  HandleTable(HandleKind kind, uint32_t most)
-      : kind_(static_cast<uint32_t>(kind) << kIndexBits),
-        most_(most),
-        first_generation_(next_first_generation()),
-        chunks_(std::make_unique<std::atomic<Chunk*>[]>((most + kChunk - 1) / kChunk)) {}
-
   // Null for a handle that is of nothing here. O(1).
   const T* find(uint64_t handle) const {
-    const uint32_t index = static_cast<uint32_t>(handle) ^ kind_;  // of another kind: too large
-    if (index >= most_) return nullptr;
+    const uint32_t index = static_cast<uint32_t>(handle) ^ kKindBits;  // of another kind: too large
+    if (index >= kMost) return nullptr;
     const Chunk* chunk = chunks_[index / kChunk].load(std::memory_order_acquire);
     if (!chunk) return nullptr;
     const Slot& slot = (*chunk)[index % kChunk];
@@ -48,7 +42,7 @@ class HandleTable {
     return slot.generation.load(std::memory_order_acquire) == handle >> 32 ? item : nullptr;
   }
 
-  // Room for one more, of which there is: fewer than `most` are in it. Nothing else allocates.
+  // Room for one more, of which there is: fewer than kMost are in it. Nothing else allocates.
   void reserve() {
     if (!free_.empty() || used_ % kChunk || chunks_[used_ / kChunk].load()) return;
     free_.reserve(used_ + kChunk);
@@ -62,7 +56,7 @@ class HandleTable {
     generation = generation == 0 ? first_generation_ : generation + 1;
     here.item.store(item, std::memory_order_release);
     here.generation.store(generation, std::memory_order_release);
-    return uint64_t{generation} << 32 | kind_ | index;
+    return uint64_t{generation} << 32 | kKindBits | index;
   }
   // The handle is one that find() knows, for these two.
   void replace(uint64_t handle, const T* item) {
@@ -77,6 +71,8 @@ class HandleTable {
 
  private:
   static constexpr uint32_t kIndexBits = 28;
+  static constexpr uint32_t kKindBits = static_cast<uint32_t>(kKind) << kIndexBits;
+  static_assert(kMost <= 1U << kIndexBits);
   static constexpr uint32_t kChunk = 256;
   struct Slot {
     std::atomic<const T*> item{nullptr};
@@ -84,7 +80,7 @@ class HandleTable {
   };
   using Chunk = std::array<Slot, kChunk>;
 
-  uint32_t index_of(uint64_t handle) const { return static_cast<uint32_t>(handle) ^ kind_; }
+  uint32_t index_of(uint64_t handle) const { return static_cast<uint32_t>(handle) ^ kKindBits; }
   Slot& slot(uint32_t index) { return (*chunks_[index / kChunk].load())[index % kChunk]; }
   uint32_t take_slot() {
     if (free_.empty()) return used_++;
@@ -93,10 +89,8 @@ class HandleTable {
     return index;
   }
 
-  const uint32_t kind_;
-  const uint32_t most_;
-  const uint32_t first_generation_;
-  const std::unique_ptr<std::atomic<Chunk*>[]> chunks_;
+  const uint32_t first_generation_ = next_first_generation();
+  std::array<std::atomic<Chunk*>, (kMost + kChunk - 1) / kChunk> chunks_{};
   std::vector<std::unique_ptr<Chunk>> owned_;
   std::vector<uint32_t> free_;
   uint32_t used_ = 0;

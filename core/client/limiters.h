@@ -68,7 +68,7 @@ class Limiters {
 
   mutable Mutex mutex_;
   // Written under the lock; find() takes none.
-  HandleTable<LimiterConfig> handles_{HandleKind::kLimiter, kMaxLimiters};
+  HandleTable<LimiterConfig, HandleKind::kLimiter, kMaxLimiters> handles_;
   struct Open {
     uint64_t handle = 0;
     ConfigPtr config;

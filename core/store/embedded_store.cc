@@ -28,19 +28,13 @@ void EmbeddedStore::let_go(std::span<const std::unique_ptr<const LimiterConfig>>
   store_.let_go(numbers);
 }
 
-Decision EmbeddedStore::consume_one(const Part& part, RateResult& result) {
+bool EmbeddedStore::fits_one(const Part& part, RateResult& result) {
   const Rate& rate = part.limiter->rates[0];
   result = rate_result(part, 0);
   const bool fit = store_.consume_one(fingerprint_(part.key) ^ rate.id, rate.limit, part.cost,
                                       clock_.now_us(), result.figures);
   if (fit) result.flags |= RateResult::kAllowed;
-  const bool shadow = part.limiter->mode == Mode::kShadow;
-  const Decision decision{.allowed = fit || shadow,
-                          .would_deny = shadow && !fit,
-                          .source = Source::kMemory,
-                          .part_count = 1};
-  recorder_.decided(Op::kConsume, {&part, 1}, decision, Recorder::kNotTimed);
-  return decision;
+  return fit;
 }
 
 Decision EmbeddedStore::decide(Op op, std::span<const Part> parts, NumbersFor numbers_for,
