@@ -8,7 +8,8 @@ const results = native.results
 
 const ALLOWED = 1,
   WOULD_DENY = 2,
-  SHADOW = 4
+  SHADOW = 4,
+  RENEWED = 64
 const SOURCES = [null, 'memory', 'store', 'fallback', 'fail_open', 'fail_closed']
 const STYLES = { standard: 1, legacy: 2, 'legacy-delta': 4 }
 const NEVER = -1
@@ -61,6 +62,10 @@ class Part {
   get shadow() {
     return (this.#figures[this.#at + PART.FLAGS] & SHADOW) !== 0
   }
+  /** Of slots: the id held them already, and none were taken. */
+  get renewed() {
+    return (this.#figures[this.#at + PART.FLAGS] & RENEWED) !== 0
+  }
   get name() {
     return this.#gate.policyName(
       this.#figures[this.#at + PART.LIMITER],
@@ -86,6 +91,10 @@ class Part {
   get nextAfterMs() {
     return milliseconds(this.#figures[this.#at + PART.NEXT])
   }
+  /** Of a debit: tokens of the cost that did not fit. */
+  get shortfall() {
+    return known(this.#figures[this.#at + PART.SHORTFALL])
+  }
 
   toJSON() {
     return json(this, Part.FIELDS)
@@ -102,6 +111,8 @@ Part.FIELDS = [
   'retryAfterMs',
   'resetAfterMs',
   'nextAfterMs',
+  'shortfall',
+  'renewed',
 ]
 
 /** The answer to a check. Immutable; what it shows is computed when it is asked for. */
@@ -194,7 +205,7 @@ class Decision {
     return `Decision ${inspect(shown, options)}`
   }
 
-  /** The exact wait in microseconds, or -1: for wait(). */
+  /** The exact wait in microseconds, or -1: for those who wait. */
   static retryAfterUs(decision) {
     return decision.#speaking(PART.RETRY)
   }
@@ -240,6 +251,7 @@ function readDecision(gate, at) {
       results[p + 7],
       results[p + 8],
       results[p + 9],
+      results[p + 10],
     ])
   }
   const figures = [results[at + RESULT.FLAGS], results[at + RESULT.BINDING]]
