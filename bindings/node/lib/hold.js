@@ -12,7 +12,7 @@ const RENEWALS_IN_A_LEASE = 3
 // Did the id hold its slots all the time? Callers see nothing of a shadow limiter, and a limiter
 // that is off has no figures.
 function wasHeld(decision) {
-  return decision.parts.every((part) => part.shadow || part.limit === null || part.renewed)
+  return decision.parts.every((part) => part.shadow || part.remaining === null || part.renewed)
 }
 
 class Hold {
