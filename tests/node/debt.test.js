@@ -76,14 +76,14 @@ describe('reserve', () => {
     const reservation = await api.reserve('less', 800)
     assert.deepEqual([reservation.allowed, await left(api, 'less')], [true, 200])
     const done = await reservation.settle(300)
-    assert.deepEqual(done, { settled: true, refunded: 500, debited: 0, decision: null })
+    assert.deepEqual(done, { charged: true, givenBack: 500, debited: 0, decision: null })
     assert.equal(await left(api, 'less'), 700)
   })
 
   test('or charges what was used beyond it', async () => {
     const reservation = await api.reserve('more', 800)
-    const { refunded, debited, decision } = await reservation.settle(1600)
-    assert.deepEqual([refunded, debited, decision.parts[0].shortfall], [0, 800, 100])
+    const { givenBack, debited, decision } = await reservation.settle(1600)
+    assert.deepEqual([givenBack, debited, decision.parts[0].shortfall], [0, 800, 100])
     assert.equal((await api.consume('more')).allowed, false)
   })
 
@@ -95,7 +95,7 @@ describe('reserve', () => {
       await rejectsWith(reservation.settle(wrong), TypeError, 'ERR_INVALID_ARG_TYPE')
     assert.equal(reservation.settled, false, 'what was refused is no settlement')
     const [first, again] = await Promise.allSettled([reservation.settle(10), reservation.settle(0)])
-    assert.equal(first.value.settled, true)
+    assert.equal(first.value.charged, true)
     assert.ok(again.reason instanceof SettleError && /settled already/.test(again.reason.message))
     await reservation[Symbol.asyncDispose]()
     assert.equal(await left(api, 'exact'), 990)
@@ -128,8 +128,8 @@ describe('reserve', () => {
     ]
     const reservation = await gate.reserve(parts)
     parts[0][1] = 'another' // is none of the reservation's business
-    const { refunded, debited } = await reservation.settle([40, 150, 1])
-    assert.deepEqual([refunded, debited], [60, 50])
+    const { givenBack, debited } = await reservation.settle([40, 150, 1])
+    assert.deepEqual([givenBack, debited], [60, 50])
     const now = await Promise.all([left(api, 'p'), left(daily, 'p'), left(requests, 'p')])
     assert.deepEqual(now, [960, 4850, 9])
     const same = await gate.reserve([
@@ -212,7 +212,7 @@ test('what the store decided is settled there, or not at all; and not twice', as
     const open = gate.limiter('100/hour', { name: 'open', onFailure: 'open' })
     const free = await open.reserve('d', 10)
     assert.equal(free.decision.source, 'fail_open')
-    const nothing = { settled: false, refunded: 0, debited: 0, decision: null }
+    const nothing = { charged: false, givenBack: 0, debited: 0, decision: null }
     assert.deepEqual(await free.settle(90), nothing)
   } finally {
     await gate.close()

@@ -73,7 +73,7 @@ await slots.release('k', 'id', { source: acquired.source })
 await gate.consume([[slots, 'k', 1, 'id']])
 {
   await using reservation: Reservation = await api.reserve('k', 800)
-  const { settled, decision: debit }: Settlement = await reservation.settle(500)
+  const { charged, decision: debit }: Settlement = await reservation.settle(500)
   await using both = await gate.reserve([
     [api, 'k', 5],
     [api, 'l', 5],
@@ -85,7 +85,7 @@ await gate.consume([[slots, 'k', 1, 'id']])
     signal: AbortSignal.timeout(5),
     onLost: () => console.log('lost'),
   })
-  if (slot.allowed && !slot.lost) console.log(slot.id?.length, settled, debit?.parts[0]!.shortfall)
+  if (slot.allowed && !slot.lost) console.log(slot.id?.length, charged, debit?.parts[0]!.shortfall)
   await slot.release()
   console.log(renewed, slots.leaseMs, slots.rates[0]?.overdraft)
 }

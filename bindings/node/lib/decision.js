@@ -10,6 +10,8 @@ const ALLOWED = 1,
   WOULD_DENY = 2,
   SHADOW = 4,
   RENEWED = 64
+// Who can take something; the others are the failure policy's own answers.
+const ENGINES = ['memory', 'store', 'fallback']
 const SOURCES = [null, 'memory', 'store', 'fallback', 'fail_open', 'fail_closed']
 const STYLES = { standard: 1, legacy: 2, 'legacy-delta': 4 }
 const NEVER = -1
@@ -112,7 +114,6 @@ Part.FIELDS = [
   'resetAfterMs',
   'nextAfterMs',
   'shortfall',
-  'renewed',
 ]
 
 /** The answer to a check. Immutable; what it shows is computed when it is asked for. */
@@ -259,4 +260,4 @@ function readDecision(gate, at) {
   return new Decision(gate, figures)
 }
 
-module.exports = { Decision, Part, readDecision, styleFlags }
+module.exports = { Decision, ENGINES, Part, readDecision, styleFlags }

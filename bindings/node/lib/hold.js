@@ -4,9 +4,8 @@
 // Slots that an id holds, renewed until they are released or lost. It knows nothing of the Slot
 // that its user has, so that a Slot which nobody has any more can be collected.
 const { randomBytes } = require('node:crypto')
+const { ENGINES } = require('./decision.js')
 
-// Who can hold slots; the policy's own answers hold none.
-const ENGINES = ['memory', 'store', 'fallback']
 const RENEWALS_IN_A_LEASE = 3
 
 // Did the id hold its slots all the time? Callers see nothing of a shadow limiter, and a limiter

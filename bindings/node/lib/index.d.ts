@@ -121,7 +121,6 @@ export interface PartJSON {
   resetAfterMs: number | null
   nextAfterMs: number | null
   shortfall: number | null
-  renewed: boolean
 }
 
 export interface DecisionJSON {
@@ -161,10 +160,10 @@ export class Decision {
 
 /** What settle() did. */
 export interface Settlement {
-  /** False: the reservation was let pass without being charged (fail_open), so nothing was done. */
-  settled: boolean
+  /** False: the policy let the reservation pass and nobody charged it, so nothing was done. */
+  charged: boolean
   /** Tokens given back, of all parts. */
-  refunded: number
+  givenBack: number
   /** Tokens charged beyond the estimate, of all parts. */
   debited: number
   /** Of that debit; its parts say what did not fit. */

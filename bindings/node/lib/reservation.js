@@ -3,6 +3,7 @@
 
 const { charged } = require('./charged.js')
 const { tokensOf } = require('./cost.js')
+const { ENGINES } = require('./decision.js')
 const { SettleError, isOutOfReach, typeError } = require('./errors.js')
 
 /** Tokens that were taken by estimate. Made by reserve(); see index.d.ts. */
@@ -37,8 +38,8 @@ class Reservation {
     if (this.#settled) throw new SettleError('settle: the reservation is settled already')
     this.#settled = true
     const { source } = this.#decision
-    const result = { settled: source !== 'fail_open', refunded: 0, debited: 0, decision: null }
-    if (!result.settled) return result // nobody charged anything
+    const result = { charged: ENGINES.includes(source), givenBack: 0, debited: 0, decision: null }
+    if (!result.charged) return result
     const taken = new Set(charged(this.#parts, this.#decision))
     const back = []
     const more = []
@@ -47,7 +48,7 @@ class Reservation {
       const left = (taken.has(part) ? estimate : 0) - uses[i]
       if (left > 0) {
         back.push([limiter, key, left])
-        result.refunded += left
+        result.givenBack += left
       } else if (left < 0) {
         more.push([limiter, key, -left])
         result.debited -= left
