@@ -140,7 +140,7 @@ describe('reserve', () => {
     assert.deepEqual([await left(api, 'q'), await left(daily, 'q')], [930, 4930])
   })
 
-  test('a shadow limit that took nothing gets nothing back, and is told what was used', async () => {
+  test('a shadow limit that took nothing gets nothing back, and hears of the use', async () => {
     const shadow = gate.limiter('100/hour', { name: 'shadow', mode: 'shadow' })
     await shadow.consume('k', 80)
     const reservation = await gate.reserve([

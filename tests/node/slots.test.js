@@ -94,6 +94,15 @@ describe('embedded, by a clock of its own', () => {
     await slot.release()
   })
 
+  test('slots that are changed to a rate are lost, and charge nothing there', async () => {
+    const limiter = gate.limiter('1 at once', { name: 'changed' })
+    const slot = await limiter.slot('k')
+    limiter.change('5/hour', { algorithm: 'token_bucket' })
+    await pass(clock, 60_000)
+    assert.deepEqual([slot.lost, await free(limiter)], [true, 5])
+    await slot.release()
+  })
+
   test('ids in parts, beside a rate, all or nothing', async () => {
     const limiter = gate.limiter('1 at once', { name: 'parts' })
     const api = gate.limiter('100/minute', { name: 'rate' })
@@ -134,8 +143,8 @@ describe('misuse', () => {
   const api = gate.limiter('1/s', { name: 'rate' })
   const cases = {
     'no id': [() => limiter.consume('k'), ConfigError, undefined, /under an id/],
-    'no id in a part': [() => gate.consume([[limiter, 'k']]), ConfigError, undefined, /under an id/],
-    'no id to acquire': [() => limiter.acquire('k'), TypeError, 'ERR_INVALID_ARG_TYPE', /^id/],
+    'no id in one': [() => gate.consume([[limiter, 'k']]), ConfigError, undefined, /under an id/],
+    'no acquired id': [() => limiter.acquire('k'), TypeError, 'ERR_INVALID_ARG_TYPE', /^id/],
     'an id of 17': [() => limiter.acquire('k', 'x'.repeat(17)), ConfigError, 'TG_EID', /not 17/],
     'an id of 0': [() => limiter.release('k', ''), ConfigError, 'TG_EID', /1 to 16/],
     'an id of zeros': [() => limiter.renew('k', Buffer.alloc(3)), ConfigError, 'TG_EID', /not 0/],
@@ -143,7 +152,7 @@ describe('misuse', () => {
     'a lone surrogate': [() => limiter.acquire('k', '\ud800'), TypeError, undefined, /^id/],
     'slots of a rate': [() => api.slot('k'), ConfigError, 'TG_EINVAL', /at once/],
     'a cost of 0': [() => limiter.slot('k', { cost: 0 }), ConfigError, 'TG_ECOST', /cost 0/],
-    'a lease of 0': [() => gate.limiter('3 at once', { lease: 0 }), ConfigError, 'TG_ERATE', /"0ms"/],
+    'lease 0': [() => gate.limiter('3 at once', { lease: 0 }), ConfigError, 'TG_ERATE', /"0ms"/],
     'a lease below 0': [() => gate.limiter('3 at once', { lease: -5 }), ConfigError, 'TG_ERATE'],
     'a lease of a rate': [() => gate.limiter('3/s', { lease: '1s' }), ConfigError, 'TG_ERATE'],
     'a lease that is none': [() => gate.limiter('3 at once', { lease: {} }), TypeError],

@@ -9,7 +9,10 @@ const MOST_COST = 2 ** 52 - 1
 function tokensOf(what, value) {
   if (typeof value !== 'number') throw typeError(what, 'an integer of 0 or more', value)
   if (!Number.isInteger(value) || value < 0 || value > MOST_COST)
-    throw new ConfigError(`${what} ${value}: expected an integer from 0 to ${MOST_COST}`, 'TG_ECOST')
+    throw new ConfigError(
+      `${what} ${value}: expected an integer from 0 to ${MOST_COST}`,
+      'TG_ECOST',
+    )
   return value
 }
 

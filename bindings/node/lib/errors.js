@@ -59,7 +59,7 @@ function isOutOfReach(error) {
 // What would end a line, or steer a terminal, is written out.
 function printable(text) {
   return text.replace(
-    /[\0-\x1f\x7f-\x9f\u2028\u2029]/g,
+    /[\p{Cc}\u2028\u2029]/gu,
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
 }

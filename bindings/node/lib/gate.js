@@ -117,7 +117,9 @@ class Gate extends EventEmitter {
     this.#flat(OP.CONSUME, parts)
     const own = parts.map(([limiter, key, cost, id]) => {
       if (id !== undefined)
-        throw new ConfigError('reserve: expected parts without an id; slots are released, not settled')
+        throw new ConfigError(
+          'reserve: expected parts without an id; slots are released, not settled',
+        )
       return [limiter, ownKey(key), costOf(cost)]
     })
     return reserve(this, own, options)
@@ -174,7 +176,7 @@ class Gate extends EventEmitter {
     return (this.#clock ?? realClock).nowUs
   }
 
-  /** Rejects with the signal's reason, or when the gate is closed; `idle` keeps no process alive. */
+  /** Rejects with the signal's reason, or at close; `idle` keeps no process alive. */
   async sleep(us, signal, idle = false) {
     const pause = new AbortController()
     const forward = () => pause.abort(signal.reason)

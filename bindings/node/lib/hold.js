@@ -61,6 +61,8 @@ class Hold {
       while (!this.#over) {
         const leaseUs = this.#limiter.leaseMs * 1000
         await gate.sleep(leaseUs / RENEWALS_IN_A_LEASE, this.#stop.signal, true)
+        // Changed to rates: a renewal would be charged there.
+        if (this.#limiter.leaseMs === undefined) return this.#lose(true)
         const askedUs = gate.nowUs
         const decision = await this.#renewed()
         if (this.#over) return await this.#releaseAt(decision?.source) // released meanwhile

@@ -66,7 +66,8 @@ class Limiter {
     this.#names = gate.native.names(number)
   }
 
-  // (rates, name, algorithm, mode, onFailure, lease) as the addon takes them; '' for what is not given.
+  // (rates, name, algorithm, mode, onFailure, lease) as the addon takes them; '' for what is not
+  // given.
   static texts(rates, options, ratesNeeded) {
     if (typeof rates !== 'string' && (ratesNeeded || rates != null))
       throw typeError('limit', 'a rate such as "100/minute"', rates)

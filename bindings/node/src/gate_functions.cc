@@ -52,8 +52,8 @@ constexpr StatField kStatFields[] = {
 };
 static_assert(std::size(kStatFields) * sizeof(int64_t) == sizeof(tg_stats));
 
-// (rates, name, algorithm, mode, onFailure, lease), each a string, empty where it is not given, from
-// argument `first` on.
+// (rates, name, algorithm, mode, onFailure, lease), each a string, empty where it is not given,
+// from argument `first` on.
 struct SpecTexts {
   std::array<std::string, 6> texts;
 
