@@ -77,6 +77,7 @@ impl Object {
             ("retryAfterMs", part.retry().into()),
             ("resetAfterMs", part.reset_after().into()),
             ("nextAfterMs", part.next_after().into()),
+            ("shortfall", Value::Number(part.shortfall())),
         ])
     }
 }

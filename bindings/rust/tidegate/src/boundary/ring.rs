@@ -81,9 +81,11 @@ impl Ring {
         self.client.raw()?;
         let taken = with_entries(ask, user_data, |entries| {
             // SAFETY: entries and keys live until the call returns, which copies them.
-            unsafe { sys::tg_submit(self.raw.as_ptr(), entries.as_ptr(), entries.len() as i32) }
+            let n = entries.len() as i32;
+            let taken = unsafe { sys::tg_submit(self.raw.as_ptr(), entries.as_ptr(), n) };
+            text::of_entries(taken, entries)
         })?;
-        if check_count(taken)? == 0 {
+        if taken? == 0 {
             return Err(Error::of_code(sys::TG_EFULL));
         }
         Ok(())

@@ -42,12 +42,12 @@ struct Table {
 }
 
 impl Table {
-    fn take_slot(&mut self, waker: Waker) -> u32 {
+    fn take_slot(&mut self, slot: Slot) -> u32 {
         if let Some(index) = self.free.pop() {
-            self.slots[index as usize] = Slot::Waiting(waker);
+            self.slots[index as usize] = slot;
             return index;
         }
-        self.slots.push(Slot::Waiting(waker));
+        self.slots.push(slot);
         (self.slots.len() - 1) as u32
     }
 
@@ -94,8 +94,26 @@ impl Line {
         &self.room
     }
 
+    /// As `send`, for nobody; on its way when this returns, also where the runtime ends now.
+    pub(super) fn send_unawaited(&self, ask: &Ask<'_>) -> Result<(), Error> {
+        self.submit(ask, Slot::Abandoned)?;
+        self.ring.flush();
+        Ok(())
+    }
+
     /// Submits in a room that was taken. `waker` is called when the result is in the slot.
     pub(super) fn send(&self, ask: &Ask<'_>, waker: &Waker) -> Result<u32, Error> {
+        let (index, is_alone) = self.submit(ask, Slot::Waiting(waker.clone()))?;
+        match self.state.load(SeqCst) {
+            UNARMED => self.ring.flush(),
+            ARMED if is_alone => self.ring.flush(), // no need to wait for the task
+            _ => {}
+        }
+        Ok(index)
+    }
+
+    /// The number of the slot, and whether nothing else is out.
+    fn submit(&self, ask: &Ask<'_>, slot: Slot) -> Result<(u32, bool), Error> {
         let (index, is_alone) = {
             let mut table = self.table();
             if let Some(why) = &table.dead {
@@ -103,7 +121,7 @@ impl Line {
             }
             let is_alone = table.out == 0;
             table.out += 1;
-            (table.take_slot(waker.clone()), is_alone)
+            (table.take_slot(slot), is_alone)
         };
         if let Err(why) = self.ring.submit(ask, index.into()) {
             let mut table = self.table();
@@ -113,12 +131,7 @@ impl Line {
             self.room.add_permits(1);
             return Err(why);
         }
-        match self.state.load(SeqCst) {
-            UNARMED => self.ring.flush(),
-            ARMED if is_alone => self.ring.flush(), // no need to wait for the task
-            _ => {}
-        }
-        Ok(index)
+        Ok((index, is_alone))
     }
 
     /// The result in a slot, if it has come; else `waker` is called when it does.
