@@ -33,7 +33,6 @@ fn a_debit_is_never_denied_and_says_what_did_not_fit() {
     assert_eq!(debit.parts().map(|part| part.shortfall()).collect::<Vec<_>>(), [1]);
     assert!(debit.to_json().contains(r#""shortfall":1"#), "{}", debit.to_json());
     assert!(!api.consume("k").call().unwrap().allowed(), "in debt");
-    assert_eq!((api.rates().unwrap()[0].overdraft, api.rates().unwrap()[0].capacity), (20, 10));
     let huge = api.debit("k", 1 << 52).call().unwrap_err();
     assert!(matches!(huge, Error::Cost(_)), "{huge}");
     assert!(api.debit("k", (1 << 52) - 1).call().unwrap().allowed());
@@ -104,7 +103,7 @@ fn leaving_without_settle_gives_all_back() {
     assert_eq!(left(&api), 1000);
     let early = || -> Result<Reservation, Error> {
         let reservation = api.reserve("k", 800).call()?;
-        api.consume("").call()?;
+        let _ = api.consume("").call()?;
         Ok(reservation)
     };
     assert!(early().is_err());
