@@ -78,6 +78,7 @@ impl Object {
             ("resetAfterMs", part.reset_after().into()),
             ("nextAfterMs", part.next_after().into()),
             ("shortfall", Value::Number(part.shortfall())),
+            ("renewed", Value::Bool(part.is_renewed())),
         ])
     }
 }

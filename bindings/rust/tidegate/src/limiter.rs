@@ -40,7 +40,8 @@ words! {
         TokenBucket = "token_bucket",
         /// Windows that open with their first charge.
         FixedWindow = "fixed_window",
-        /// Two weighted counters.
+        /// Two windows that start at multiples of their length; the one before counts by the share of
+        /// it that is still inside.
         SlidingWindow = "sliding_window",
         /// Exact; at most 10,000 charges.
         SlidingLog = "sliding_log",
