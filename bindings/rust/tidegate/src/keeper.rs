@@ -85,7 +85,7 @@ impl Holding {
         self.loss.notify_waiters();
         if let Some(told) = &self.on_lost {
             let told = std::panic::AssertUnwindSafe(told);
-            drop(std::panic::catch_unwind(|| told()));
+            drop(std::panic::catch_unwind(told));
         }
     }
 
