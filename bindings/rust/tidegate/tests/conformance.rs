@@ -69,6 +69,15 @@ fn seen(part: &PartDecision<'_>, is_debit: bool) -> Value {
     seen
 }
 
+fn change(limiter: &Limiter, to: &Value) {
+    let rates = rates(to);
+    let change = limiter.change(&rates).algorithm(algorithm(to)).mode(mode(to));
+    match lease(to) {
+        Some(lease) => change.lease(lease).apply().unwrap(),
+        None => change.apply().unwrap(),
+    }
+}
+
 fn play(gate: &Gate, clock: &FakeClock, scenario: &Value, prefix: &str) {
     let id = scenario["id"].as_str().unwrap();
     let limiters: Vec<Limiter> = scenario["limits"]
@@ -90,14 +99,7 @@ fn play(gate: &Gate, clock: &FakeClock, scenario: &Value, prefix: &str) {
     for step in scenario["steps"].as_array().unwrap() {
         clock.set_now_us(step["at"].as_i64().unwrap());
         if step["op"] == "change" {
-            let to = &step["to"];
-            let limiter = &limiters[step["limit"].as_u64().unwrap() as usize];
-            let rates = rates(to);
-            let change = limiter.change(&rates).algorithm(algorithm(to)).mode(mode(to));
-            match lease(to) {
-                Some(lease) => change.lease(lease).apply().unwrap(),
-                None => change.apply().unwrap(),
-            }
+            change(&limiters[step["limit"].as_u64().unwrap() as usize], &step["to"]);
             continue;
         }
         let parts: Vec<_> = step["parts"]
