@@ -325,3 +325,39 @@ impl Shared {
         gone
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::Gate;
+
+    /// The slot is dropped while its renewal is on its way, and the renewal comes behind.
+    #[test]
+    fn a_renewal_that_comes_behind_the_release_takes_nothing() {
+        let gate = Gate::connect("memory://").unwrap();
+        let limiter = gate.limiter("1 at once").open().unwrap();
+        let (key, id, client) = (Box::from(*b"k"), *b"sixteen letters.", gate.inner.client.clone());
+        let held = Held {
+            client: client.clone(),
+            handle: limiter.handle,
+            key,
+            id,
+            cost: 1,
+            source: Source::Memory,
+            lease_us: 30_000_000,
+            asked_us: 0,
+            timeout: Duration::from_secs(1),
+            on_lost: None,
+        };
+        let (number, holding) = gate.inner.keeper.hold(held).unwrap();
+        gate.inner.keeper.let_go(number);
+        assert_eq!(holding.begin_release(), (Source::Memory, false));
+        limiter.release("k", &id).call().unwrap();
+        let parts = [holding.part()];
+        let renewal = Ask { op: sys::TG_OP_CONSUME, flags: 0, timeout_us: 0, parts: &parts };
+        let answer = client.call(&renewal);
+        assert_eq!(limiter.peek("k").call().unwrap().remaining(), Some(0), "taken anew");
+        assert!(!holding.renewed(answer, 1, 2));
+        assert_eq!(limiter.peek("k").call().unwrap().remaining(), Some(1));
+    }
+}

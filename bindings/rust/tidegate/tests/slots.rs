@@ -359,25 +359,6 @@ mod awaited {
         assert_eq!(limiter.peek("k").await.unwrap().remaining(), Some(1));
     }
 
-    #[tokio::test]
-    async fn a_renewal_that_comes_behind_the_release_takes_nothing() {
-        let server = Server::one();
-        let gate = patient(&server);
-        let limiter = gate.limiter("1 at once").lease(ms(6000)).open().unwrap();
-        for _ in 0..3 {
-            let slot = limiter.slot("k").await.unwrap();
-            assert!(slot.allowed());
-            tokio::time::sleep(ms(1900)).await;
-            server.freeze();
-            tokio::time::sleep(ms(300)).await; // the renewal is on its way, on its own connection
-            drop(slot);
-            tokio::time::sleep(ms(50)).await;
-            server.thaw();
-            tokio::time::sleep(ms(700)).await; // its lease would go on for 5 s
-            assert_eq!(limiter.peek("k").await.unwrap().remaining(), Some(1));
-        }
-    }
-
     #[test]
     fn a_runtime_that_ends_gives_back_what_its_tasks_hold() {
         let server = Server::one();
