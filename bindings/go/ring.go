@@ -27,7 +27,6 @@ const (
 	maxInFlight = 16_384
 	maxLate     = 1024 // slots of requests whose deadline came while they waited for one
 	reapBatch   = 256
-	wakeUp      = ^uint64(0) // user_data of the request that ends a blocking wait
 )
 
 // ring is a gate's window onto its server: goroutines submit, one of them reaps and resolves the
@@ -38,11 +37,10 @@ type ring struct {
 	results []C.tg_result // in C's memory
 	file    *os.File      // the ring's descriptor in the network poller; nil: a thread waits in C
 
-	reaping sync.Mutex // tg_reap is for one at a time
+	reaping sync.Mutex // tg_reap is for one at a time: the poller's goroutine, or who closes
 	ended   bool
 	done    chan struct{} // closed when the reaper is gone
 
-	out   atomic.Int64 // requests without a result
 	slots [maxInFlight + maxLate]atomic.Pointer[slot]
 	room  room // of maxInFlight
 	late  room // of maxLate
@@ -132,36 +130,26 @@ func (r *ring) reap() {
 	r.core.lookForEvents()
 }
 
+// waitInC ends when the client is closed, and all that was out has been delivered.
 func (r *ring) waitInC() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer close(r.done)
 	for {
-		r.reaping.Lock()
-		if r.ended {
-			r.reaping.Unlock()
-			return
-		}
 		n := int32(C.tgo_wait(r.c, &r.results[0], reapBatch, -1))
-		stop := r.deliver(n) || n < 0
-		r.reaping.Unlock()
-		r.core.lookForEvents()
-		if stop {
+		if n < 0 {
 			return
 		}
+		r.deliver(n)
+		r.core.lookForEvents()
 	}
 }
 
-// deliver resolves the goroutines of n results; true: the wake-up call was among them.
-func (r *ring) deliver(n int32) (woken bool) {
+// deliver resolves the goroutines of n results.
+func (r *ring) deliver(n int32) {
 	for i := range max(n, 0) {
 		result := &r.results[i]
-		number := uint64(result.user_data)
-		if number == wakeUp {
-			woken = true
-			continue
-		}
-		s := r.slots[number].Load()
+		s := r.slots[uint64(result.user_data)].Load()
 		if !s.armed.CompareAndSwap(true, false) {
 			continue
 		}
@@ -173,10 +161,8 @@ func (r *ring) deliver(n int32) (woken bool) {
 		if s.status < 0 {
 			s.text = textOf(result)
 		}
-		r.out.Add(-1)
 		s.done <- struct{}{}
 	}
-	return woken
 }
 
 func (r *ring) execute(
@@ -214,13 +200,11 @@ func (r *ring) submit(g *Gate, s *slot, keys string) error {
 		return err
 	}
 	s.armed.Store(true)
-	r.out.Add(1)
 	n := C.tgo_submit(r.c, &s.request, bytesOf(keys))
 	if n == s.request.count {
 		return nil
 	}
 	s.armed.Store(false)
-	r.out.Add(-1)
 	if n >= 0 {
 		n = C.TG_EFULL
 	}
@@ -292,24 +276,21 @@ func (r *ring) take(ctx context.Context, left C.int64_t) (*slot, C.int64_t, erro
 // close ends what is in flight with TG_ECLOSED and delivers it. No submitter is in C any more.
 func (r *ring) close() {
 	if r.file == nil {
-		var nobody C.tgo_request // a limiter that is none is answered at once, whatever the store does
-		nobody.op, nobody.count, nobody.user_data = C.TG_OP_RESET, 1, C.uint64_t(wakeUp)
-		for C.tgo_submit(r.c, &nobody, bytesOf("")) == 0 { // full: what is reaped makes room
-			time.Sleep(time.Millisecond)
-		}
+		C.tg_client_close(r.core.client) // wakes the thread that waits in C
 		<-r.done
+		r.release()
+		return
 	}
 	r.reaping.Lock()
 	C.tg_client_close(r.core.client)
-	for r.out.Load() > 0 {
-		r.deliver(int32(C.tgo_wait(r.c, &r.results[0], reapBatch, 100_000)))
+	for n := int32(0); n >= 0; { // until TG_ECLOSED: all of it has been delivered
+		r.deliver(n)
+		n = int32(C.tgo_wait(r.c, &r.results[0], reapBatch, -1))
 	}
 	r.ended = true
 	r.reaping.Unlock()
-	if r.file != nil {
-		r.file.Close()
-		<-r.done
-	}
+	r.file.Close()
+	<-r.done
 	r.release()
 }
 

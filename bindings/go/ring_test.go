@@ -69,8 +69,13 @@ func checkNearerEnds(t *testing.T, api *Limiter) {
 			_, _ = api.Consume(context.Background(), "k")
 		}()
 	}
-	for api.gate.core.ring.out.Load() < 4 {
-		time.Sleep(time.Millisecond)
+	for room := &api.gate.core.ring.room; ; time.Sleep(time.Millisecond) {
+		room.mu.Lock()
+		free := len(room.free)
+		room.mu.Unlock()
+		if free == 0 {
+			break
+		}
 	}
 	begin := time.Now()
 	short, cancel := context.WithTimeout(context.Background(), 30*time.Millisecond)

@@ -55,7 +55,7 @@ void Channel::settle_cancels() noexcept {
   stage(fresh);
   while (Call* call = canceled) {
     canceled = call->next_canceled;
-    deadlines_.release(call, Holder::Leaves::kCanceled);
+    deadlines_.release(call, CallHolder::Leaves::kCanceled);
     finish_by_policy(store_, call, Code::kCanceled, "canceled");
   }
 }

@@ -27,7 +27,7 @@ class CallSink {
 };
 
 // Who has calls that wait: a node's queue, an exchange, an engine that parks them. The pump's own.
-class Holder {
+class CallHolder {
  public:
   enum class Leaves : uint8_t { kCanceled, kLate };
 
@@ -39,12 +39,12 @@ class Holder {
   virtual int64_t due_us() const { return 0; }
 
  protected:
-  ~Holder() = default;
+  ~CallHolder() = default;
 
  private:
-  friend class List<Holder>;
+  friend class List<CallHolder>;
   friend class Deadlines;
-  Holder *next = nullptr, *previous = nullptr;
+  CallHolder *next = nullptr, *previous = nullptr;
 };
 
 struct CallHeader {
@@ -60,7 +60,7 @@ struct CallHeader {
 
   // Where it is: in one list at a time, of its owner or of a holder.
   Call *next = nullptr, *previous = nullptr;
-  Holder* holder = nullptr;  // the pump's
+  CallHolder* holder = nullptr;  // the pump's
   int64_t deadline_us = 0;   // of the Timeline
   bool under_way = false;    // the pump has it, or will find it in the inbox
 

@@ -5,19 +5,19 @@
 
 namespace tidegate {
 
-void Deadlines::release(Call* call, Holder::Leaves why) noexcept {
-  Holder& holder = *call->holder;
+void Deadlines::release(Call* call, CallHolder::Leaves why) noexcept {
+  CallHolder& holder = *call->holder;
   holder.calls.remove(call);
   holder.let_go(*call, why);
   call->holder = nullptr;
 }
 
 void Deadlines::take_late(int64_t now_us, CallList& late) noexcept {
-  for (Holder* holder = holders_.front(); holder; holder = holder->next) {
+  for (CallHolder* holder = holders_.front(); holder; holder = holder->next) {
     for (Call *call = holder->calls.front(), *next; call; call = next) {
       next = call->next;
       if (call->deadline_us > now_us) continue;
-      release(call, Holder::Leaves::kLate);
+      release(call, CallHolder::Leaves::kLate);
       late.push_back(call);
     }
   }
@@ -31,7 +31,7 @@ int64_t Deadlines::next(int64_t now_us, int64_t set_us) {
   const auto consider = [&](int64_t at_us) {
     if (at_us != 0 && (earliest == 0 || at_us < earliest)) earliest = at_us;
   };
-  for (const Holder* holder = holders_.front(); holder; holder = holder->next) {
+  for (const CallHolder* holder = holders_.front(); holder; holder = holder->next) {
     consider(holder->due_us());
     for (const Call* call = holder->calls.front(); call; call = call->next)
       consider(call->deadline_us);

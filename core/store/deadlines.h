@@ -14,16 +14,16 @@ namespace tidegate {
 
 class Deadlines {
  public:
-  void watch(Holder& holder) { holders_.push_back(&holder); }
-  void unwatch(Holder& holder) { holders_.remove(&holder); }
+  void watch(CallHolder& holder) { holders_.push_back(&holder); }
+  void unwatch(CallHolder& holder) { holders_.remove(&holder); }
 
   // The holder has the call from here on.
-  void hold(Call* call, Holder& holder) {
+  void hold(Call* call, CallHolder& holder) {
     call->holder = &holder;
     holder.calls.push_back(call);
   }
   // The call leaves its holder, which is told why.
-  void release(Call* call, Holder::Leaves why) noexcept;
+  void release(Call* call, CallHolder::Leaves why) noexcept;
   // Calls that are late leave their holders, for `late`.
   void take_late(int64_t now_us, CallList& late) noexcept;
 
@@ -36,7 +36,7 @@ class Deadlines {
   int64_t next(int64_t now_us, int64_t set_us);
 
  private:
-  List<Holder> holders_;
+  List<CallHolder> holders_;
   int64_t fresh_us_ = 0;  // the earliest that was heeded since the last look
 };
 

@@ -40,7 +40,7 @@ def tier_of(request: Request):
 
 app = FastAPI(title="Rate limits, an example")
 # The last one added is the outermost: first the limit for all callers together, then the caller's
-# own.
+# own. What that refuses is given back to the first: an abuser does not drain it.
 app.add_middleware(
     RateLimitMiddleware,
     limit=tier_of,
@@ -91,20 +91,19 @@ def limiter_of(caller: str):
 async def look_up(caller: str):
     """`caller` is an API key, or an address as @203.0.113.7."""
     decision = await limiter_of(caller).peek(caller)
-    return {
-        "caller": caller,
-        "limit": decision.limit,
-        "remaining": decision.remaining,
-        "retry_after": decision.retry_after,
-        "reset_after": decision.reset_after,
-        "source": decision.source,
-    }
+    return {"caller": caller, **decision.as_dict(never="never")}
 
 
 @app.delete("/admin/callers/{caller}", dependencies=[Depends(admin)], status_code=204)
 async def forget(caller: str):
     """Gives a caller a fresh start."""
     await limiter_of(caller).reset(caller)
+
+
+@app.get("/admin/everybody", dependencies=[Depends(admin)])
+async def look_at_everybody():
+    decision = await everybody.peek("all")
+    return decision.as_dict(never="never")
 
 
 @app.get("/admin/stats", dependencies=[Depends(admin)])

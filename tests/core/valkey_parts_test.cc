@@ -75,7 +75,7 @@ TEST(Inbox, ACancellationMeansOneSubmission) {
   EXPECT_EQ(inbox.take_canceled(calls), nullptr);
 }
 
-struct Place final : Holder {
+struct Place final : CallHolder {
   void let_go(Call&, Leaves why) noexcept override { why == Leaves::kLate ? ++late : ++canceled; }
   int64_t due_us() const override { return due; }
   int late = 0, canceled = 0;
@@ -107,7 +107,7 @@ TEST(Deadlines, TheEarliestCountsWhoeverHoldsIt) {
   EXPECT_TRUE(gone.empty());
   EXPECT_EQ(exchange.late, 1);
   EXPECT_EQ(deadlines.next(100, 50), 300);
-  deadlines.release(&late.call, Holder::Leaves::kCanceled);
+  deadlines.release(&late.call, CallHolder::Leaves::kCanceled);
   EXPECT_EQ(queue.canceled, 1);
   EXPECT_EQ(deadlines.next(301, 300), 0);
   deadlines.unwatch(queue);

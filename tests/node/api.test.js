@@ -53,6 +53,10 @@ describe('decisions', () => {
     const { gate } = fake()
     const never = await gate.limiter('2/minute').consume('k', { cost: 3 })
     assert.equal(never.retryAfterMs, Infinity)
+    const told = JSON.parse(JSON.stringify(never))
+    assert.equal(told.retryAfterMs, 'never', 'null is what is not known')
+    assert.equal(told.parts[0].retryAfterMs, 'never')
+    assert.match(inspect(never.parts[0]), /retryAfterMs: Infinity/)
     const off = await gate.limiter('2/minute', { name: 'off', mode: 'off' }).consume('k')
     assert.deepEqual(
       [off.allowed, off.limit, off.remaining, off.retryAfterMs, off.resetAfterMs].slice(0, 1),
@@ -60,6 +64,8 @@ describe('decisions', () => {
     )
     assert.equal(off.remaining, null)
     assert.equal(off.resetAfterMs, null)
+    const { remaining, retryAfterMs } = JSON.parse(JSON.stringify(off))
+    assert.deepEqual([remaining, retryAfterMs], [null, off.retryAfterMs])
     await gate.close()
   })
 
@@ -175,6 +181,37 @@ describe('decisions', () => {
     )
     await gate.close()
   })
+
+  test('keys: a whole number is its decimal text, wherever a key is given', async () => {
+    const { gate } = fake()
+    const api = gate.limiter('20/minute')
+    await api.consume(42)
+    await api.consume('42')
+    api.consumeSync(42n)
+    await gate.consume([[api, 42]])
+    gate.consumeSync([[api, 42]])
+    assert.equal((await api.peek(42)).remaining, 15)
+    assert.equal(api.peekSync('42').remaining, 15)
+    await api.wait(42)
+    await api.refund(42)
+    assert.equal((await gate.peek([[api, 42]])).remaining, 15)
+    await gate.refund([[api, 42]])
+    assert.equal(api.peekSync(42).remaining, 16)
+    await api.reset(42)
+    assert.equal(api.peekSync('42').remaining, 20)
+    for (const [key, text] of [
+      [0, '0'],
+      [-0, '0'],
+      [-7, '-7'],
+      [Number.MAX_SAFE_INTEGER, '9007199254740991'],
+      [2n ** 64n, '18446744073709551616'],
+    ]) {
+      await api.consume(key)
+      assert.equal(api.consumeSync(text).remaining, 18, text)
+      await api.reset(text)
+    }
+    await gate.close()
+  })
 })
 
 describe('wait', () => {
@@ -216,6 +253,37 @@ describe('wait', () => {
     await assert.rejects(api.wait('k', { signal: AbortSignal.abort() }), { name: 'AbortError' })
     assert.ok(performance.now() - started < 2000)
     await gate.close()
+  })
+
+  for (const [title, options] of [
+    ['the real clock', {}],
+    ['a fake clock', { clock: new FakeClock() }],
+  ])
+    test(`ends with a signal that comes while the check is out, on ${title}`, async () => {
+      const gate = connect('memory://', options)
+      const api = gate.limiter('1/hour')
+      await api.consume('k')
+      const abort = new AbortController()
+      const waiting = api.wait('k', { signal: abort.signal })
+      abort.abort() // the check has been asked, its answer not been looked at
+      const over = new Promise((resolve) => setTimeout(resolve, 2000, 'still asleep').unref())
+      await assert.rejects(Promise.race([waiting, over]), { name: 'AbortError' })
+      if (gate.clock)
+        await assert.rejects(gate.clock.sleep(1, abort.signal), { name: 'AbortError' })
+      await gate.close()
+    })
+
+  test('ends with the gate', async () => {
+    for (const options of [{}, { clock: new FakeClock() }]) {
+      const gate = connect('memory://', options)
+      const api = gate.limiter('1/hour')
+      await api.consume('k')
+      const waiting = api.wait('k')
+      await new Promise(setImmediate)
+      const over = new Promise((resolve) => setTimeout(resolve, 2000, 'still asleep').unref())
+      await gate.close()
+      await assert.rejects(Promise.race([waiting, over]), { name: 'ClosedError' })
+    }
   })
 
   test('on the real clock', async () => {
@@ -276,11 +344,54 @@ describe('misuse', () => {
     ],
     ['an empty key', () => api.consume(''), RangeError, 'TG_EKEY', /empty key/],
     [
-      'a key that is no text',
-      () => api.consume(7),
+      'a key that is neither text nor a whole number',
+      () => api.consume(7.5),
       TypeError,
       'ERR_INVALID_ARG_TYPE',
-      /key: expected a string.*7/,
+      /key: expected a string.*7\.5/,
+    ],
+    ['a boolean as a key', () => api.peek(false), TypeError, 'ERR_INVALID_ARG_TYPE', /key.*false/],
+    [
+      'a number that is not exact as a key',
+      () => gate.consume([[api, 2 ** 53]]),
+      TypeError,
+      'ERR_INVALID_ARG_TYPE',
+      /key.*9007199254740992/,
+    ],
+    [
+      'a key that no UTF-8 can be made of',
+      () => api.consume('caf\ud800é'),
+      RangeError,
+      'TG_EKEY',
+      /key: expected well-formed Unicode, not a lone surrogate at 3/,
+    ],
+    [
+      'the same without waiting',
+      () => api.consumeSync('\udc00'),
+      RangeError,
+      'TG_EKEY',
+      /surrogate at 0/,
+    ],
+    [
+      'the same as an identity',
+      () => callerKey('\ud800', null),
+      RangeError,
+      'TG_EKEY',
+      /identity: expected well-formed/,
+    ],
+    [
+      'a part of four',
+      () => gate.consume([[api, 'k', 1, 'extra']]),
+      TypeError,
+      'ERR_INVALID_ARG_TYPE',
+      /part: expected an array \[limiter, key, cost\], not one of 4/,
+    ],
+    [
+      'a cost in an object in a part',
+      () => gate.consume([[api, 'k', { cost: 1 }]]),
+      TypeError,
+      'ERR_INVALID_ARG_TYPE',
+      /cost/,
     ],
     ['no key', () => api.consumeSync(), TypeError, 'ERR_INVALID_ARG_TYPE', /undefined/],
     ['a cost below 0', () => api.consume('k', { cost: -1 }), RangeError, 'TG_ECOST', /-1/],
@@ -308,6 +419,13 @@ describe('misuse', () => {
       /16/,
     ],
     [
+      'a key in place of the parts, which is not shown',
+      () => gate.consume('a secret key'),
+      TypeError,
+      'ERR_INVALID_ARG_TYPE',
+      /^(?!.*secret).*1 to 16 parts/,
+    ],
+    [
       'a part that is none',
       () => gate.consume([['api', 'k']]),
       TypeError,
@@ -327,14 +445,21 @@ describe('misuse', () => {
       () => connect('memory://', { timeoutMsx: 1 }),
       RangeError,
       'TG_EOPTION',
-      /timeout_ms/,
+      /did you mean timeoutMs/,
     ],
     [
       'an option out of range',
       () => connect('memory://', { timeoutMs: 0 }),
       RangeError,
       'TG_EOPTION',
-      /timeout_ms/,
+      /^timeoutMs "0"/,
+    ],
+    [
+      'the same by its other name',
+      () => connect('memory://', { connect_timeout_ms: 0 }),
+      RangeError,
+      'TG_EOPTION',
+      /^connect_timeout_ms "0"/,
     ],
     ['a url that is none', () => connect(5), TypeError, 'ERR_INVALID_ARG_TYPE', /url/],
     [
@@ -376,7 +501,7 @@ describe('misuse', () => {
 
   test('async functions reject, they never throw', () => {
     for (const act of [
-      () => api.consume(7),
+      () => api.consume({}),
       () => gate.consume(7),
       () => api.wait(''),
       () => api.refund('k', { cost: -1 }),
@@ -406,6 +531,55 @@ describe('gates', () => {
     const gate = connect()
     assert.equal(gate.limiter('5/minute'), gate.limiter('5/60s'))
     assert.equal(gate.limiter('5/minute').name, '5-per-60s')
+  })
+
+  test('a limiter that is closed makes room, and is never another', async () => {
+    const { gate } = fake()
+    const api = gate.limiter('5/minute', { name: 'api' })
+    const decision = await api.consume('k')
+    api.close()
+    api.close()
+    assert.equal(api.closed, true)
+    assert.equal(api.name, 'api')
+    assert.equal(decision.name, 'api')
+    await assert.rejects(api.consume('k'), { code: 'TG_EHANDLE' })
+    assert.throws(() => api.consumeSync('k'), { code: 'TG_EHANDLE' })
+    await assert.rejects(gate.consume([[api, 'k']]), { code: 'TG_EHANDLE' })
+    assert.throws(() => api.change('6/minute'), { code: 'TG_EHANDLE' })
+    const again = gate.limiter('5/minute', { name: 'api' })
+    assert.notEqual(again, api)
+    assert.equal((await again.consume('k')).remaining, 3, 'the callers are known still')
+    const other = gate.limiter('7/minute', { name: 'other' })
+    assert.deepEqual([other.name, again.name, decision.name], ['other', 'api', 'api'])
+    await gate.close()
+    again.close()
+  })
+
+  test('more limiters than a gate holds, one after another', async () => {
+    const { gate } = fake()
+    const kept = gate.limiter('1/hour', { name: 'kept' })
+    const first = await kept.consume('k')
+    for (let i = 0; i < 140_000; ++i) gate.limiter('5/minute', { name: `n${i}` }).close()
+    const last = gate.limiter('5/minute', { name: 'last' })
+    assert.equal(last.consumeSync('k').name, 'last')
+    assert.deepEqual([first.name, kept.consumeSync('k').name], ['kept', 'kept'])
+    await gate.close()
+  })
+
+  test('what gates and checks make says so when it is made otherwise', () => {
+    for (const [Class, expected] of [
+      [tidegate.Limiter, /Limiter: expected to be made by gate\.limiter\(rates\)/],
+      [tidegate.Decision, /Decision: expected to be the answer to a check/],
+      [tidegate.Part, /Part: expected to be one of decision\.parts/],
+    ])
+      for (const given of [[], ['100/minute'], [null, '1/minute'], [connect(), '1/minute']])
+        if (Class === tidegate.Limiter || given.length < 2)
+          assert.throws(
+            () => new Class(...given),
+            (error) => error instanceof TypeError && expected.test(error.message),
+          )
+    assert.ok(connect() instanceof tidegate.Gate)
+    assert.ok(connect().limiter('1/s') instanceof tidegate.Limiter)
   })
 
   test('options by either spelling, in the URL, or alone; the environment names the store', () => {
@@ -459,5 +633,8 @@ describe('gates', () => {
     assert.equal(callerKey(null, '203.0.113.7'), '@203.0.113.7')
     assert.equal(callerKey('@x', null), '@@x')
     assert.equal(callerKey('', '2001:db8::1'), '@2001:db8::/64')
+    assert.equal(callerKey(false, '203.0.113.7'), '@203.0.113.7')
+    assert.equal(callerKey(42, '203.0.113.7'), '42')
+    assert.throws(() => callerKey(true, '203.0.113.7'), TypeError)
   })
 })

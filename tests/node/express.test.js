@@ -65,7 +65,7 @@ for (const version of ['express4', 'express']) {
       }
     })
 
-    test('standardHeaders, legacyHeaders, message, handler, skip', async () => {
+    test('standardHeaders, legacyHeaders, message, skip, onDenied', async () => {
       const app = express()
       const store = memory()
       const limited = (name, options) =>
@@ -77,9 +77,6 @@ for (const version of ['express4', 'express']) {
       limited('none', { headers: false })
       limited('message', { message: (req) => ({ sorry: req.path }) })
       limited('skip', { skip: async (req) => req.query.skip === '1' })
-      limited('handler', {
-        handler: (req, res, next, decision) => res.status(418).send(`${decision.retryAfterMs}`),
-      })
       limited('next', { onDenied: (req, res, next) => next() })
       limited('fails', {
         onDenied: async () => {
@@ -106,12 +103,48 @@ for (const version of ['express4', 'express']) {
           ],
           [200, 200, 200, 429],
         )
-        await get('/handler')
-        const handled = await get('/handler')
-        assert.deepEqual([handled.status, handled.body], [418, '60000'])
         assert.deepEqual([(await get('/next')).status, (await get('/next')).status], [200, 200])
         await get('/fails')
         assert.equal((await get('/fails')).body, 'in onDenied')
+      })
+    })
+
+    test('handler is called as express-rate-limit calls it, onDenied with the decision', async () => {
+      const app = express()
+      const store = memory()
+      const limited = (name, options) =>
+        app.get(`/${name}`, rateLimit({ store, limit: '1/minute', name, ...options }), (req, res) =>
+          res.send('ok'),
+        )
+      const sorry = 'Too many of them'
+      // As express-rate-limit documents it, and with what it hands over.
+      const handler = (req, res, next, options) =>
+        res.status(options.statusCode).send(options.message)
+      limited('handler', { handler })
+      limited('handler-text', { handler, message: sorry })
+      limited('handler-made', { handler, message: async (req) => ({ sorry: req.path }) })
+      limited('handler-more', {
+        windowMs: 60_000,
+        limit: 1,
+        handler: (req, res, next, options) =>
+          res.status(418).json([options.windowMs, options.limit, req.rateLimit.retryAfterMs]),
+      })
+      limited('denied', {
+        onDenied: (req, res, next, decision) => res.status(418).send(`${decision.retryAfterMs}`),
+      })
+      await serve(app, async (port) => {
+        const get = (path) => request(port, { path })
+        for (const [path, status, body] of [
+          ['/handler', 429, 'Too many requests, please try again later.'],
+          ['/handler-text', 429, sorry],
+          ['/handler-made', 429, '{"sorry":"/handler-made"}'],
+          ['/handler-more', 418, '[60000,1,60000]'],
+          ['/denied', 418, '60000'],
+        ]) {
+          await get(path)
+          const handled = await get(path)
+          assert.deepEqual([handled.status, handled.body], [status, body], path)
+        }
       })
     })
 
@@ -390,9 +423,90 @@ describe('options', () => {
     [
       'proxies that are none',
       () => rateLimit({ limit: '1/s', trustedProxies: 'everybody' }),
-      /trusted_proxies/,
+      /^trustedProxies "everybody"/,
     ],
     ['a cost below 0', () => rateLimit({ limit: '1/s', cost: -1 }), /cost -1/],
+    [
+      'a text with a window beside it',
+      () => rateLimit({ limit: '5/minute', windowMs: 1000 }),
+      /windowMs 1000: expected beside limit or max as a number/,
+    ],
+    [
+      'the same as max',
+      () => rateLimit({ max: '5/minute', windowMs: 1000 }),
+      /windowMs 1000: expected beside/,
+    ],
+    [
+      'a limiter with a window beside it',
+      () => rateLimit({ limit: connect().limiter('1/s'), windowMs: 1000 }),
+      /windowMs 1000: expected beside/,
+    ],
+    [
+      'two kinds of a window',
+      () => rateLimit({ points: 5, windowMs: 1000 }),
+      /windowMs 1000: expected beside/,
+    ],
+    [
+      'a window of minutes',
+      () => rateLimit({ requestsPerMinute: 5, windowMs: 1000 }),
+      /windowMs 1000: expected beside/,
+    ],
+    [
+      'seconds without points',
+      () => rateLimit({ limit: '5/minute', duration: 10 }),
+      /duration 10: expected beside points/,
+    ],
+    ...['draft-6', 'draft-7', 'bogus', 1, null].map((draft) => [
+      `standardHeaders ${draft}`,
+      () => rateLimit({ limit: '1/s', standardHeaders: draft }),
+      new RegExp(`standardHeaders "?${draft}"?: expected true, "draft-8" or "draft-10"`),
+    ]),
+    [
+      'legacyHeaders that are no boolean',
+      () => rateLimit({ limit: '1/s', legacyHeaders: 'draft-7' }),
+      /legacyHeaders: expected true or false, not "draft-7"/,
+    ],
+    [
+      'an exempt path that none can be',
+      () => rateLimit({ limit: '1/s', exempt: [/health/] }),
+      /exempt: expected paths such as "\/health"/,
+    ],
+    ['options that are none', () => rateLimit(new Map([['limit', '1/s']])), /an object of options/],
+    [
+      'an option that is nearly one',
+      () => rateLimit({ limit: '1/s', standardHeader: true }),
+      /unknown option "standardHeader": did you mean standardHeaders\?/,
+    ],
+    [
+      'a cost that no engine can count',
+      () => rateLimit({ limit: '1/s', cost: 2 ** 52 }),
+      /cost 4503599627370496/,
+    ],
+    [
+      'a name that cannot be, of rates to come',
+      () => rateLimit({ limit: () => '1/s', name: 'a b' }),
+      /a b/,
+    ],
+    [
+      'an algorithm there is not, of rates to come',
+      () => rateLimit({ limit: () => '1/s', algorithm: 'magic' }),
+      /magic/,
+    ],
+    [
+      'a window that cannot be, of numbers to come',
+      () => rateLimit({ limit: () => 5, windowMs: -1 }),
+      /windowMs -1/,
+    ],
+    [
+      'a limiter of another gate than the store',
+      () => rateLimit({ limit: connect().limiter('1/s', { name: 'x' }), store: connect() }),
+      /limit x: expected a limiter of the gate that store/,
+    ],
+    [
+      'limiters of two gates',
+      () => rateLimit({ limit: connect().limiter('1/s') }, { limit: connect().limiter('2/s') }),
+      /limit 2-per-1s: expected a limiter of the gate/,
+    ],
     ['a burst of a rate', () => rateLimit({ limit: '1/s', capacity: 5 }), /capacity 5/],
   ]
   for (const [title, act, message] of cases) {
@@ -406,24 +520,66 @@ describe('options', () => {
   }
 })
 
-for (const [title, setup, warnings] of [
-  ['X-Forwarded-For and nobody decided: one warning', '', 1],
-  ["app.set('trust proxy', false) decides", "app.set('trust proxy', false)", 0],
-  ['trustedProxies decides', 'options.trustedProxies = 0', 0],
+test('the drafts that are sent are those that may be asked for', async () => {
+  for (const standardHeaders of [true, 'draft-8', 'draft-10', undefined]) {
+    const app = require('express')()
+    app.use(rateLimit({ store: memory(), limit: '1/minute', standardHeaders }), (req, res) =>
+      res.send('ok'),
+    )
+    await serve(app, async (port) =>
+      assert.equal((await request(port)).headers['ratelimit-policy'], '"1-per-60s";q=1;w=60'),
+    )
+  }
+})
+
+const FORWARDED = "[['x-forwarded-for', '203.0.113.7']]"
+for (const [title, setup, codes, headers = FORWARDED] of [
+  ['X-Forwarded-For and nobody decided', '', ['TIDEGATE_FORWARDED']],
+  ["app.set('trust proxy', false) decides", "app.set('trust proxy', false)", []],
+  ["app.set('trust proxy', 1) decides", "app.set('trust proxy', 1)", []],
+  ['trustedProxies decides', 'options.trustedProxies = 0', []],
+  ["app.set('trust proxy', true)", "app.set('trust proxy', true)", ['TIDEGATE_TRUSTS_ALL']],
+  ['whoever it is', "app.set('trust proxy', () => true)", ['TIDEGATE_TRUSTS_ALL']],
+  [
+    'trust proxy: true, but trustedProxies',
+    "app.set('trust proxy', true); options.trustedProxies = 1",
+    [],
+  ],
+  ['Forwarded alone', '', ['TIDEGATE_FORWARDED_UNREAD'], "[['forwarded', 'for=203.0.113.7']]"],
+  ['a key that is the address', 'options.key = (req) => req.ip', ['TIDEGATE_KEY_ADDRESS'], '[]'],
+  ['a key that is none', 'options.key = (req) => req.get("x-api-key")', [], '[]'],
+  [
+    'a key that is the hop',
+    "options.key = (req) => req.get('x-forwarded-for')",
+    ['TIDEGATE_KEY_FORWARDED'],
+  ],
 ]) {
-  test(title, async () => {
+  test(`told once: ${title}`, async () => {
     const done = await run(`
       const { rateLimit } = require('tidegate/express')
       const { listen, request } = require('./support.js')
       const app = require('express')()
-      const options = { limit: '100/minute' }
+      const store = require('tidegate').connect('memory://')
+      store.on('event', ({ level, code, time, text }) =>
+        console.log('EVENT', level, code, time instanceof Date, text.length > 40))
+      const options = { limit: '100/minute', store }
       ${setup}
       app.use(rateLimit(options), (req, res) => res.send('ok'))
       listen(app).then(async ({ port, close }) => {
-        for (let i = 0; i < 3; ++i) await request(port, { headers: [['x-forwarded-for', '203.0.113.7']] })
+        for (let i = 0; i < 3; ++i) await request(port, { headers: ${headers} })
         await close()
       })`)
-    assert.equal(done.out.split('TIDEGATE_FORWARDED').length - 1, warnings, done.out)
+    const warnings = [...done.out.matchAll(/\[(TIDEGATE_\w+)\] TidegateWarning/g)]
+    assert.deepEqual(
+      warnings.map(([, code]) => code),
+      codes,
+      done.out,
+    )
+    const events = [...done.out.matchAll(/EVENT warning (\w+) true true/g)]
+    assert.deepEqual(
+      events.map(([, code]) => code),
+      codes,
+    )
     assert.equal(done.code, 0)
   })
 }

@@ -215,3 +215,17 @@ test('a worker that ends by itself lets go of its gate', () =>
     assert.equal(exit, 0)
     await delay(1)
   }))
+
+// Bun names libuv's functions and ends the process when one is called: there a thread must watch.
+test('where the process is Bun, no function of libuv is called', () =>
+  withServer(async (server) => {
+    const source = (bun) => `
+      ${bun ? "Object.defineProperty(process.versions, 'bun', { value: '1.2.3' })" : ''}
+      const threads = () => require('node:fs').readdirSync('/proc/self/task').length
+      ${CONNECT}
+      const before = threads()
+      api.consume('k').then((decision) => console.log(decision.source, threads() - before))`
+    const env = { STORE: server.url }
+    assert.equal((await run(source(false), { env })).out.trim(), 'store 0')
+    assert.equal((await run(source(true), { env })).out.trim(), 'store 1')
+  }))

@@ -6,7 +6,7 @@
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
 const { connect, ClosedError, StoreError } = require('tidegate')
-const { SERVERS, delay, freePort, startServer, until } = require('./support.js')
+const { SERVERS, delay, freePort, run, startServer, until } = require('./support.js')
 
 async function withServer(options, work) {
   const server = await startServer(options)
@@ -158,6 +158,19 @@ test('no store: checks follow the policy, ping says what is wrong, events tell o
   }
 })
 
+test('no store: refund and reset reject, but for what the store did not decide', async () => {
+  const gate = connect(`redis://127.0.0.1:${await freePort()}`)
+  const api = gate.limiter('2/minute', { name: 'api' })
+  const { source, remaining } = await api.consume('k')
+  assert.deepEqual([source, remaining], ['fallback', 1])
+  await assert.rejects(api.refund('k'), StoreError)
+  await assert.rejects(api.reset('k'), StoreError)
+  await api.refund('k', { source })
+  await gate.refund([[api, 'other']], { source })
+  assert.equal((await api.consume('k')).remaining, 1, 'it was given back here')
+  await gate.close()
+})
+
 test('a wrong password is told by ping, and the service starts all the same', () =>
   withServer({ args: ['--requirepass', 'right'] }, async (server) => {
     const gate = connect(server.url.replace('unix://', 'unix://:wrong@'), { onFailure: 'open' })
@@ -298,4 +311,69 @@ test('what nobody listens to is thrown nowhere: a rejected check is the promise 
     process.off('uncaughtException', note)
     assert.deepEqual(stray, [])
     await gate.close()
+  }))
+
+// In a process of its own: the test runner looks at every promise.
+function crowd(server, source) {
+  return run(
+    `
+    const { connect } = require('tidegate')
+    const stop = () => process.kill(process.env.SERVER, 'SIGSTOP')
+    const go = () => process.kill(process.env.SERVER, 'SIGCONT')
+    const open = async (options) => {
+      const gate = connect(process.env.STORE, options)
+      const api = gate.limiter('1000000/hour')
+      await api.consume('k').then(stop)
+      return { gate, api }
+    }
+    const many = (length, ask) => Array.from({ length }, ask)
+    const count = (settled) => {
+      const counts = {}
+      for (const { value, reason } of settled) {
+        const name = value?.source ?? reason.code
+        counts[name] = (counts[name] ?? 0) + 1
+      }
+      return JSON.stringify(counts)
+    }
+    ;(async () => {${source}})()`,
+    { env: { STORE: server.url, SERVER: String(server.pid) }, timeout: 60_000 },
+  )
+}
+
+test('a crowd that the ring has no room for is answered by the policy, none is rejected', () =>
+  withServer({}, async (server) => {
+    const done = await crowd(
+      server,
+      `
+      const { gate, api } = await open({})
+      const started = performance.now()
+      const checks = many(66_000, () => api.consume('k'))
+      checks.push(...many(2000, () => gate.consume([[api, 'k'], [api, 'l']])))
+      checks.push(...many(2000, () => api.peek('k', { timeoutMs: 150 })))
+      const counts = count(await Promise.allSettled(checks))
+      console.log(counts, performance.now() - started < 10_000)
+      go()
+      await gate.close()`,
+    )
+    assert.equal(done.out.trim(), '{"fallback":70000} true')
+  }))
+
+test('what finds no room within its deadline is refused; close rejects what waits', () =>
+  withServer({}, async (server) => {
+    const done = await crowd(
+      server,
+      `
+      const { gate, api } = await open({ timeoutMs: 60_000 })
+      const out = many(65_536, () => api.consume('k'))
+      const started = performance.now()
+      const late = count(await Promise.allSettled([api.consume('k', { timeoutMs: 50 })]))
+      const ms = performance.now() - started
+      console.log(late, ms >= 50 && ms < 5000)
+      const waiting = [...many(100, () => api.consume('k')), gate.ping()]
+      const all = Promise.allSettled([...out, ...waiting])
+      await gate.close()
+      console.log(count(await all))
+      go()`,
+    )
+    assert.deepEqual(done.out.trim().split('\n'), ['{"TG_EFULL":1} true', '{"TG_ECLOSED":65637}'])
   }))

@@ -73,6 +73,7 @@ async function startServer({ program = SERVERS[0].program, port = 0, args = [] }
   return {
     url: port ? `redis://127.0.0.1:${port}` : `unix://${socket}`,
     socket,
+    pid: child.pid,
     pause: () => process.kill(child.pid, 'SIGSTOP'),
     resume: () => process.kill(child.pid, 'SIGCONT'),
     async stop() {

@@ -7,9 +7,11 @@ import tidegate, {
   connect,
   callerKey,
   ConfigError,
-  type Decision,
-  type Gate,
-  type Limiter,
+  Decision,
+  Gate,
+  Limiter,
+  Part,
+  type DecisionJSON,
   type Stats,
 } from 'tidegate'
 import { rateLimit } from 'tidegate/express'
@@ -47,8 +49,34 @@ const key: string = callerKey(null, '203.0.113.7')
 if (!(new Error() instanceof ConfigError))
   console.log(tidegate.version, wait, headers, names, sync, stats.allowed, key)
 
+// What they are at run time, classes; what an injector takes for tokens.
+const tokens: Function[] = [Gate, Limiter, Decision, Part]
+const { retryAfterMs }: DecisionJSON = decision.toJSON()
+const never: boolean = retryAfterMs === 'never'
+if (gate instanceof Gate && api instanceof Limiter) console.log(tokens, never, api.closed)
+await api.consume(42, { cost: undefined, timeoutMs: undefined })
+await gate.consume([[api, 42n, undefined]], { timeoutMs: undefined })
+connect(new URL('redis://localhost'), { timeoutMs: undefined, namespace: undefined })
+callerKey(false, null)
+api.close()
+{
+  await using own = connect()
+  own.limiter('1/s')
+}
+
 const app = express()
 app.use(rateLimit({ limit: '60/minute' }))
+app.use(
+  rateLimit({
+    limit: '60/minute',
+    name: undefined,
+    store: new URL('redis://localhost'),
+    key: (req) => req.get('x-api-key') !== undefined && 5,
+    message: undefined,
+    onDenied: undefined,
+    handler: (req, res, next, options) => res.status(options.statusCode).send(options.message),
+  }),
+)
 app.post(
   '/expensive',
   rateLimit(

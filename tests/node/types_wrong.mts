@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Four things that the types must refuse.
-import { connect } from 'tidegate'
+// Things that the types must refuse, one a line.
+import { connect, Limiter } from 'tidegate'
 import { rateLimit } from 'tidegate/express'
 
 const gate = connect()
@@ -8,4 +8,9 @@ gate.limiter(5)
 gate.limiter('1/s', { algorithm: 'magic' })
 const wrong: number = (await gate.limiter('1/s').consume('k')).remaining
 rateLimit({ limit: '1/s', key: 'x' })
+rateLimit({ limit: '1/s', standardHeaders: 'draft-7' })
+rateLimit({ limits: '1/s' })
+await gate.limiter('1/s').consume('k', { costs: 5 })
+await gate.limiter('1/s').consume(true)
+new Limiter()
 console.log(wrong)

@@ -8,6 +8,7 @@ import gc
 import os
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -260,6 +261,125 @@ def test_nothing_leaks(store):
         asyncio.run(main(url))
     gc.collect()
     assert open_descriptors() <= before + 1
+
+
+@pytest.mark.parametrize("method", ["consume", "peek", "refund", "reset", "ping"])
+def test_what_was_not_awaited_has_no_truth_value_and_says_so(run, url, method):
+    async def main():
+        async with tidegate.aio.connect(url) as gate:
+            api = gate.limiter("1000/hour", name="api")
+            await api.consume("a")
+            for ask in (
+                lambda: getattr(api, method)("a") if method != "ping" else gate.ping(),
+                lambda: gate.ping() if method == "ping" else getattr(gate, method)([(api, "a")]),
+            ):
+                with pytest.warns(RuntimeWarning, match=rf"{method}\(\) of .* was never awaited"):
+                    check = ask()
+                    with pytest.raises(TypeError, match=rf"await \.\.\.{method}\("):
+                        if check:
+                            pass
+                    del check
+                    gc.collect()
+                with warnings.catch_warnings():
+                    warnings.simplefilter("error")
+                    await ask()
+                    await asyncio.create_task(ask())
+                    await asyncio.gather(ask(), asyncio.wait_for(ask(), 5))
+                    await asyncio.shield(ask())
+                    ask().close()
+                    gc.collect()
+                    await asyncio.sleep(0.02)
+
+    run(main)
+
+
+def test_what_was_closed_is_not_heard_of_again(run, own_store):
+    async def main():
+        own_store.start()
+        async with tidegate.aio.connect(own_store.url(timeout_ms=100)) as gate:
+            api = gate.limiter("1000/hour", name="api")
+            await api.consume("a")
+            own_store.pause()
+            troubles = []
+            asyncio.get_running_loop().set_exception_handler(lambda _, what: troubles.append(what))
+            api.reset("a").close()  # will fail
+            await asyncio.sleep(0.3)
+            gc.collect()
+            assert troubles == []
+
+    run(main)
+
+
+@pytest.mark.heavy
+def test_a_full_ring_has_a_stated_bound(run):
+    async def main():
+        async with tidegate.aio.connect("redis://127.0.0.1:1", connect_timeout_ms=200) as gate:
+            api = gate.limiter("1000000/day", name="api", algorithm="fixed_window")
+            waiting = [api.consume("a") for _ in range(2 * 65_536)]
+            with pytest.raises(tidegate.Error, match="65536 wait for room") as caught:
+                api.consume("a")
+            assert caught.value.code == -14
+            waiting[-1].close()  # nobody waits for it: it makes room, and is not asked
+            decisions = await asyncio.gather(*waiting[:-1])
+            assert all(one.source == "fallback" for one in decisions)
+            assert decisions[-1].remaining == 1_000_000 - len(decisions)
+            assert (await api.consume("a")).remaining == 1_000_000 - len(decisions) - 1
+
+    run(main)
+
+
+@pytest.mark.heavy
+def test_who_waits_for_room_waits_for_twice_the_deadline_at_most(run, own_store):
+    async def main():
+        own_store.start()
+        async with tidegate.aio.connect(own_store.url(timeout_ms=1000)) as gate:
+            api = gate.limiter("1000000/hour", name="api")
+            await api.consume("a")
+            own_store.pause()
+            waiting = [api.consume("a") for _ in range(65_536 + 1000)]
+            began = time.monotonic()
+            decisions = await asyncio.gather(*waiting)
+            assert all(one.source == "fallback" for one in decisions)
+            assert time.monotonic() - began < 2 * 1.0 + 6  # what is left to do takes time too
+
+    run(main)
+
+
+@pytest.mark.parametrize("library", [*LOOPS, "trio"])
+def test_the_fake_clock_loses_no_wake_up(library, monkeypatch):
+    """The clock moves, in another thread, just after a task has looked at it."""
+    from tidegate import _loops
+
+    clock = FakeClock()
+    in_trio, moved = _loops.in_trio, []
+
+    def look():
+        if not moved:
+            moved.append(1)
+            thread = threading.Thread(target=clock.advance, args=(60,))
+            thread.start()
+            thread.join(5)
+        return in_trio()
+
+    async def main():
+        gate = tidegate.aio.connect(clock=clock)
+        api = gate.limiter("1/minute", name="api")
+        await api.consume("a")
+        monkeypatch.setattr(_loops, "in_trio", look)
+        assert (await api.wait("a")).allowed
+        await gate.close()
+
+    if library == "trio":
+
+        async def with_end():
+            with trio.fail_after(5):
+                await main()
+
+        trio.run(with_end)
+    else:
+        loop = LOOPS[library]()
+        loop.run_until_complete(asyncio.wait_for(main(), 5))
+        loop.close()
 
 
 def test_trio(store):

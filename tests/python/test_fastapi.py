@@ -114,7 +114,7 @@ def test_included_routers_and_mounted_apps(web):
     assert [web.ask(f"/router/{i}").status for i in range(3)] == [200, 200, 429]
     answers = [web.ask(f"/sub/leaf/{i}") for i in range(2)]
     assert [one.status for one in answers] == [200, 429]
-    assert '"GET.sub.leaf.-name-"' in answers[0]["RateLimit-Policy"]
+    assert '"sub.GET.leaf.-name-"' in answers[0]["RateLimit-Policy"]
 
 
 def open_websocket(web, path):
@@ -273,7 +273,7 @@ def test_own_handler_and_overrides(gate):
 
     app.add_middleware(RateLimitMiddleware, limit=None, store=gate)
     with serving(app) as web:
-        assert [web.ask("/").status for _ in range(2)] == [200, 429]
+        assert [web.ask("/").status for _ in range(2)] == [200, 420]
         app.dependency_overrides[limit] = lambda: None
         assert web.ask("/").status == 200
 
@@ -413,7 +413,11 @@ def test_the_example(tmp_path):
         assert costly == [200] * 5 + [429]
         admin = {"X-Admin-Token": "let-me-in"}
         seen = json.loads(web.ask("/admin/callers/basic-1", headers=admin).body)
-        assert seen["remaining"] <= 2 and seen["limit"] == 100
+        assert seen["remaining"] <= 2 and seen["limit"] == 100 and seen["caller"] == "basic-1"
+        counts = json.loads(web.ask("/admin/stats", headers=admin).body)
+        assert counts["denied"] >= 8  # of them none has drained everybody's budget
+        rest = json.loads(web.ask("/admin/everybody", headers=admin).body)
+        assert rest["remaining"] >= 20_000 - answers.count(200) - 6
         assert web.ask("/admin/callers/basic-1").status == 403
         assert web.ask("/admin/callers/basic-1", "DELETE", admin).status == 204
         assert web.ask("/items", headers=basic).status == 200

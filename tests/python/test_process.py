@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -109,6 +110,41 @@ def test_a_fork_while_threads_are_asking(store):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_fork_in_the_middle_of_a_call_does_not_hang_the_child():
+    """Threads are in a call's own few instructions most of the time where the store is known to be
+    away: one of some hundred forks meets one that has a lock."""
+    with tidegate.connect("redis://127.0.0.1:1", connect_timeout_ms=100) as gate:
+        api = gate.limiter("1000000/hour", name="api")
+        stop = threading.Event()
+
+        def work():
+            while not stop.is_set():
+                api.consume("a")
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        [thread.start() for thread in threads]
+        try:
+            for _ in range(400):
+                child = os.fork()
+                if child == 0:
+                    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                    signal.alarm(20)
+                    os._exit(0 if api.consume("b").allowed else 1)
+                assert os.waitpid(child, 0)[1] == 0, "the child hangs"
+        finally:
+            stop.set()
+            [thread.join() for thread in threads]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_fork_while_a_thread_has_the_shared_gates_lock():
+    from tidegate._web import shared
+
+    with shared._lock:
+        assert in_child(lambda: shared.get("memory://").url) == "memory://"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_an_asynchronous_gate_in_a_child(store):
     import asyncio
 
@@ -160,6 +196,65 @@ def test_an_open_gate_at_exit_is_no_trouble(store):
         )
         == "done\n"
     )
+
+
+@pytest.mark.parametrize("call", ["api.consume('b')", "gate.consume([(api, 'b')])", "gate.ping()"])
+def test_threads_that_ask_for_ever_do_not_disturb_the_end(store, call):
+    code = f"""
+        import atexit, sys, threading, time
+        import tidegate
+        gate = tidegate.connect(sys.argv[1])
+        api = gate.limiter("10/hour", name="api")
+        atexit.register(lambda: print(bool(gate.peek([(api, "other")]))))
+        def busy():
+            while True: {call}
+        for _ in range(4): threading.Thread(target=busy, daemon=True).start()
+        time.sleep(0.1)
+        print("done")
+    """
+    for _ in range(5):
+        assert run_code(code, store.url()) == "done\nTrue\n"
+
+
+def test_a_limiter_is_made_by_a_gate_only():
+    code = """
+        import tidegate, tidegate.aio
+        for kind in (tidegate.Limiter, tidegate.aio.Limiter):
+            for arguments in ((), ("100/minute",), (None, "1/minute"), (None,) * 6, (1, "1/minute"),
+                              (tidegate.connect(), "1/minute", None, None, None, None)):
+                try: kind(*arguments)
+                except TypeError as error: assert "made by a gate" in str(error), error
+                else: print(kind, arguments)
+            try: kind(None, rates="1/minute")
+            except TypeError as error: assert "made by a gate" in str(error), error
+        print("alive")
+    """
+    assert run_code(
+        "import warnings; warnings.simplefilter('ignore')\n" + textwrap.dedent(code)
+    ) == ("alive\n")
+
+
+def test_importing_again():
+    code = """
+        import importlib, sys
+        import tidegate, tidegate.aio
+        kept = tidegate.connect()
+        api = kept.limiter("2/minute")
+        first = tidegate
+        for name in [name for name in sys.modules if name.startswith("tidegate")]:
+            del sys.modules[name]
+        import tidegate
+        assert tidegate is not first
+        importlib.reload(tidegate._tidegate)
+        importlib.reload(tidegate)
+        with tidegate.connect() as gate:
+            assert gate.limiter("1/minute").consume("a")
+            try: gate.limiter("5/fortnight")
+            except tidegate.ConfigError: print("ok")
+        assert api.consume("a").remaining == 1 and isinstance(api.consume("a"), tidegate.Decision)
+        kept.close()
+    """
+    assert run_code(code) == "ok\n"
 
 
 def test_an_unclosed_gate_warns_when_it_is_collected(url):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 
 from fastapi import Depends, FastAPI, Request
+from fastapi.responses import JSONResponse
 
 import tidegate
 import tidegate.aio
@@ -23,6 +24,15 @@ def synchronous() -> float | None:
         both = gate.consume([(per_ip, "203.0.113.7"), (per_key, "k_1", 3)])
         names: list[str | None] = [part.name for part in both.parts]
         api.refund("user:42", 1, decision)
+        gate.refund([(per_ip, "203.0.113.7"), (per_key, 42, 3)], both)
+        gate.reset([(per_ip, "203.0.113.7"), (per_key, b"k_1")])
+        gate.limiter("1/s", algorithm="sliding_window", mode="shadow", on_failure="open").close()
+        gate.limiter("1/s", mode="shdow")  # type: ignore[arg-type]
+        gate.limiter("1/s", algorithm="magic")  # type: ignore[arg-type]
+        gate.limiter("1/s", on_failure="cry")  # type: ignore[arg-type]
+        api.change(mode="of")  # type: ignore[arg-type]
+        gate.limiter("1/s", mode=api.rates[0].mode, algorithm=api.rates[0].algorithm)
+        print(decision.as_dict()["limit"], decision.as_json(), tidegate.caller_key(42, "::1"))
         api.reset(b"bytes are keys too")
         fields: dict[str, str] = api.peek("user:42").headers(["standard"])
         gate.on_event(lambda event: print(event.text, names, fields))
@@ -36,6 +46,7 @@ async def asynchronous() -> int:
         one, two = await asyncio.gather(api.consume("a"), api.consume("b"))
         decision = await api.wait("a", timeout=1)
         await gate.ping()
+        await gate.refund([(api, 7)], one)
         return (one.remaining or 0) + (two.remaining or 0) + gate.stats().allowed + bool(decision)
 
 
@@ -44,9 +55,23 @@ def identity(request: Request) -> str | None:
 
 
 app = FastAPI()
+
+
+async def refuse(request: Request, decision: tidegate.Decision) -> JSONResponse | None:
+    return JSONResponse({"retry_after": decision.retry_after}) if decision.retry_after else None
+
+
 app.add_middleware(
-    RateLimitMiddleware, limit="100/minute", key=identity, exempt=["/health"], trusted_proxies=1
+    RateLimitMiddleware,
+    limit="100/minute",
+    key=identity,
+    exempt=["/health"],
+    trusted_proxies=1,
+    mode="shadow",
+    on_denied=refuse,
 )
+RateLimit("1/s", mode="shdow")  # type: ignore[arg-type]
+RateLimit("1/s", exempt=["/a"], on_denied=refuse, on_failure="closed")
 
 
 @app.post("/expensive", dependencies=[Depends(RateLimit("5/minute", cost=2))])

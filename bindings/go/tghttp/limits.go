@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -161,7 +162,8 @@ func (u *rule) at(gate *tidegate.Gate, mount string, r *http.Request) (*tidegate
 	if l != nil {
 		return l, nil
 	}
-	l, err := u.open(gate, here.name(mount))
+	name, isRoute := here.name(mount)
+	l, err := u.open(gate, name, isRoute && !u.crowded)
 	if err != nil {
 		return nil, err
 	}
@@ -171,16 +173,16 @@ func (u *rule) at(gate *tidegate.Gate, mount string, r *http.Request) (*tidegate
 	return l, nil
 }
 
-// open names the limiter by its place. Where several stand in one place the numbers are behind it,
-// and where these are equal too (another mode) a count.
-func (u *rule) open(gate *tidegate.Gate, base string) (*tidegate.Limiter, error) {
-	told := legal(base + "-" + u.numbers)
+// open names the limiter by its place: a route's first limit by that alone, every other with its
+// numbers behind, and where these are equal too (another mode) a count.
+func (u *rule) open(gate *tidegate.Gate, base string, alone bool) (*tidegate.Limiter, error) {
+	told := behind(base, u.numbers)
 	names := []string{base, told}
-	if u.crowded {
+	if !alone {
 		names = names[1:]
 	}
 	for n := 2; n <= mostParts; n++ {
-		names = append(names, legal(fmt.Sprint(told, "-", n)))
+		names = append(names, behind(told, strconv.Itoa(n)))
 	}
 	var err error
 	for _, name := range names {
@@ -204,16 +206,27 @@ type asked struct {
 	charges []tidegate.Charge
 }
 
+// limiters are the rules' where the request met them: also of a request that is exempt, so that
+// what comes first in one process names nothing that it does not in another.
+func (m *middleware) limiters(r *http.Request) ([]*tidegate.Limiter, error) {
+	limiters := make([]*tidegate.Limiter, len(m.rules))
+	for i, u := range m.rules {
+		var err error
+		if limiters[i], err = u.at(m.Gate, m.Mount, r); err != nil {
+			return nil, err
+		}
+	}
+	return limiters, nil
+}
+
 // charges are those of the request's limits that have not been charged for it yet.
-func (m *middleware) charges(r *http.Request, seen *passed) ([]tidegate.Charge, error) {
+func (m *middleware) charges(
+	r *http.Request, seen *passed, limiters []*tidegate.Limiter,
+) []tidegate.Charge {
 	a := asked{m, r, seen, make([]tidegate.Charge, 0, len(m.rules))}
 	caller := a.caller(m.Key)
 	cost := a.cost(m.Cost)
-	for _, u := range m.rules {
-		l, err := u.at(m.Gate, m.Mount, r)
-		if err != nil {
-			return nil, err
-		}
+	for i, u := range m.rules {
 		key, tokens := caller, cost
 		switch {
 		case u.Per == Address:
@@ -226,7 +239,7 @@ func (m *middleware) charges(r *http.Request, seen *passed) ([]tidegate.Charge, 
 		if u.Cost != nil {
 			tokens = u.Cost(r)
 		}
-		a.add(l, key, tokens)
+		a.add(limiters[i], key, tokens)
 	}
 	if m.For != nil {
 		for _, l := range m.For(r) {
@@ -235,7 +248,7 @@ func (m *middleware) charges(r *http.Request, seen *passed) ([]tidegate.Charge, 
 			}
 		}
 	}
-	return a.charges, nil
+	return a.charges
 }
 
 // add asks for what of the cost was not charged yet. The same limiter and key twice: the larger.

@@ -181,27 +181,27 @@ func TestALimitWithoutANameIsCalledByWhereItStands(t *testing.T) {
 		{"GET", "/items/1", "GET.items-id"},
 		{"HEAD", "/items/2", "GET.items-id"},
 		{"GET", "/v1/items/3", "v1.GET.items-id"},
-		{"PUT", "/any/", "PUT.any"},
-		{"HEAD", "/any/", "GET.any"},
-		{"EVIL1", "/any/", "OTHER.any"},
-		{"EVIL2", "/any/", "OTHER.any"},
-		{"DELETE", "/docs/x/y", "docs"},
+		{"PUT", "/any/", "PUT.any--010700ba"},
+		{"HEAD", "/any/", "GET.any--274e71db"},
+		{"EVIL1", "/any/", "OTHER.any--c39940e9"},
+		{"EVIL2", "/any/", "OTHER.any--c39940e9"},
+		{"DELETE", "/docs/x/y", "docs.50-per-3600s"},
 		{"GET", "/files/a/b", "GET.files-path"},
 		{"GET", "/", "GET"},
 		{"GET", "/here", "host.test.GET.here"},
-		{"GET", "/a%20b/c", "GET.a-b-c-0a4200c6"},
+		{"GET", "/a%20b/c", "GET.a_b-c-478acac7"},
 		{"GET", "/" + strings.Repeat("long/", 20) + "x",
-			"GET.long-long-long-long-long-long-long-long-long-long-l-cf6a97ca"},
+			"GET.long-long-long-long-long-long-long-long-long-long-l-0ee00c00"},
 	} {
 		if got := names(t, mux, c.method, c.path); got != c.expect {
 			t.Errorf("%s %s is %q, expected %q", c.method, c.path, got, c.expect)
 		}
 	}
 	around := limit(t, tghttp.Config{Gate: g, Limit: "60/hour"})(mux)
-	if got := names(t, around, "GET", "/items/1"); got != "everything GET.items-id" {
+	if got := names(t, around, "GET", "/items/1"); got != "everything.60-per-3600s GET.items-id" {
 		t.Errorf("around everything: %q", got)
 	}
-	if got := names(t, around, "GET", "/nowhere"); got != "everything" {
+	if got := names(t, around, "GET", "/nowhere"); got != "everything.60-per-3600s" {
 		t.Errorf("around what is not found: %q", got)
 	}
 }
@@ -210,19 +210,19 @@ func TestALimitWithoutANameIsCalledByWhereItStands(t *testing.T) {
 func TestPatternsOfOtherRouters(t *testing.T) {
 	handler := limit(t, tghttp.Config{Gate: gate(t, "memory://"), Limit: "50/hour"})(ok)
 	for pattern, expect := range map[string]string{
-		"":                   "everything",
-		"/":                  "everything",
-		"/*":                 "everything",
-		"/v1/*":              "v1",
+		"":                   "everything.50-per-3600s",
+		"/":                  "everything.50-per-3600s",
+		"/*":                 "everything.50-per-3600s",
+		"/v1/*":              "v1.50-per-3600s",
 		"/items/{id}":        "POST.items-id",
 		"/items/:id":         "POST.items-id",
 		"/files/*path":       "POST.files-path",
-		"/n/{id:[0-9]+}":     "POST.n-id-0cba28d6",
-		"/n/{id:[a-z]+}":     "POST.n-id-0aa46baf",
-		"/a-{from}/b-{to}":   "POST.a-from-b-to-06c5d860",
+		"/n/{id:[0-9]+}":     "POST.n-id__0-9__-26534453",
+		"/n/{id:[a-z]+}":     "POST.n-id__a-z__-df20b97d",
+		"/a-{from}/b-{to}":   "POST.a-from-b-to",
 		"POST  /two/spaces":  "POST.two-spaces",
-		"/caf\u00e9":         "POST.caf--1288e7c6",
-		"host.test/x/":       "host.test.x",
+		"/caf\u00e9":         "POST.caf_-869a598a",
+		"host.test/x/":       "host.test.x.50-per-3600s",
 		"POST host.test/x/y": "host.test.POST.x-y",
 	} {
 		request := httptest.NewRequest("POST", "/", nil)
@@ -232,6 +232,22 @@ func TestPatternsOfOtherRouters(t *testing.T) {
 		got, _, _ := strings.Cut(recorder.Header().Get("RateLimit-Policy"), ";")
 		if got = strings.Trim(got, `"`); got != expect {
 			t.Errorf("%q is %q, expected %q", pattern, got, expect)
+		}
+	}
+}
+
+// Whichever request comes first, each limit has the name that it has in every process.
+func TestWhatIsSkippedKeepsItsName(t *testing.T) {
+	for _, first := range []string{"/x?internal", "/x"} {
+		g := gate(t, "memory://")
+		internal := func(r *http.Request) bool { return r.URL.RawQuery == "internal" }
+		outer := limit(t, tghttp.Config{Gate: g, Limit: "50/hour", Skip: internal})
+		inner := limit(t, tghttp.Config{Gate: g, Limit: "60/hour"})
+		mux := http.NewServeMux()
+		mux.Handle("GET /x", outer(inner(ok)))
+		names(t, mux, "GET", first)
+		if got := names(t, mux, "GET", "/x"); got != "GET.x GET.x.60-per-3600s" {
+			t.Errorf("%s first: %q", first, got)
 		}
 	}
 }
@@ -250,7 +266,7 @@ func TestSeveralLimitsInOnePlaceAreToldApartByTheirNumbers(t *testing.T) {
 	handler := first(same(other(inShadow(several(ok)))))
 	mux := http.NewServeMux()
 	mux.Handle("GET /x", handler)
-	expect := "GET.x GET.x-7-per-60s GET.x-8-per-3600s GET.x-9-per-3600s mine"
+	expect := "GET.x GET.x.7-per-60s GET.x.8-per-3600s GET.x.9-per-3600s mine"
 	if got := names(t, mux, "GET", "/x"); got != expect {
 		t.Errorf("%q, expected %q", got, expect)
 	}
@@ -259,7 +275,7 @@ func TestSeveralLimitsInOnePlaceAreToldApartByTheirNumbers(t *testing.T) {
 			t.Errorf("request %d: %d", i, status)
 		}
 	}
-	if tokens := left(t, g, "9/hour", "GET.x-9-per-3600s", "@"+address(1)); tokens != 6 {
+	if tokens := left(t, g, "9/hour", "GET.x.9-per-3600s", "@"+address(1)); tokens != 6 {
 		t.Errorf("%d left, expected 6", tokens)
 	}
 }

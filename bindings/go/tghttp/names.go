@@ -3,9 +3,10 @@
 package tghttp
 
 import (
-	"crypto/sha256"
 	"fmt"
+	"hash/fnv"
 	"net/http"
+	"regexp"
 	"strings"
 )
 
@@ -18,25 +19,29 @@ type place struct {
 
 const (
 	everything = "everything" // around all routes
-	otherWord  = "OTHER"      // a method that HTTP does not define
+	otherWord  = "OTHER"      // all methods that HTTP does not define
 	longest    = 64           // bytes of a limiter's name
 )
 
 // placeOf reads the request's pattern, which net/http's ServeMux and chi set.
 func placeOf(r *http.Request) place {
 	here := place{pattern: r.Pattern}
-	if method, path := here.split(); method == "" && !subtree(path) {
+	if method, _, path := here.split(); method == "" && !subtree(path) {
 		here.method = known(r.Method)
 	}
 	return here
 }
 
-// split takes the method from the pattern; the rest is a host, if there is one, and a path.
-func (p place) split() (method, path string) {
-	if at := strings.IndexAny(p.pattern, " \t"); at >= 0 {
-		return p.pattern[:at], strings.TrimLeft(p.pattern[at:], " \t")
+// split takes "GET host/path" apart; each may be missing.
+func (p place) split() (method, host, path string) {
+	path = p.pattern
+	if at := strings.IndexAny(path, " \t"); at >= 0 {
+		method, path = path[:at], strings.TrimLeft(path[at:], " \t")
 	}
-	return "", p.pattern
+	if at := strings.IndexByte(path, '/'); at > 0 {
+		host, path = path[:at], path[at:]
+	}
+	return method, host, path
 }
 
 // subtree says of a pattern without a method whether it is a mount rather than a route: "", "/v1/"
@@ -57,72 +62,85 @@ func known(method string) string {
 	return otherWord
 }
 
-// name is the limit's that has none of its own: host, mount, method and template, as far as there
-// are such.
-func (p place) name(mount string) string {
-	method, path := p.split()
+// name is the limit's that has none of its own, the same in every language: mount, method and
+// template of a route, such as v1.GET.items-id; of a mount its path, or everything. A host, if the
+// pattern has one, is the first word.
+func (p place) name(mount string) (name string, isRoute bool) {
+	method, host, path := p.split()
 	if method == "" {
 		method = p.method
 	}
-	host, path, ok := strings.Cut(path, "/")
-	if !ok {
-		host, path = "", host
+	mount, path = strings.TrimRight(mount, "/"), braced(path)
+	path = strings.TrimPrefix(path, mount)
+	texts := []string{mount, method, path}
+	if method == "" { // no route
+		texts = []string{mount + strings.TrimRight(path, "/*")}
 	}
-	prefix, _ := template(mount)
-	route, lossy := template(path)
-	words := []string{}
-	for _, word := range []string{host, prefix, method, route} {
-		if word != "" {
+	if host != "" {
+		texts = append([]string{host}, texts...)
+	}
+	var words []string
+	for _, text := range texts {
+		if word := readable(text); word != "" {
 			words = append(words, word)
 		}
 	}
 	if len(words) == 0 {
-		return everything
+		return everything, false
 	}
-	name := strings.Join(words, ".")
-	if lossy {
-		return mark(name, p.pattern)
-	}
-	return legal(name)
+	return short(strings.Join(words, "."), texts), method != ""
 }
 
-// template is a path's segments, joined by dashes, without what marks the wildcards. A pattern that
-// a wildcard must match is lost.
-func template(path string) (words string, lossy bool) {
-	var kept []string
-	for _, segment := range strings.Split(path, "/") {
-		if open := strings.IndexByte(segment, '{'); open >= 0 {
-			before, inner := segment[:open], strings.TrimSuffix(segment[open+1:], "}")
-			name, rule, ruled := strings.Cut(inner, ":")
-			lossy = lossy || ruled && rule != "" || before != ""
-			segment = before + strings.TrimSuffix(strings.TrimSuffix(name, "..."), "$")
-		}
-		segment = strings.TrimLeft(strings.TrimSuffix(segment, "*"), ":*") // gin: ":id", "*path"
-		if segment != "" {
-			kept = append(kept, segment)
-		}
-	}
-	return strings.Join(kept, "-"), lossy
+// behind puts the numbers of a limit behind its name.
+func behind(name, numbers string) string {
+	return short(name+"."+numbers, []string{name, numbers})
 }
 
-// legal makes a limiter's name of any text: A-Z a-z 0-9 _ . -, at most 64 of them, and another one
-// of another text where something is lost.
-func legal(text string) string {
-	plain := strings.Map(func(c rune) rune {
+// What routers write for a segment, or the rest of a path, that a name stands for: net/http's
+// {path...}, gin's :id and *path; and the end of a path, {$}.
+var (
+	wildcard = regexp.MustCompile(`/[:*](\w+)`)
+	theRest  = strings.NewReplacer("...}", "}", "{$}", "")
+)
+
+// braced writes a template as {id} for every router.
+func braced(path string) string {
+	return wildcard.ReplaceAllString(theRest.Replace(path), "/{$1}")
+}
+
+// readable is "items-id" of "/items/{id}".
+func readable(text string) string {
+	return strings.Map(func(c rune) rune {
 		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', c == '.':
+		case strings.ContainsRune("{}*", c):
+			return -1
+		case c == '/':
+			return '-'
+		case plain(c):
 			return c
 		}
-		return '-'
-	}, text)
-	if plain == text && len(text) <= longest {
-		return text
-	}
-	return mark(plain, text)
+		return '_'
+	}, strings.TrimPrefix(text, "/"))
 }
 
-// mark cuts a name, and puts a digest of what it was made of behind it.
-func mark(name, text string) string {
-	digest := sha256.Sum256([]byte(text))
-	return legal(fmt.Sprintf("%.55s-%x", name, digest[:4]))
+func plain(c rune) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' ||
+		c == '.' || c == '-'
+}
+
+// short is the name, at most 64 characters of it, and where it says less than the texts it was made
+// of did, another one for other texts.
+func short(name string, texts []string) string {
+	lossy := len(name) > longest
+	for _, text := range texts {
+		odd := func(c rune) bool { return !plain(c) && !strings.ContainsRune("/{}*", c) }
+		lossy = lossy || strings.ContainsFunc(text, odd) || strings.Contains(text, "//") ||
+			len(text) > 1 && strings.HasSuffix(text, "/")
+	}
+	if !lossy {
+		return name
+	}
+	digest := fnv.New32a()
+	_, _ = digest.Write([]byte(strings.Join(texts, " ")))
+	return fmt.Sprintf("%.55s-%08x", name, digest.Sum32())
 }

@@ -52,10 +52,11 @@ func (p *passed) giveBack(ctx context.Context) {
 		refund := func() { // what fails now has been charged: the strict side
 			_ = gate.Refund(context.WithoutCancel(ctx), by, taken...)
 		}
-		if by == tidegate.SourceStore {
-			go refund()
-		} else {
+		switch by {
+		case tidegate.SourceMemory, tidegate.SourceFallback: // in this process
 			refund()
+		case tidegate.SourceStore, tidegate.SourceNear:
+			go refund()
 		}
 	}
 }

@@ -20,10 +20,12 @@
 // once, with the largest cost; by another key it is charged for that too. A request that an inner
 // middleware refuses costs nothing: what the outer ones charged is given back, behind the answer.
 //
-// A limit without a name is called by where it stands: by the route's pattern, as [http.Request]
-// has it, "POST.login" of "POST /login" and "v1.GET.items-id" of "GET /items/{id}" under
-// [Config.Mount] "/v1"; around everything it is "everything". So equal rates of two routes are two
-// limits, and the same route is one limit in all processes of a service.
+// A limit without a name is called by where it stands, as in every language: by the route's
+// pattern, "POST.login" of "POST /login" (see [http.Request]), and "v1.GET.items-id" of
+// "GET /items/{id}" under [Config.Mount] "/v1". Around routes it is the path's,
+// "v1.100-per-60s" of "/v1/", or "everything.100-per-60s"; where several stand on a route, others
+// than the first have their numbers behind too. So equal rates of two routes are two limits, and
+// the same route is one limit in all processes of a service.
 //
 // Requests are passed on with the ResponseWriter as it came, so streaming, flushing and hijacking
 // are untouched; refusals never reach the handler. A handler that sends X-RateLimit fields of its
@@ -193,16 +195,17 @@ func (m *middleware) encode() error {
 
 func (m *middleware) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		limiters, err := m.limiters(r)
 		if m.exempt[r.URL.Path] || preflight(r) || m.Skip != nil && m.Skip(r) {
 			next.ServeHTTP(w, r)
 			return
 		}
-		seen, _ := r.Context().Value(seenKey{}).(*passed)
-		charges, err := m.charges(r, seen)
 		if err != nil {
 			m.failed(w, r, err)
 			return
 		}
+		seen, _ := r.Context().Value(seenKey{}).(*passed)
+		charges := m.charges(r, seen, limiters)
 		if len(charges) == 0 {
 			next.ServeHTTP(w, r)
 			return

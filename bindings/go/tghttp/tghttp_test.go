@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -93,6 +95,33 @@ func TestTheSameLimiterMetTwiceIsChargedOnce(t *testing.T) {
 	if response.StatusCode != 429 || response.Header.Get("X-RateLimit-Limit") != "2" ||
 		!strings.Contains(body, `["strict"]`) {
 		t.Errorf("%d %v %s", response.StatusCode, response.Header, body)
+	}
+}
+
+func TestAReverseProxyThatDeletesItsUpstreamsFields(t *testing.T) {
+	g := gate(t, "memory://")
+	upstream := serve(t, limit(t, tghttp.Config{Gate: g, Limit: "9/hour", Name: "upstream"})(ok))
+	target, err := url.Parse(upstream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		ModifyResponse: func(r *http.Response) error {
+			for _, name := range []string{"Limit", "Remaining", "Reset"} {
+				r.Header.Del("X-RateLimit-" + name)
+			}
+			return nil
+		},
+	}
+	edge := limit(t, tghttp.Config{Gate: g, Limit: "5/hour", Name: "edge"})
+	response, body := get(t, serve(t, edge(proxy)))
+	got := response.Header.Values("X-RateLimit-Limit")
+	if len(got) != 1 || got[0] != "5" || body != "ok" {
+		t.Errorf("%q %q", got, body)
+	}
+	if lists := response.Header.Values("RateLimit"); len(lists) != 2 { // lists may come in lines
+		t.Errorf("%q", lists)
 	}
 }
 

@@ -2,7 +2,7 @@
 'use strict'
 
 const native = require('./native.js')
-const { ConfigError, show } = require('./errors.js')
+const { ConfigError, show, typeError } = require('./errors.js')
 const { RESULT, PART } = native
 const results = native.results
 
@@ -12,6 +12,7 @@ const ALLOWED = 1,
 const SOURCES = [null, 'memory', 'store', 'fallback', 'fail_open', 'fail_closed']
 const STYLES = { standard: 1, legacy: 2, 'legacy-delta': 4 }
 const NEVER = -1
+const NEVER_IN_JSON = 'never' // JSON has no Infinity, and null is what is not known
 // A decision's figures: flags, binding, then the parts.
 const HEAD = 2
 
@@ -33,6 +34,12 @@ function fields(object, names) {
   return Object.fromEntries(names.map((name) => [name, object[name]]))
 }
 
+function json(object, names) {
+  const shown = fields(object, names)
+  if (shown.retryAfterMs === Infinity) shown.retryAfterMs = NEVER_IN_JSON
+  return shown
+}
+
 const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 
 /** One rate of one part of a request. */
@@ -42,6 +49,7 @@ class Part {
   #at
 
   constructor(gate, figures, at) {
+    if (at === undefined) throw typeError('Part', 'to be one of decision.parts', gate)
     this.#gate = gate
     this.#figures = figures
     this.#at = at
@@ -80,10 +88,10 @@ class Part {
   }
 
   toJSON() {
-    return fields(this, Part.FIELDS)
+    return json(this, Part.FIELDS)
   }
   [INSPECT](depth, options, inspect) {
-    return `Part ${inspect(this.toJSON(), options)}`
+    return `Part ${inspect(fields(this, Part.FIELDS), options)}`
   }
 }
 Part.FIELDS = [
@@ -100,8 +108,10 @@ Part.FIELDS = [
 class Decision {
   #gate
   #figures
+  #problem
 
   constructor(gate, figures) {
+    if (figures === undefined) throw typeError('Decision', 'to be the answer to a check', gate)
     this.#gate = gate
     this.#figures = figures
   }
@@ -170,13 +180,12 @@ class Decision {
 
   /** The application/problem+json body of a refusal; '' for an allowed request. */
   problem() {
-    return this.#figures.length === HEAD
-      ? ''
-      : this.#gate.native.problem(Float64Array.from(this.#figures))
+    if (this.#figures.length === HEAD) return ''
+    return (this.#problem ??= this.#gate.native.problem(Float64Array.from(this.#figures)))
   }
 
   toJSON() {
-    return { ...fields(this, Decision.FIELDS), parts: this.parts.map((part) => part.toJSON()) }
+    return { ...json(this, Decision.FIELDS), parts: this.parts.map((part) => part.toJSON()) }
   }
   [INSPECT](depth, options, inspect) {
     const shown = fields(this, Decision.FIELDS)

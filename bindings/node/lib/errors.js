@@ -71,9 +71,17 @@ function makeError(code, message, position) {
   return Object.assign(new Error(message), { code: name })
 }
 
+// What would end a line, or steer a terminal, is written out.
+function printable(text) {
+  return text.replace(
+    /[\0-\x1f\x7f-\x9f\u2028\u2029]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
 // A value as an error message shows it: short, on one line.
 function show(value) {
-  const text =
+  const text = printable(
     typeof value === 'string'
       ? JSON.stringify(value)
       : typeof value === 'function'
@@ -84,14 +92,26 @@ function show(value) {
             ? `an instance of ${value.constructor?.name ?? 'Object'}`
             : typeof value === 'bigint'
               ? `${value}n`
-              : String(value)
+              : String(value),
+  )
   return text.length > 80 ? `${text.slice(0, 77)}...` : text
 }
 
-function typeError(what, expected, value) {
-  return Object.assign(new TypeError(`${what}: expected ${expected}, not ${show(value)}`), {
-    code: 'ERR_INVALID_ARG_TYPE',
-  })
+function misuse(message) {
+  return Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' })
 }
 
-module.exports = { ConfigError, StoreError, ClosedError, makeError, typeError, nameOf, show }
+function typeError(what, expected, value) {
+  return misuse(`${what}: expected ${expected}, not ${show(value)}`)
+}
+
+module.exports = {
+  ConfigError,
+  StoreError,
+  ClosedError,
+  makeError,
+  misuse,
+  typeError,
+  nameOf,
+  show,
+}

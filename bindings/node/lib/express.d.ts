@@ -15,6 +15,6 @@ declare global {
 export type ExpressRateLimitOptions = RateLimitOptions<Request, Response>
 
 /** Several options are checked together, as one atomic request. */
-export function rateLimit(...options: ExpressRateLimitOptions[]): RequestHandler
 export function rateLimit(options: ExpressRateLimitOptions[]): RequestHandler
+export function rateLimit(...options: ExpressRateLimitOptions[]): RequestHandler
 export default rateLimit

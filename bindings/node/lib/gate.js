@@ -3,20 +3,28 @@
 
 const { EventEmitter } = require('node:events')
 const native = require('./native.js')
-const { ClosedError, ConfigError, makeError, typeError, show } = require('./errors.js')
+const { ClosedError, ConfigError, makeError, misuse, typeError, show } = require('./errors.js')
 const { readDecision } = require('./decision.js')
+const { keyOf } = require('./keys.js')
 const { Limiter, costOf } = require('./limiter.js')
-const { optionPairs } = require('./options.js')
+const { checkNames } = require('./names.js')
+const { optionPairs, spelledAs } = require('./options.js')
 const { Requests } = require('./requests.js')
+const { realClock } = require('./clock.js')
 
 const { OP, OP_BITS, RESULT } = native
 const results = native.results
 const MOST_PARTS = 16
+const PARTS_EXPECTED = `an array of 1 to ${MOST_PARTS} parts [limiter, key, cost]`
+const CHECK = ['timeoutMs']
+const REFUND = ['timeoutMs', 'source']
 const SOURCES = { memory: 1, store: 2, fallback: 3, fail_open: 4, fail_closed: 5 }
 
-function checkKey(key) {
-  if (typeof key === 'string' || key instanceof Uint8Array) return key
-  throw typeError('key', 'a string or a Uint8Array', key)
+// A URL object counts as its text.
+function urlText(url) {
+  if (Object.prototype.toString.call(url) === '[object URL]') url = url.href
+  if (url === undefined || (typeof url === 'string' && url.isWellFormed())) return url
+  throw typeError('url', 'a string or a URL', url)
 }
 
 function timeoutUs(timeoutMs) {
@@ -27,21 +35,32 @@ function timeoutUs(timeoutMs) {
   return Math.ceil(timeoutMs * 1000)
 }
 
+// What a check is given that names no deadline. The C ABI does not tell it.
+function deadlineUs(pairs, url) {
+  const given = pairs.findIndex((text, i) => i % 2 === 0 && text === 'timeout_ms')
+  const text = given < 0 ? /[?&]timeout_ms=(\d+)/.exec(url)?.[1] : pairs[given + 1]
+  return (Number(text) || 100) * 1000
+}
+
 /** A store, and the limiters that share it. See index.d.ts. */
 class Gate extends EventEmitter {
   #limiters = []
   #requests = null
+  #lent = new Map()
+  #pauses = new Set()
   #closing = null
   #clock = null
 
   constructor(url, options = {}) {
     super()
+    const text = urlText(url)
     const { pairs, clock } = optionPairs(options)
-    Object.defineProperty(this, 'native', { value: native.open(url, pairs) })
+    const opened = spelledAs(options, () => native.open(text, pairs, native.threadWatches))
+    Object.defineProperty(this, 'native', { value: opened })
     const shown = this.native.url()
     Object.defineProperty(this, 'url', { value: shown, enumerable: true })
     Object.defineProperty(this, 'embedded', { value: shown.startsWith('memory:') })
-    if (!this.embedded) this.#requests = new Requests(this)
+    if (!this.embedded) this.#requests = new Requests(this, deadlineUs(pairs, shown))
     if (clock) {
       this.#clock = clock
       clock.attach(this)
@@ -56,28 +75,33 @@ class Gate extends EventEmitter {
   }
 
   limiter(rates, options = {}) {
-    this.#checkOpen()
-    const number = this.native.limiter(...Limiter.texts(rates, options, true))
-    return (this.#limiters[number] ??= new Limiter(this, number))
+    const limiter = this.#open(rates, options)
+    this.#lent.delete(limiter) // whoever asked for it closes it
+    return limiter
   }
 
-  policyName(number, rate) {
-    const limiter = this.#limiters[number]
-    return limiter.policies[rate] ?? limiter.name
+  #open(rates, options) {
+    this.#checkOpen()
+    const number = this.native.limiter(...Limiter.texts(rates, options, true))
+    const known = this.#limiters[number]
+    if (known && !known.closed) return known
+    const limiter = (this.#limiters[number] = new Limiter(this, number))
+    this.#lent.set(limiter, 0)
+    return limiter
   }
 
   /** One atomic request: [[limiter, key, cost], ...], all or nothing. */
-  async consume(parts, options) {
-    return this.askAll(OP.CONSUME, parts, options)
+  async consume(parts, options = {}) {
+    return this.#askAll(OP.CONSUME, parts, checkNames('consume', options, CHECK))
   }
-  async peek(parts, options) {
-    return this.askAll(OP.PEEK, parts, options)
+  async peek(parts, options = {}) {
+    return this.#askAll(OP.PEEK, parts, checkNames('peek', options, CHECK))
   }
-  async refund(parts, options) {
-    await this.askAll(OP.REFUND, parts, options)
+  async refund(parts, options = {}) {
+    await this.#askAll(OP.REFUND, parts, checkNames('refund', options, REFUND))
   }
-  async reset(parts, options) {
-    await this.askAll(OP.RESET, parts, options)
+  async reset(parts, options = {}) {
+    await this.#askAll(OP.RESET, parts, checkNames('reset', options, CHECK))
   }
 
   consumeSync(parts) {
@@ -86,11 +110,11 @@ class Gate extends EventEmitter {
   }
 
   /** Resolves to the milliseconds that the store took; rejects with what is wrong with it. */
-  async ping(options) {
+  async ping(options = {}) {
     this.#checkOpen()
+    const us = timeoutUs(checkNames('ping', options, CHECK).timeoutMs)
     const started = performance.now()
-    if (this.#requests)
-      await this.#requests.send((slot) => this.native.ping(slot, timeoutUs(options?.timeoutMs)))
+    if (this.#requests) await this.#requests.send((slot, left) => this.native.ping(slot, left), us)
     return performance.now() - started
   }
 
@@ -102,6 +126,8 @@ class Gate extends EventEmitter {
   close() {
     this.#closing ??= (async () => {
       this.#clock?.detach(this)
+      for (const pause of this.#pauses) pause.abort(new ClosedError())
+      this.#requests?.refuseWaiting(new ClosedError())
       if (!this.native.close()) await new Promise((resolve) => setImmediate(resolve))
     })()
     return this.#closing
@@ -120,10 +146,52 @@ class Gate extends EventEmitter {
 
   // ---- for limiters ----
 
+  policyName(number, rate) {
+    const limiter = this.#limiters[number]
+    return limiter === undefined ? null : (limiter.policies[rate] ?? limiter.name)
+  }
+
+  get nowUs() {
+    return (this.#clock ?? realClock).nowUs
+  }
+
+  /** Rejects with the signal's reason, or when the gate is closed. */
+  async sleep(us, signal) {
+    const pause = new AbortController()
+    const forward = () => pause.abort(signal.reason)
+    if (signal?.aborted) forward()
+    signal?.addEventListener('abort', forward, { once: true })
+    this.#pauses.add(pause)
+    try {
+      if (this.#closing) throw new ClosedError()
+      await (this.#clock ?? realClock).sleep(us, pause.signal)
+    } finally {
+      this.#pauses.delete(pause)
+      signal?.removeEventListener('abort', forward)
+    }
+  }
+
+  /** A limiter that is closed when all have returned it, unless limiter() handed it out too. */
+  lend(rates, options) {
+    const limiter = this.#open(rates, options)
+    this.lendAgain(limiter)
+    return limiter
+  }
+
+  lendAgain(limiter) {
+    const users = this.#lent.get(limiter)
+    if (users !== undefined) this.#lent.set(limiter, users + 1)
+  }
+
+  takeBack(limiter) {
+    const users = this.#lent.get(limiter)
+    if (users > 1) this.#lent.set(limiter, users - 1)
+    else if (users === 1 && this.#lent.delete(limiter)) limiter.close()
+  }
+
   decide(op, limiter, key, cost) {
     this.#checkEmbedded('consumeSync')
-    if (typeof key !== 'string') checkKey(key)
-    return this.#decide(op, limiter, key, cost)
+    return this.#decide(op, limiter, keyOf(key), cost)
   }
 
   #decide(op, limiter, key, cost) {
@@ -141,17 +209,17 @@ class Gate extends EventEmitter {
   // A decision, or the promise of one; throws only inside of async functions.
   ask(op, limiter, key, cost, options) {
     if (this.#closing) throw new ClosedError()
-    if (typeof key !== 'string') checkKey(key)
+    const text = keyOf(key)
     const plain =
       options === undefined || (options.timeoutMs === undefined && options.source === undefined)
     const selector = (limiter << OP_BITS) | op
-    if (!plain) return this.#askList([selector, key, cost], options)
+    if (!plain) return this.#askList([selector, text, cost], options)
     return this.#requests
-      ? this.#requests.submit(selector, key, cost)
-      : this.#decide(op, limiter, key, cost)
+      ? this.#requests.submit(selector, text, cost)
+      : this.#decide(op, limiter, text, cost)
   }
 
-  askAll(op, parts, options = {}) {
+  #askAll(op, parts, options) {
     this.#checkOpen()
     return this.#askList(this.#flat(op, parts), options)
   }
@@ -164,15 +232,18 @@ class Gate extends EventEmitter {
         `source: expected any of ${Object.keys(SOURCES).join(', ')}, not ${show(options.source)}`,
       )
     if (!this.#requests) return this.#decideAll(list, source)
-    return this.#requests.send((slot) => this.native.submitAll(list, slot, us, source))
+    return this.#requests.send((slot, left) => this.native.submitAll(list, slot, left, source), us)
   }
 
   #flat(op, parts) {
+    if (typeof parts === 'string') throw misuse(`request: expected ${PARTS_EXPECTED}, not a text`)
     if (!Array.isArray(parts) || parts.length === 0 || parts.length > MOST_PARTS)
-      throw typeError('request', `an array of 1 to ${MOST_PARTS} parts [limiter, key, cost]`, parts)
+      throw typeError('request', PARTS_EXPECTED, parts)
     const list = []
     for (const part of parts) {
       if (!Array.isArray(part)) throw typeError('part', 'an array [limiter, key, cost]', part)
+      if (part.length > 3)
+        throw misuse(`part: expected an array [limiter, key, cost], not one of ${part.length}`)
       const [limiter, key, cost] = part
       if (!(limiter instanceof Limiter)) throw typeError('part[0]', 'a limiter', limiter)
       if (limiter.gate !== this)
@@ -180,7 +251,7 @@ class Gate extends EventEmitter {
           `limiter ${limiter.name}: expected one of this gate, not of another`,
           'TG_EHANDLE',
         )
-      list.push((limiter.number << OP_BITS) | op, checkKey(key), costOf(cost))
+      list.push((limiter.number << OP_BITS) | op, keyOf(key), costOf(cost))
     }
     return list
   }

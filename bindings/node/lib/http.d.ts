@@ -11,7 +11,10 @@ export function rateLimit(
   ...options: HttpRateLimitOptions[]
 ): (req: IncomingMessage, res: ServerResponse) => Promise<boolean>
 
-/** A listener for http.createServer with limits before it. */
+/**
+ * A listener for http.createServer with limits before it. What the limits' own functions throw is
+ * answered 500; what the listener throws rejects.
+ */
 export function withRateLimit(
   options: HttpRateLimitOptions | HttpRateLimitOptions[],
   listener: (req: LimitedRequest, res: ServerResponse) => unknown,

@@ -2,10 +2,12 @@
 'use strict'
 
 const { Checker, send } = require('./middleware.js')
+const { typeError } = require('./errors.js')
 
 const host = {
   address: (req) => req.socket.remoteAddress,
   decided: () => false,
+  trustsAll: () => false,
   route: () => undefined,
 }
 
@@ -13,29 +15,50 @@ const host = {
 function rateLimit(...options) {
   const checker = new Checker(options, host)
   return async function check(req, res) {
+    if (!req?.socket || !req.headers || typeof res?.setHeader !== 'function')
+      throw typeError('request', "node:http's IncomingMessage and ServerResponse", req)
     const decision = await checker.check(req, res)
     if (decision === undefined) return true
     req.rateLimit = decision
     if (res.destroyed || res.headersSent) return false
     if (decision.allowed) return true
-    if (checker.onDenied) await checker.onDenied(req, res, () => {}, decision)
+    if (checker.answersDenied) await checker.onDenied(req, res, res, decision)
     else send(res, await checker.refusal(req, res, decision))
     return false
   }
 }
 
-/** A listener of http.createServer with limits before it. An error in either is answered 500. */
+function answerFailure(res, error) {
+  const known = error instanceof Error && Number.isInteger(error.statusCode)
+  if (!known)
+    process.emitWarning(
+      error instanceof Error
+        ? error
+        : new Error('a function of withRateLimit threw what is no Error', { cause: error }),
+    )
+  if (res.headersSent) return res.destroy()
+  return send(res, {
+    status: known ? error.statusCode : 500,
+    type: 'text/plain; charset=utf-8',
+    body: known ? error.message : 'Internal Server Error',
+  })
+}
+
+/**
+ * A listener of http.createServer with limits before it. An error in the limit's own functions is
+ * answered 500 (400 for a key that no text can be, 503 where too many checks are out). What the
+ * listener throws is the caller's, as without us.
+ */
 function withRateLimit(options, listener) {
   const check = rateLimit(...(Array.isArray(options) ? options : [options]))
   return async function limited(req, res) {
+    let passes = false
     try {
-      if (await check(req, res)) await listener(req, res)
+      passes = await check(req, res)
     } catch (error) {
-      process.emitWarning(error)
-      if (!res.headersSent)
-        send(res, { status: 500, type: 'text/plain; charset=utf-8', body: 'Internal Server Error' })
-      else res.destroy()
+      answerFailure(res, error)
     }
+    if (passes) await listener(req, res)
   }
 }
 

@@ -10,38 +10,38 @@ export type Algorithm =
 export type Mode = 'enforce' | 'shadow' | 'off'
 export type OnFailure = 'local' | 'open' | 'closed'
 export type HeaderStyle = 'standard' | 'legacy' | 'legacy-delta'
-/** 1 to 512 bytes; a longer one is replaced by its SHA-256. */
-export type Key = string | Uint8Array
+/** 1 to 512 bytes; a longer one is replaced by its SHA-256. A whole number is its decimal text. */
+export type Key = string | Uint8Array | number | bigint
 
 /** Every option may be in the URL's query too, as timeout_ms. What is given here wins. */
 export interface ConnectOptions {
   /** The deadline of a check; 100. */
-  timeoutMs?: number
+  timeoutMs?: number | undefined
   /** 1000. */
-  connectTimeoutMs?: number
+  connectTimeoutMs?: number | undefined
   /** The first word of every key in the store; tg. */
-  namespace?: string
+  namespace?: string | undefined
   /** Who answers while the store cannot: this process (default), all pass, none passes. */
-  onFailure?: OnFailure
+  onFailure?: OnFailure | undefined
   /** How many processes share a limit while the store is away; 1. */
-  fallbackShare?: number
+  fallbackShare?: number | undefined
   /** Failed round trips in a row after which the store is left alone for a while; 5. */
-  breakerFailures?: number
-  tlsCa?: string
-  tlsCert?: string
-  tlsKey?: string
-  tlsVerify?: boolean
-  spinUs?: number
+  breakerFailures?: number | undefined
+  tlsCa?: string | undefined
+  tlsCert?: string | undefined
+  tlsKey?: string | undefined
+  tlsVerify?: boolean | undefined
+  spinUs?: number | undefined
   /** Embedded store: states kept at most; 1000000. */
-  maxKeys?: number
+  maxKeys?: number | undefined
   /** Embedded store: memory of states at most. */
-  maxBytes?: number
-  ipv6Prefix?: number
-  trustedProxies?: number | string[]
-  clock?: 'system' | 'manual' | Clock
-  testing?: boolean | number
+  maxBytes?: number | undefined
+  ipv6Prefix?: number | undefined
+  trustedProxies?: number | string[] | undefined
+  clock?: 'system' | 'manual' | Clock | undefined
+  testing?: boolean | number | undefined
   /** testing only: reads the socket in pieces of so many bytes. */
-  readBytes?: number
+  readBytes?: number | undefined
 }
 
 /** FakeClock of tidegate/testing. */
@@ -54,32 +54,33 @@ export interface Clock {
 
 export interface LimiterOptions {
   /** [A-Za-z0-9_.-]{1,64}; by default the numbers: 100-per-60s. */
-  name?: string
-  algorithm?: Algorithm
-  mode?: Mode
-  onFailure?: OnFailure
+  name?: string | undefined
+  algorithm?: Algorithm | undefined
+  mode?: Mode | undefined
+  onFailure?: OnFailure | undefined
 }
 
 export interface CheckOptions {
   /** An integer of 0 or more; 1. */
-  cost?: number
+  cost?: number | undefined
   /** The deadline of this check. */
-  timeoutMs?: number
+  timeoutMs?: number | undefined
 }
 
 export interface RefundOptions extends CheckOptions {
   /** Who decided (decision.source): the tokens go back there. */
-  source?: Source | null
+  source?: Source | null | undefined
 }
 
 export interface WaitOptions {
-  cost?: number
-  timeoutMs?: number
-  signal?: AbortSignal
+  cost?: number | undefined
+  timeoutMs?: number | undefined
+  signal?: AbortSignal | null | undefined
 }
 
 /** One rate of one part of a request. */
-export interface Part {
+export class Part {
+  private constructor()
   readonly allowed: boolean
   readonly shadow: boolean
   readonly name: string
@@ -89,18 +90,44 @@ export interface Part {
   readonly resetAfterMs: number | null
   /** The least wait after which `remaining` grows. */
   readonly nextAfterMs: number | null
-  toJSON(): object
+  toJSON(): PartJSON
+}
+
+/** null: not known; "never": this cost never fits (JSON has no Infinity). */
+export type RetryAfterJSON = number | 'never' | null
+
+export interface PartJSON {
+  allowed: boolean
+  name: string
+  limit: number | null
+  remaining: number | null
+  retryAfterMs: RetryAfterJSON
+  resetAfterMs: number | null
+  nextAfterMs: number | null
+}
+
+export interface DecisionJSON {
+  allowed: boolean
+  wouldDeny: boolean
+  name: string | null
+  limit: number | null
+  remaining: number | null
+  retryAfterMs: RetryAfterJSON
+  resetAfterMs: number | null
+  source: Source | null
+  parts: PartJSON[]
 }
 
 /** The answer to a check. Its figures are the part's that speaks for the request; null: unknown. */
-export interface Decision {
+export class Decision {
+  private constructor()
   readonly allowed: boolean
   /** A limiter in shadow mode would have denied it. */
   readonly wouldDeny: boolean
   readonly name: string | null
   readonly limit: number | null
   readonly remaining: number | null
-  /** Milliseconds, rounded up; 0 when allowed; Infinity: this cost never fits. */
+  /** Milliseconds, rounded up; 0 when allowed; Infinity: this cost never fits ("never" in JSON). */
   readonly retryAfterMs: number | null
   readonly resetAfterMs: number | null
   readonly source: Source | null
@@ -111,7 +138,7 @@ export interface Decision {
   headers(styles?: HeaderStyle | HeaderStyle[]): Record<string, string>
   /** The application/problem+json body of a refusal. */
   problem(): string
-  toJSON(): object
+  toJSON(): DecisionJSON
 }
 
 export interface Rate {
@@ -124,21 +151,26 @@ export interface Rate {
   onFailure: OnFailure
 }
 
-export interface Limiter {
+/** One limit by name; gate.limiter() makes it. */
+export class Limiter {
+  private constructor()
   readonly gate: Gate
   readonly name: string
   readonly rates: Rate[]
   /** Rejects for misuse only, never for a denial or a store that is down. A number is the cost. */
   consume(key: Key, options?: CheckOptions | number): Promise<Decision>
   /** Embedded store only. */
-  consumeSync(key: Key, options?: { cost?: number } | number): Decision
+  consumeSync(key: Key, options?: { cost?: number | undefined } | number): Decision
   /** Writes nothing. */
   peek(key: Key, options?: CheckOptions | number): Promise<Decision>
-  peekSync(key: Key, options?: { cost?: number } | number): Decision
-  /** Gives tokens back, never beyond untouched. Not idempotent. */
+  peekSync(key: Key, options?: { cost?: number | undefined } | number): Decision
+  /**
+   * Gives tokens back, never beyond untouched. Not idempotent. Rejects with StoreError where the
+   * store is away, but for what it did not decide: give decision.source.
+   */
   refund(key: Key, options?: RefundOptions | number): Promise<void>
-  /** Forgets the caller. */
-  reset(key: Key, options?: { timeoutMs?: number }): Promise<void>
+  /** Forgets the caller. Rejects with StoreError where the store is away. */
+  reset(key: Key, options?: { timeoutMs?: number | undefined }): Promise<void>
   /**
    * Asks again after each retryAfter. The denied decision comes back at once when the wait would
    * exceed the time left, or is never. Rejects with the signal's reason.
@@ -146,10 +178,17 @@ export interface Limiter {
   wait(key: Key, options?: WaitOptions): Promise<Decision>
   /** New numbers for the same limiter, at once; what is not given stays. */
   change(rates?: string | null, options?: Omit<LimiterOptions, 'name'>): this
+  /**
+   * Makes room for another: a gate has 65,536 limiters at most. What is asked of it afterwards is a
+   * ConfigError, and so are headers() and problem() of its decisions from then on; the callers'
+   * states stay in the store.
+   */
+  close(): void
+  readonly closed: boolean
 }
 
 /** [limiter, key, cost] */
-export type RequestPart = [limiter: Limiter, key: Key, cost?: number]
+export type RequestPart = [limiter: Limiter, key: Key, cost?: number | undefined]
 
 export interface Stats {
   allowed: number
@@ -190,7 +229,10 @@ export interface Stats {
   eventsDropped: number
 }
 
-/** A change of state, told once: the store is lost, or back; two services differ about a name. */
+/**
+ * A change of state, told once: the store is lost, or back; two services differ about a name. Of
+ * middleware, once per process: what a request shows to be set up wrongly (TIDEGATE_...).
+ */
 export interface GateEvent {
   level: 'info' | 'warning' | 'error'
   code: string | null
@@ -198,7 +240,9 @@ export interface GateEvent {
   text: string
 }
 
-export interface Gate extends EventEmitter {
+/** A store, and the limiters that share it; connect() makes it. */
+export class Gate extends EventEmitter {
+  constructor(url?: string | URL, options?: ConnectOptions)
   /** Its password replaced. */
   readonly url: string
   readonly embedded: boolean
@@ -206,30 +250,33 @@ export interface Gate extends EventEmitter {
   /** The same name and numbers: the same limiter. The name with other numbers: a ConfigError. */
   limiter(rates: string, options?: LimiterOptions): Limiter
   /** One atomic request, all or nothing. */
-  consume(parts: RequestPart[], options?: { timeoutMs?: number }): Promise<Decision>
+  consume(parts: RequestPart[], options?: { timeoutMs?: number | undefined }): Promise<Decision>
   /** Embedded store only. */
   consumeSync(parts: RequestPart[]): Decision
-  peek(parts: RequestPart[], options?: { timeoutMs?: number }): Promise<Decision>
+  peek(parts: RequestPart[], options?: { timeoutMs?: number | undefined }): Promise<Decision>
   refund(
     parts: RequestPart[],
-    options?: { timeoutMs?: number; source?: Source | null },
+    options?: { timeoutMs?: number | undefined; source?: Source | null | undefined },
   ): Promise<void>
-  reset(parts: RequestPart[], options?: { timeoutMs?: number }): Promise<void>
+  reset(parts: RequestPart[], options?: { timeoutMs?: number | undefined }): Promise<void>
   /** Resolves to the milliseconds it took; rejects with what is wrong with the store. */
-  ping(options?: { timeoutMs?: number }): Promise<number>
+  ping(options?: { timeoutMs?: number | undefined }): Promise<number>
   stats(): Stats
-  /** What is in flight is rejected with ClosedError. */
+  /** What is in flight, and who waits, is rejected with ClosedError. */
   close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
   on(event: 'event', listener: (event: GateEvent) => void): this
   on(event: string | symbol, listener: (...args: any[]) => void): this
 }
 
 /** No I/O yet. connect() is the embedded store, or what the environment's TIDEGATE_URL names. */
-export function connect(url?: string, options?: ConnectOptions): Gate
+export function connect(url?: string | URL, options?: ConnectOptions): Gate
 export function connect(options: ConnectOptions): Gate
 
+/** Who a caller says he is. Whatever is falsy is none; a whole number is its decimal text. */
+export type Identity = string | number | bigint | false | null | undefined
 /** The key that a middleware uses: a caller's identity, or where there is none the address. */
-export function callerKey(identity?: string | null, address?: string | null): string
+export function callerKey(identity?: Identity, address?: string | null): string
 
 /** A rate, option, name, key or cost that cannot be; `code` is the C ABI's, such as TG_ERATE. */
 export class ConfigError extends RangeError {
@@ -237,7 +284,7 @@ export class ConfigError extends RangeError {
   /** Where in the text, if it was a text. */
   readonly position?: number
 }
-/** What ping() found wrong. */
+/** What ping(), refund() and reset() found wrong with the store. */
 export class StoreError extends Error {
   readonly code: string
 }

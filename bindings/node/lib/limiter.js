@@ -2,15 +2,21 @@
 'use strict'
 
 const { OP } = require('./native.js')
-const { ConfigError, typeError, show } = require('./errors.js')
+const { ConfigError, typeError } = require('./errors.js')
 const { Decision } = require('./decision.js')
+const { checkNames } = require('./names.js')
 
-const NO_OPTIONS = undefined
 const SETTINGS = ['name', 'algorithm', 'mode', 'onFailure']
+const CHECK = ['cost', 'timeoutMs']
+const CHECK_SYNC = ['cost']
+const REFUND = ['cost', 'timeoutMs', 'source']
+const RESET = ['timeoutMs']
+const WAIT = ['cost', 'timeoutMs', 'signal']
+// The number of a closed limiter: no limiter's, and with an operation beside it still 31 bits.
+const CLOSED = 2 ** 28 - 1
 const MOST_COST = 2 ** 52 - 1
 
-function costOf(options) {
-  const cost = typeof options === 'object' && options !== null ? options.cost : options
+function costOf(cost) {
   if (cost === undefined) return 1
   if (typeof cost !== 'number') throw typeError('cost', 'an integer of 0 or more', cost)
   if (!Number.isInteger(cost) || cost < 0 || cost > MOST_COST)
@@ -18,8 +24,11 @@ function costOf(options) {
   return cost
 }
 
-function settings(options) {
-  return typeof options === 'object' && options !== null ? options : NO_OPTIONS
+// What a check was given besides the key, an object or just the cost: the object, if it is right.
+function settings(what, options, names) {
+  return typeof options === 'object' && options !== null
+    ? checkNames(what, options, names)
+    : undefined
 }
 
 /** One limit by name. Made by gate.limiter(). */
@@ -29,6 +38,8 @@ class Limiter {
   #names
 
   constructor(gate, number) {
+    if (typeof gate?.native?.names !== 'function' || typeof number !== 'number')
+      throw typeError('Limiter', 'to be made by gate.limiter(rates)', gate)
     this.#gate = gate
     this.#number = number
     this.#names = gate.native.names(number)
@@ -38,14 +49,7 @@ class Limiter {
   static texts(rates, options, ratesNeeded) {
     if (typeof rates !== 'string' && (ratesNeeded || rates != null))
       throw typeError('limit', 'a rate such as "100/minute"', rates)
-    if (typeof options !== 'object' || options === null)
-      throw typeError('options', 'an object', options)
-    for (const name of Object.keys(options))
-      if (!SETTINGS.includes(name))
-        throw new ConfigError(
-          `limiter: expected any of ${SETTINGS.join(', ')}, not ${show(name)}`,
-          'TG_EOPTION',
-        )
+    checkNames('limiter', options, SETTINGS)
     return [
       rates ?? '',
       ...SETTINGS.map((name) => {
@@ -67,6 +71,9 @@ class Limiter {
   get name() {
     return this.#names[0]
   }
+  get closed() {
+    return this.#number === CLOSED
+  }
   get policies() {
     return this.#names.slice(1)
   }
@@ -75,54 +82,59 @@ class Limiter {
   }
 
   async consume(key, options) {
+    if (options === undefined) return this.#gate.ask(OP.CONSUME, this.#number, key, 1)
+    const given = settings('consume', options, CHECK)
     return this.#gate.ask(
       OP.CONSUME,
       this.#number,
       key,
-      options === undefined ? 1 : costOf(options),
-      settings(options),
+      costOf(given ? given.cost : options),
+      given,
     )
   }
 
   consumeSync(key, options) {
-    return this.#gate.decide(
-      OP.CONSUME,
-      this.#number,
-      key,
-      options === undefined ? 1 : costOf(options),
-    )
+    if (options === undefined) return this.#gate.decide(OP.CONSUME, this.#number, key, 1)
+    const given = settings('consumeSync', options, CHECK_SYNC)
+    return this.#gate.decide(OP.CONSUME, this.#number, key, costOf(given ? given.cost : options))
   }
 
   async peek(key, options) {
-    return this.#gate.ask(OP.PEEK, this.#number, key, costOf(options), settings(options))
+    const given = settings('peek', options, CHECK)
+    return this.#gate.ask(OP.PEEK, this.#number, key, costOf(given ? given.cost : options), given)
   }
 
   peekSync(key, options) {
-    return this.#gate.decide(OP.PEEK, this.#number, key, costOf(options))
+    const given = settings('peekSync', options, CHECK_SYNC)
+    return this.#gate.decide(OP.PEEK, this.#number, key, costOf(given ? given.cost : options))
   }
 
   async refund(key, options) {
-    await this.#gate.ask(OP.REFUND, this.#number, key, costOf(options), settings(options))
+    const given = settings('refund', options, REFUND)
+    const cost = costOf(given ? given.cost : options)
+    await this.#gate.ask(OP.REFUND, this.#number, key, cost, given)
   }
 
-  async reset(key, options) {
-    await this.#gate.ask(OP.RESET, this.#number, key, 0, settings(options))
+  async reset(key, options = {}) {
+    await this.#gate.ask(OP.RESET, this.#number, key, 0, checkNames('reset', options, RESET))
   }
 
   /** Asks again after each retryAfter, until it passes, or the time left is too short. */
   async wait(key, options = {}) {
-    const { cost, timeoutMs = Infinity, signal } = options
+    const { cost, timeoutMs = Infinity, signal } = checkNames('wait', options, WAIT)
     if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0))
       throw typeError('timeoutMs', 'a number of 0 or more', timeoutMs)
-    const clock = this.#gate.clock ?? realClock
-    const endUs = clock.nowUs + timeoutMs * 1000
+    if (signal != null && typeof signal?.throwIfAborted !== 'function')
+      throw typeError('signal', 'an AbortSignal', signal)
+    const endUs = this.#gate.nowUs + timeoutMs * 1000
     while (true) {
       signal?.throwIfAborted()
-      const decision = await this.consume(key, cost)
+      const decision = await this.consume(key, costOf(cost))
       if (decision.allowed) return decision
+      signal?.throwIfAborted() // it may have come while the check was out
       const waitUs = Decision.retryAfterUs(decision)
-      if (waitUs < 0 || clock.nowUs + waitUs > endUs) return decision
-      await clock.sleep(waitUs, signal)
+      if (waitUs < 0 || this.#gate.nowUs + waitUs > endUs) return decision
+      await this.#gate.sleep(waitUs, signal)
     }
   }
 
@@ -133,34 +145,18 @@ class Limiter {
     return this
   }
 
+  /** Makes room for another: a gate has 65,536 limiters at most. The callers' states stay. */
+  close() {
+    this.#gate.native.closeLimiter(this.#number)
+    this.#number = CLOSED
+  }
+
   toString() {
     return `Limiter(${this.name})`
   }
   [Symbol.for('nodejs.util.inspect.custom')]() {
     return this.toString()
   }
-}
-
-const realClock = {
-  get nowUs() {
-    return performance.now() * 1000
-  },
-  sleep(us, signal) {
-    return new Promise((resolve, reject) => {
-      const stop = () => {
-        clearTimeout(timer)
-        reject(signal.reason)
-      }
-      const timer = setTimeout(
-        () => {
-          signal?.removeEventListener('abort', stop)
-          resolve()
-        },
-        Math.min(Math.ceil(us / 1000), 2 ** 31 - 1),
-      )
-      signal?.addEventListener('abort', stop, { once: true })
-    })
-  },
 }
 
 module.exports = { Limiter, costOf }

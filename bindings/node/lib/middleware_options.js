@@ -4,9 +4,10 @@
 // What the options of a middleware say, under whichever of their names; all of it is checked when
 // the app starts.
 const { Gate } = require('./gate.js')
-const { Limiter } = require('./limiter.js')
+const { Limiter, costOf } = require('./limiter.js')
 const { styleFlags } = require('./decision.js')
 const { ConfigError, typeError, show } = require('./errors.js')
+const { isPlain, unknownName } = require('./names.js')
 
 const OWN = [
   'limit',
@@ -26,6 +27,13 @@ const OWN = [
   'identifier',
   'keyGenerator',
 ]
+// Which numbers a window or burst belongs to.
+const BESIDE = {
+  windowMs: 'limit or max as a number, or as a function that returns one',
+  duration: 'points',
+  capacity: 'requestsPerMinute, points, or limit or max as a number',
+}
+const STANDARD_HEADERS = [true, false, 'draft-8', 'draft-10']
 const SHARED = [
   'store',
   'exempt',
@@ -68,6 +76,17 @@ function rateText(limit, options) {
   return typeof limit === 'number' ? `${count('limit', limit)}/${windowOf(options)}` : limit
 }
 
+// What says the window or burst of another option, and is given without it.
+function refuseStray(options, ...names) {
+  for (const name of names)
+    if (options[name] !== undefined)
+      throw new ConfigError(
+        `${name} ${show(options[name])}: expected beside ${BESIDE[name]}; ` +
+          'a rate says all of it, as "5/minute burst 10"',
+        'TG_EOPTION',
+      )
+}
+
 function limitOf(options) {
   const burst =
     options.capacity === undefined ? '' : ` burst ${count('capacity', options.capacity)}`
@@ -82,16 +101,19 @@ function limitOf(options) {
       'TG_ERATE',
     )
   const [name, value] = given[0]
-  if (name === 'points')
+  if (name === 'points') {
+    refuseStray(options, 'windowMs')
     return `${count('points', value)}/${count('duration', options.duration ?? 1)}s${burst}`
-  if (name === 'requestsPerMinute') return `${count('requestsPerMinute', value)}/minute${burst}`
+  }
+  refuseStray(options, 'duration')
+  if (name === 'requestsPerMinute') {
+    refuseStray(options, 'windowMs')
+    return `${count('requestsPerMinute', value)}/minute${burst}`
+  }
   if (typeof value === 'number' && !(name === 'limit' && options.windowMs === undefined))
     return `${count(name, value)}/${windowOf(options)}${burst}`
-  if (burst)
-    throw new ConfigError(
-      `capacity ${options.capacity}: expected beside requestsPerMinute, points or windowMs; ` +
-        'in a rate write "5/minute burst 10"',
-    )
+  refuseStray(options, 'capacity')
+  if (typeof value !== 'function') refuseStray(options, 'windowMs')
   if (typeof value === 'string' || typeof value === 'function' || value instanceof Limiter)
     return value
   throw typeError(
@@ -102,10 +124,13 @@ function limitOf(options) {
 }
 
 function costOption(cost) {
-  if (cost === undefined || typeof cost === 'function') return cost
-  if (typeof cost !== 'number')
-    throw typeError('cost', 'an integer of 0 or more, or a function', cost)
-  return count('cost', cost, 0)
+  return typeof cost === 'function' ? cost : costOf(cost)
+}
+
+// Fails now for what would fail with every request: the rates are not known yet, the rest is.
+function tryOut(settings, options) {
+  windowOf(options)
+  new Gate('memory://').limiter('1/s', settings)
 }
 
 function readItem(options) {
@@ -118,6 +143,7 @@ function readItem(options) {
       `${Object.keys(settings).join(', ')}: expected where limit is a rate; ` +
         `the limiter ${limit.name} has its own`,
     )
+  if (typeof limit === 'function') tryOut(settings, options)
   return {
     limit,
     settings,
@@ -130,6 +156,14 @@ function readItem(options) {
 
 function readStyles(options) {
   const { headers, standardHeaders, legacyHeaders } = options
+  if (standardHeaders !== undefined && !STANDARD_HEADERS.includes(standardHeaders))
+    throw new ConfigError(
+      `standardHeaders ${show(standardHeaders)}: expected true, "draft-8" or "draft-10" for ` +
+        'RateLimit and RateLimit-Policy as drafts 8 to 10 write them, or false',
+      'TG_EOPTION',
+    )
+  if (legacyHeaders !== undefined && typeof legacyHeaders !== 'boolean')
+    throw typeError('legacyHeaders', 'true or false', legacyHeaders)
   if (headers !== undefined) {
     if (standardHeaders !== undefined || legacyHeaders !== undefined)
       throw new ConfigError('headers: expected alone, without standardHeaders and legacyHeaders')
@@ -143,6 +177,9 @@ function readStyles(options) {
 function readExempt(exempt) {
   if (exempt === undefined || typeof exempt === 'function') return exempt
   if (!Array.isArray(exempt)) throw typeError('exempt', 'a list of paths or a function', exempt)
+  for (const path of exempt)
+    if (typeof path !== 'string' || !path.startsWith('/'))
+      throw typeError('exempt', 'paths such as "/health"', path)
   const paths = new Set(exempt)
   return (req) => paths.has(pathOf(req))
 }
@@ -161,8 +198,9 @@ function readMessage(message) {
 
 function readStore(store) {
   if (store === undefined || typeof store === 'string' || store instanceof Gate) return store
+  if (Object.prototype.toString.call(store) === '[object URL]') return store.href
   // A gate of another copy of this package works as well.
-  if (store?.constructor?.name === 'Gate' && typeof store.limiter === 'function') return store
+  if (store?.constructor?.name === 'Gate' && typeof store.lend === 'function') return store
   throw typeError('store', 'a gate from connect(), or a URL', store)
 }
 
@@ -172,16 +210,10 @@ function readOptions(given) {
   if (list.length === 0) throw typeError('rateLimit', 'an object of options', undefined)
   const merged = {}
   for (const options of list) {
-    if (typeof options !== 'object' || options === null)
-      throw typeError('rateLimit', 'an object of options', options)
+    if (!isPlain(options)) throw typeError('rateLimit', 'an object of options', options)
     for (const name of Object.keys(options)) {
       if (SHARED.includes(name)) merged[name] ??= options[name]
-      else if (!OWN.includes(name))
-        throw new ConfigError(
-          `rateLimit: unknown option ${show(name)}: ` +
-            `expected any of ${[...OWN, ...SHARED].join(', ')}`,
-          'TG_EOPTION',
-        )
+      else if (!OWN.includes(name)) throw unknownName('rateLimit', name, [...OWN, ...SHARED])
     }
   }
   const handler = callable('handler', merged.handler),
@@ -194,7 +226,9 @@ function readOptions(given) {
       flags: readStyles(merged),
       exempt: readExempt(merged.exempt),
       message: readMessage(merged.message),
-      onDenied: onDenied ?? handler,
+      onDenied,
+      handler,
+      given: { ...list[0], ...merged },
       trustedProxies: merged.trustedProxies,
       ipv6Prefix: merged.ipv6Prefix,
     },

@@ -64,6 +64,8 @@ function load() {
 
 const native = load()
 native.onError(makeError)
+// Bun has libuv's functions by name only: they end the process when they are called.
+native.threadWatches = process.versions.bun !== undefined
 
 module.exports = native
 // Where things are in native.results: src/addon.h.

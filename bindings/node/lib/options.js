@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 'use strict'
 
-const { typeError } = require('./errors.js')
+const native = require('./native.js')
+const { ConfigError, typeError } = require('./errors.js')
+const { isPlain, unknownName } = require('./names.js')
 
 // timeoutMs and timeout_ms are the same option; which there are, and what they may be, the core
 // knows.
@@ -9,8 +11,18 @@ function snake(name) {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
 
+function camel(name) {
+  return name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase())
+}
+
+const KNOWN = native
+  .describeOptions()
+  .split('\n')
+  .filter(Boolean)
+  .map((line) => line.slice(0, line.indexOf('\t')))
+
 function textOf(name, value) {
-  if (typeof value === 'string') return value
+  if (typeof value === 'string' && value.isWellFormed()) return value
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint')
     return String(value)
   if (Array.isArray(value)) return value.join(',')
@@ -23,11 +35,11 @@ function isClock(value) {
 
 /** An object of options as the addon takes them, and the clock if it is one of ours. */
 function optionPairs(options) {
-  if (typeof options !== 'object' || options === null)
-    throw typeError('options', 'an object', options)
+  if (!isPlain(options)) throw typeError('options', 'a plain object', options)
   const pairs = []
   let clock = null
   for (const [name, value] of Object.entries(options)) {
+    if (!KNOWN.includes(snake(name))) throw unknownName('connect', name, KNOWN.map(camel))
     if (value === undefined) continue
     if (name === 'clock' && isClock(value)) {
       clock = value
@@ -39,4 +51,16 @@ function optionPairs(options) {
   return { pairs, clock }
 }
 
-module.exports = { optionPairs }
+/** Does `work` with options; what it says is wrong with one is said of the name that was given. */
+function spelledAs(options, work) {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof ConfigError)
+      for (const name of Object.keys(options).filter((given) => given !== snake(given)))
+        error.message = error.message.replace(new RegExp(`\\b${snake(name)}\\b`, 'g'), name)
+    throw error
+  }
+}
+
+module.exports = { optionPairs, spelledAs }

@@ -4,15 +4,21 @@
 const native = require('./native.js')
 const { makeError } = require('./errors.js')
 const { readDecision } = require('./decision.js')
+const { Queue } = require('./queue.js')
 
 const { RESULT, PART } = native
 const results = native.results
 
 const FLUSH_LATER = 2
+const FULL = 0
+const EKEY = -6
+const EFULL = -14
 
 const MESSAGES = {
-  [-6]: 'key: expected 1 byte or more',
-  [-14]: 'too many checks are in flight: expected at most 65536',
+  [EKEY]: 'key: expected 1 byte or more',
+  [EFULL]:
+    'too many checks are out: expected at most 65536 in flight and as many that wait for room, ' +
+    'none beyond its deadline',
 }
 
 /** The requests of one gate that are out, and who waits for them. */
@@ -23,26 +29,47 @@ class Requests {
   #rejects = []
   #free = []
   #flushing = false
+  #waiting
 
-  constructor(gate) {
+  constructor(gate, deadlineUs) {
     this.#gate = gate
     this.#native = gate.native
     this.#native.deliver = (count, texts) => this.#deliver(count, texts)
+    this.#waiting = new Queue(deadlineUs, {
+      write: (slot, write, us) => this.#sent(slot, write(slot, us)),
+      refuse: (slot) => this.#refuse(slot, EFULL),
+    })
   }
 
   submit(selector, key, cost) {
     return new Promise((resolve, reject) => {
       const slot = this.#take(resolve, reject)
-      this.#taken(slot, this.#native.submit(selector, key, cost, slot))
+      if (this.#waiting.empty && this.#sent(slot, this.#native.submit(selector, key, cost, slot)))
+        return
+      this.#wait(slot, (slot, us) => this.#native.submitAll([selector, key, cost], slot, us, 0), 0)
     })
   }
 
-  // `write` submits the request of a slot.
-  send(write) {
+  // `write` submits the request of a slot with a deadline; 0: the client's.
+  send(write, us) {
     return new Promise((resolve, reject) => {
       const slot = this.#take(resolve, reject)
-      this.#taken(slot, write(slot))
+      if (this.#waiting.empty && this.#sent(slot, write(slot, us))) return
+      this.#wait(slot, write, us)
     })
+  }
+
+  /** What waits for room is rejected with this error. */
+  refuseWaiting(error) {
+    for (const slot of this.#waiting.clear()) {
+      const reject = this.#rejects[slot]
+      this.#release(slot)
+      reject(error)
+    }
+  }
+
+  #wait(slot, write, us) {
+    if (!this.#waiting.push(slot, write, us)) this.#refuse(slot, EFULL)
   }
 
   #take(resolve, reject) {
@@ -57,18 +84,20 @@ class Requests {
     this.#free.push(slot)
   }
 
-  #taken(slot, status) {
+  // False: there was no room.
+  #sent(slot, status) {
+    if (status === FULL) return false
     if (status === FLUSH_LATER) {
       if (!this.#flushing) this.#flushSoon()
-    } else if (status <= 0) {
+    } else if (status < 0) {
       this.#refuse(slot, status)
     }
+    return true
   }
 
-  #refuse(slot, status) {
+  #refuse(slot, code) {
     const reject = this.#rejects[slot]
     this.#release(slot)
-    const code = status === 0 ? -14 : status
     reject(makeError(code, MESSAGES[code] ?? 'the request was not taken'))
   }
 
@@ -92,6 +121,7 @@ class Requests {
       at += RESULT.LENGTH + results[at + RESULT.PARTS] * PART.LENGTH
       this.#release(slot)
     }
+    if (!this.#waiting.empty) this.#waiting.send()
     let event
     while ((event = this.#native.nextEvent())) {
       const { code, ...rest } = event

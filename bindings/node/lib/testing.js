@@ -2,6 +2,7 @@
 'use strict'
 
 const { typeError } = require('./errors.js')
+const { checkNames } = require('./names.js')
 
 /** A clock that stands still until it is moved: connect(url, { clock: new FakeClock() }). */
 class FakeClock {
@@ -9,7 +10,8 @@ class FakeClock {
   #gates = new Set()
   #sleepers = new Set()
 
-  constructor({ nowUs = 1_700_000_000_000_000 } = {}) {
+  constructor(options = {}) {
+    const { nowUs = 1_700_000_000_000_000 } = checkNames('FakeClock', options, ['nowUs'])
     this.#nowUs = checked(nowUs)
   }
 
@@ -39,6 +41,7 @@ class FakeClock {
 
   sleep(us, signal) {
     return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason)
       const sleeper = { untilUs: this.#nowUs + us }
       const stop = () => {
         this.#sleepers.delete(sleeper)

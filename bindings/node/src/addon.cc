@@ -2,7 +2,6 @@
 #include "addon.h"
 
 #include "gate.h"
-#include "uv_poll.h"
 
 namespace tidegate::node {
 
@@ -56,6 +55,13 @@ Napi::Value caller_keys(const Napi::CallbackInfo& info) {
   });
 }
 
+// () => the options of the C ABI, a line each
+Napi::Value describe_options(const Napi::CallbackInfo& info) {
+  std::string text(static_cast<size_t>(tg_options_describe(nullptr, 0)) + 1, '\0');
+  const int64_t size = tg_options_describe(text.data(), text.size());
+  return Napi::String::New(info.Env(), text.data(), static_cast<size_t>(size));
+}
+
 Napi::Value on_error(const Napi::CallbackInfo& info) {
   addon_of(info.Env()).make_error = Napi::Persistent(info[0].As<Napi::Function>());
   return info.Env().Undefined();
@@ -69,9 +75,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   addon->results_array = Napi::Persistent(array);
   exports.Set("results", array);
   exports.Set("version", tg_version());
-  exports.Set("pollsLoop", UvPoll::host().found());
   exports.Set("open", Napi::Function::New(env, Gate::open, "open"));
   exports.Set("callerKeys", Napi::Function::New(env, caller_keys, "callerKeys"));
+  exports.Set("describeOptions", Napi::Function::New(env, describe_options, "describeOptions"));
   exports.Set("onError", Napi::Function::New(env, on_error, "onError"));
   return exports;
 }

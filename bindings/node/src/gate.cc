@@ -9,6 +9,9 @@ namespace {
 
 constexpr int32_t kRingCapacity = 65'536;
 constexpr int32_t kReapedAtOnce = 512;
+// A closed limiter's number speaks in decisions that somebody still holds: it is given to another
+// limiter only when so many more have been closed.
+constexpr size_t kClosedNumbersKept = 65'536;
 
 struct OptionsFree {
   void operator()(tg_options* options) const { tg_options_free(options); }
@@ -32,7 +35,7 @@ Napi::Value Gate::open(const Napi::CallbackInfo& info) {
   if (tg_client_open(given ? url.data() : nullptr, url.size(), options.get(), &client, &error) < 0)
     raise(env, error);
 
-  auto* gate = new Gate(env, client);
+  auto* gate = new Gate(env, client, info[2].ToBoolean());
   const Napi::Object object = Napi::Object::New(env);
   object.AddFinalizer([](Napi::Env, Gate* of) { delete of; }, gate);
   gate->self_ = Napi::Weak(object);
@@ -41,7 +44,8 @@ Napi::Value Gate::open(const Napi::CallbackInfo& info) {
   return object;
 }
 
-Gate::Gate(Napi::Env env, tg_client* client) : env_(env), addon_(addon_of(env)), client_(client) {
+Gate::Gate(Napi::Env env, tg_client* client, bool by_thread)
+    : env_(env), addon_(addon_of(env)), client_(client), by_thread_(by_thread) {
   tg_client_on_event(
       client,
       [](void* context, const tg_event*) { static_cast<Gate*>(context)->has_events_ = true; },
@@ -56,10 +60,24 @@ Gate::~Gate() {
 
 uint32_t Gate::limiter_number(uint64_t handle) {
   if (handle == last_handle_ && !handles_.empty()) return last_number_;
-  const auto [at, added] = numbers_.try_emplace(handle, static_cast<uint32_t>(handles_.size()));
-  if (added) handles_.push_back(handle);
+  const auto known = numbers_.find(handle);
+  last_number_ = known == numbers_.end() ? new_number(handle) : known->second;
   last_handle_ = handle;
-  return last_number_ = at->second;
+  return last_number_;
+}
+
+uint32_t Gate::new_number(uint64_t handle) {
+  auto number = static_cast<uint32_t>(handles_.size());
+  if (closed_numbers_.size() > kClosedNumbersKept) {
+    number = closed_numbers_.front();
+    closed_numbers_.pop_front();
+    numbers_.erase(handles_[number]);
+    handles_[number] = handle;
+  } else {
+    handles_.push_back(handle);
+  }
+  numbers_.emplace(handle, number);
+  return number;
 }
 
 size_t Gate::put(const tg_result& result, double* out) {
@@ -107,7 +125,8 @@ int32_t Gate::open_ring() {
     return status;
   napi_value name = Napi::String::New(env_, "tidegate");
   napi_async_init(env_, nullptr, name, &async_);
-  pump_ = Pump::open(
+  const auto open_pump = by_thread_ ? &Pump::open_thread : &Pump::open;
+  pump_ = open_pump(
       env_, static_cast<int>(tg_ring_fd(ring_)),
       [](void* context) { static_cast<Gate*>(context)->on_readable(); },
       [](void* context) { static_cast<Gate*>(context)->drop_ring(); }, this);

@@ -9,6 +9,7 @@
 #include <napi.h>
 
 #include <atomic>
+#include <deque>
 #include <unordered_map>
 #include <vector>
 
@@ -20,7 +21,8 @@ namespace tidegate::node {
 
 class Gate {
  public:
-  // (url or undefined, [name, value, ...]) => the gate's functions in an object.
+  // (url or undefined, [name, value, ...], whether a thread must watch the ring) => the gate's
+  // functions in an object.
   static Napi::Value open(const Napi::CallbackInfo& info);
   ~Gate();
   Gate(const Gate&) = delete;
@@ -46,12 +48,13 @@ class Gate {
   void flush();
 
  private:
-  Gate(Napi::Env env, tg_client* client);
+  Gate(Napi::Env env, tg_client* client, bool by_thread);
 
   // The functions of the JavaScript object (gate_functions.cc).
   void define(Napi::Object object);
   Napi::Value limiter(const Napi::CallbackInfo& info);
   Napi::Value change(const Napi::CallbackInfo& info);
+  Napi::Value close_limiter(const Napi::CallbackInfo& info);
   Napi::Value names(const Napi::CallbackInfo& info);
   Napi::Value rates(const Napi::CallbackInfo& info);
   Napi::Value stats(const Napi::CallbackInfo& info);
@@ -72,10 +75,12 @@ class Gate {
   void drop_ring();
   void set_out(size_t out);
   uint32_t limiter_number(uint64_t handle);
+  uint32_t new_number(uint64_t handle);
 
   const Napi::Env env_;
   Addon& addon_;
   tg_client* const client_;
+  const bool by_thread_;
   tg_ring* ring_ = nullptr;
   Pump* pump_ = nullptr;
   Napi::ObjectReference self_;  // weak while nothing is out
@@ -87,6 +92,7 @@ class Gate {
   std::atomic<bool> has_events_{false};
   std::vector<uint64_t> handles_;
   std::unordered_map<uint64_t, uint32_t> numbers_;
+  std::deque<uint32_t> closed_numbers_;  // the oldest first
   uint64_t last_handle_ = 0;
   uint32_t last_number_ = 0;
 };

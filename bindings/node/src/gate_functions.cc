@@ -98,6 +98,7 @@ void Gate::define(Napi::Object object) {
   };
   method("limiter", &Gate::limiter);
   method("change", &Gate::change);
+  method("closeLimiter", &Gate::close_limiter);
   method("names", &Gate::names);
   method("rates", &Gate::rates);
   method("stats", &Gate::stats);
@@ -124,6 +125,13 @@ Napi::Value Gate::change(const Napi::CallbackInfo& info) {
   tg_error error{};
   if (tg_limiter_change(client_, handle(info[0].ToNumber().Uint32Value()), &spec, &error) < 0)
     raise(info.Env(), error);
+  return info.Env().Undefined();
+}
+
+// (limiter) => undefined; one that is closed already, or whose client is, stays so.
+Napi::Value Gate::close_limiter(const Napi::CallbackInfo& info) {
+  const uint32_t number = info[0].ToNumber().Uint32Value();
+  if (tg_limiter_close(client_, handle(number)) == TG_OK) closed_numbers_.push_back(number);
   return info.Env().Undefined();
 }
 

@@ -152,6 +152,10 @@ class ThreadPump final : public HookedPump {
 
 Pump* Pump::open(napi_env env, int fd, Readable readable, Readable ended, void* context) {
   if (Pump* pump = UvPump::open(env, fd, readable, ended, context)) return pump;
+  return open_thread(env, fd, readable, ended, context);
+}
+
+Pump* Pump::open_thread(napi_env env, int fd, Readable readable, Readable ended, void* context) {
   return ThreadPump::open(env, fd, readable, ended, context);
 }
 

@@ -17,6 +17,8 @@ class Pump {
   // could be set up. The environment's end calls `ended` (once, unless close came first), which
   // must close.
   static Pump* open(napi_env env, int fd, Readable readable, Readable ended, void* context);
+  // The thread, whatever the host seems to have: Bun exports libuv's functions as stubs that abort.
+  static Pump* open_thread(napi_env env, int fd, Readable readable, Readable ended, void* context);
 
   virtual void ref() = 0;
   virtual void unref() = 0;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "check.h"
 
+#include <utility>
+
 namespace py = pybind11;
 
 namespace tidegate_python {
@@ -10,13 +12,15 @@ struct CheckObject {
   PyObject_HEAD PyObject* result;  // of a check that is done; given out once
   PyObject* future;                // of one that waits
   PyObject* waiter;                // the future's iterator, where we are driven as a coroutine
+  const char* method;
+  bool awaited;  // or closed
 };
 
 PyTypeObject* check_type = nullptr;
 
 CheckObject* as_check(PyObject* self) { return reinterpret_cast<CheckObject*>(self); }
 
-PyObject* make(PyObject* result, PyObject* future) {
+PyObject* make(PyObject* result, PyObject* future, const char* method) {
   if (!result && !future) return nullptr;
   auto* self = PyObject_GC_New(CheckObject, check_type);
   if (!self) {
@@ -27,6 +31,8 @@ PyObject* make(PyObject* result, PyObject* future) {
   self->result = result;
   self->future = future;
   self->waiter = nullptr;
+  self->method = method;
+  self->awaited = false;
   PyObject_GC_Track(reinterpret_cast<PyObject*>(self));
   return reinterpret_cast<PyObject*>(self);
 }
@@ -42,6 +48,7 @@ PyObject* take_result(CheckObject* self) {
 }
 
 PyObject* check_await(PyObject* self) {
+  as_check(self)->awaited = true;
   if (as_check(self)->future)
     return PyObject_CallMethod(as_check(self)->future, "__await__", nullptr);
   return Py_NewRef(self);
@@ -53,6 +60,7 @@ PyObject* waiter_of(CheckObject* self) {
 }
 
 PyObject* check_next(PyObject* self) {
+  as_check(self)->awaited = true;
   if (as_check(self)->future) {
     PyObject* waiter = waiter_of(as_check(self));
     return waiter ? PyObject_CallMethod(waiter, "send", "O", Py_None) : nullptr;
@@ -66,6 +74,7 @@ PyObject* check_next(PyObject* self) {
 }
 
 PySendResult check_am_send(PyObject* self, PyObject* value, PyObject** out) {
+  as_check(self)->awaited = true;
   if (as_check(self)->future) {
     PyObject* waiter = waiter_of(as_check(self));
     if (!waiter) return PYGEN_ERROR;
@@ -90,6 +99,7 @@ PyObject* check_send(PyObject* self, PyObject* value) {
 }
 
 PyObject* check_throw(PyObject* self, PyObject* args) {
+  as_check(self)->awaited = true;
   if (as_check(self)->future) {
     PyObject* waiter = waiter_of(as_check(self));
     if (!waiter) return nullptr;
@@ -108,9 +118,36 @@ PyObject* check_throw(PyObject* self, PyObject* args) {
   return nullptr;
 }
 
+// The request is on its way all the same: nobody will hear what became of it.
 PyObject* check_close(PyObject* self, PyObject*) {
-  if (as_check(self)->waiter) Py_CLEAR(as_check(self)->waiter);
+  CheckObject* check = as_check(self);
+  Py_CLEAR(check->waiter);
+  if (std::exchange(check->awaited, true) || !check->future ||
+      !PyObject_HasAttrString(check->future, "cancel"))
+    Py_RETURN_NONE;
+  PyObject* out = PyObject_CallMethod(check->future, "cancel", nullptr);
+  if (!out) return nullptr;
+  Py_DECREF(out);
   Py_RETURN_NONE;
+}
+
+// `if limiter.consume(key):` would let everybody pass.
+int check_bool(PyObject* self) {
+  PyErr_Format(PyExc_TypeError,
+               "%s() of a tidegate.aio gate was not awaited: write `await ...%s(...)`",
+               as_check(self)->method, as_check(self)->method);
+  return -1;
+}
+
+// As the interpreter does for coroutines.
+void warn_if_dropped(const CheckObject* self) {
+  if (self->awaited) return;
+  const py::error_scope kept;
+  if (PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
+                       "%s() of a tidegate.aio gate was never awaited: the request was sent, and "
+                       "nobody looked at its answer",
+                       self->method) < 0)
+    PyErr_WriteUnraisable(reinterpret_cast<PyObject*>(check_type));
 }
 
 int check_traverse(PyObject* self, visitproc visit, void* arg) {
@@ -130,6 +167,7 @@ int check_clear(PyObject* self) {
 
 void check_dealloc(PyObject* self) {
   PyObject_GC_UnTrack(self);
+  warn_if_dropped(as_check(self));
   check_clear(self);
   PyTypeObject* type = Py_TYPE(self);
   PyObject_GC_Del(self);
@@ -146,6 +184,7 @@ PyType_Slot check_slots[] = {
     {Py_tp_methods, check_methods},
     {Py_am_await, reinterpret_cast<void*>(check_await)},
     {Py_am_send, reinterpret_cast<void*>(check_am_send)},
+    {Py_nb_bool, reinterpret_cast<void*>(check_bool)},
     {Py_tp_iter, reinterpret_cast<void*>(PyObject_SelfIter)},
     {Py_tp_iternext, reinterpret_cast<void*>(check_next)},
     {Py_tp_traverse, reinterpret_cast<void*>(check_traverse)},
@@ -167,7 +206,11 @@ void add_check_type(py::module_& module) {
   check_type = reinterpret_cast<PyTypeObject*>(type);
 }
 
-PyObject* new_check_done(PyObject* result) { return make(result, nullptr); }
-PyObject* new_check_waiting(PyObject* future) { return make(nullptr, future); }
+PyObject* new_check_done(PyObject* result, const char* method) {
+  return make(result, nullptr, method);
+}
+PyObject* new_check_waiting(PyObject* future, const char* method) {
+  return make(nullptr, future, method);
+}
 
 }  // namespace tidegate_python

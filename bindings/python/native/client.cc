@@ -1,16 +1,25 @@
 // SPDX-License-Identifier: MIT
 #include "client.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <string_view>
 
 #include "errors.h"
 #include "ring.h"
+#include "threads.h"
 
 namespace py = pybind11;
 
 namespace tidegate_python {
 namespace {
+
+std::atomic<uint64_t> forks{0};
+const int counted = pthread_atfork(nullptr, nullptr, [] {
+  forks.fetch_add(1);
+  forget_other_threads();
+});
 
 tg_text text(const std::string& from) { return {from.data(), from.size()}; }
 
@@ -56,7 +65,11 @@ void Client::open() {
   embedded_ = url().starts_with("memory:");
   if (time_us_ >= 0) tg_client_set_time(client_, time_us_);
   ++generation_;
+  forks_ = forks.load(std::memory_order_relaxed);
+  static_cast<void>(counted);
 }
+
+bool Client::forked() const { return forks_ != forks.load(std::memory_order_relaxed); }
 
 void Client::reopen() {
   drop_rings();
@@ -101,6 +114,7 @@ std::shared_ptr<LimiterState> Client::open_limiter(LimiterSpec spec) {
 }
 
 void Client::bind(LimiterState& state) {
+  if (state.generation == 0) throw_error(TG_ECLOSED, "limiter '" + state.name + "' is closed");
   const tg_limiter_spec asked = state.spec.view();
   uint64_t handle = 0;
   tg_error error{};
@@ -108,7 +122,7 @@ void Client::bind(LimiterState& state) {
   state.handle = handle;
   state.generation = generation_;
   auto& known = limiters_[handle];
-  if (!known) known = std::make_shared<LimiterState>(state);
+  if (!known) known = state.shared_from_this();
   read_names(state);
 }
 
@@ -137,6 +151,21 @@ void Client::change_limiter(LimiterState& state, const LimiterSpec& change) {
   read_names(state);
 }
 
+void Client::close_limiter(LimiterState& state) {
+  const uint64_t generation = std::exchange(state.generation, 0);
+  if (generation != generation_) return;  // closed already, or never opened in this process
+  tg_limiter_close(client_, state.handle);
+  const auto known = limiters_.extract(state.handle);
+  if (known) known.mapped()->generation = 0;  // another object's, where both were made after a fork
+}
+
+void Client::close_if_last(const std::shared_ptr<LimiterState>& state) {
+  constexpr int64_t kOurs = 2;  // the object's that lets go, and the one in limiters_
+  const auto known = limiters_.find(state->handle);
+  if (!closed_ && known != limiters_.end() && known->second == state && state.use_count() == kOurs)
+    close_limiter(*state);
+}
+
 PyObject* Client::policy_name(uint64_t handle, uint32_t rate, uint64_t generation) const {
   const auto found = limiters_.find(handle);
   if (generation != generation_ || found == limiters_.end() ||
@@ -148,22 +177,19 @@ PyObject* Client::policy_name(uint64_t handle, uint32_t rate, uint64_t generatio
 int32_t Client::run(const tg_entry* entries, int32_t n, tg_result& result) {
   if (closed_) return TG_ECLOSED;
   if (embedded_) return tg_call(client_, entries, n, &result, 1);
+  if (forked()) return TG_EFORK;
   tg_client* const client = client_;
   Gate* const calls = calls_.get();
   {
     const std::scoped_lock lock(calls->mutex);
     ++calls->running;
   }
-  // No guard object: a daemon thread that comes back after the interpreter has ended is unwound
-  // from here.
-  PyThreadState* const thread = PyEval_SaveThread();
-  const int32_t status = tg_call(client, entries, n, &result, 1);
-  {
+  return without_gil([&] {
+    const int32_t status = tg_call(client, entries, n, &result, 1);
     const std::scoped_lock lock(calls->mutex);
     if (--calls->running == 0) calls->idle.notify_all();
-  }
-  PyEval_RestoreThread(thread);
-  return status;
+    return status;
+  });
 }
 
 void Client::set_time(int64_t now_us) {
@@ -242,7 +268,7 @@ py::list Client::take_events() {
   tg_event event{};
   while (client_ && tg_client_next_event(client_, &event) == 1)
     out.append(py::make_tuple(event.level, event.code, event.wall_us,
-                              py::str(py::bytes(event.text).attr("decode")("utf-8", "replace"))));
+                              py::reinterpret_steal<py::str>(readable(event.text))));
   return out;
 }
 
@@ -261,14 +287,12 @@ void Client::close() {
   if (std::exchange(closed_, true)) return;
   Gate* const calls = calls_.get();
   tg_client* const client = client_;
-  tg_stats probe{};
-  if (tg_client_stats(client, &probe) != TG_EFORK) {  // in a forked child nobody else runs
-    PyThreadState* const thread = PyEval_SaveThread();
-    {
+  if (!forked()) {  // in a forked child nobody else runs
+    without_gil([&] {
       std::unique_lock lock(calls->mutex);
       calls->idle.wait(lock, [&] { return calls->running == 0; });
-    }
-    PyEval_RestoreThread(thread);
+      return 0;
+    });
   }
   if (tg_client_close(client) == TG_EFORK) {
     drop_rings();

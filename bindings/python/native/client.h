@@ -29,10 +29,10 @@ struct LimiterSpec {
   tg_limiter_spec view() const;
 };
 
-struct LimiterState {
+struct LimiterState : std::enable_shared_from_this<LimiterState> {
   LimiterSpec spec;
   uint64_t handle = 0;
-  uint64_t generation = 0;  // of the client's opening that the handle belongs to
+  uint64_t generation = 0;  // of the client's opening that the handle belongs to; 0: closed
   std::string name;
   std::vector<pybind11::object> policies;  // the names of its rates: str
 };
@@ -54,7 +54,11 @@ class Client {
 
   std::shared_ptr<LimiterState> open_limiter(LimiterSpec spec);
   void change_limiter(LimiterState& state, const LimiterSpec& change);
-  // The handle of this process's opening. Throws where it cannot be opened again.
+  // Closes it for everybody who has it. Idempotent.
+  void close_limiter(LimiterState& state);
+  // As close_limiter, where `state` is held by one limiter object only: its last.
+  void close_if_last(const std::shared_ptr<LimiterState>& state);
+  // The handle of this process's opening. Throws where it is closed or cannot be opened again.
   uint64_t handle_of(LimiterState& state) {
     if (state.generation != generation_) bind(state);
     return state.handle;
@@ -83,6 +87,9 @@ class Client {
 
  private:
   void open();
+  // In a child of the process that opened it. Looked at before any lock: a thread of the parent may
+  // have held it at the fork.
+  bool forked() const;
   void bind(LimiterState& state);
   void read_names(LimiterState& state);
   void drop_rings();
@@ -95,6 +102,7 @@ class Client {
   bool embedded_ = false;
   bool closed_ = false;
   uint64_t generation_ = 0;
+  uint64_t forks_ = 0;  // of this process when it was opened
   int64_t time_us_ = -1;
   std::unordered_map<uint64_t, std::shared_ptr<LimiterState>> limiters_;
   std::vector<Ring*> rings_;

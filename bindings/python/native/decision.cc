@@ -201,10 +201,11 @@ PyObject* decision_problem(PyObject* self, PyObject*) {
   return PyBytes_FromStringAndSize(text.data(), size);
 }
 
-// Forwards to Python: tidegate._headers has what is not worth writing in C.
-PyObject* decision_headers(PyObject* self, PyObject* args, PyObject* kwargs) {
+// Forwards to a function of Python: what is not worth writing in C.
+PyObject* forward(const char* module, const char* name, PyObject* self, PyObject* args,
+                  PyObject* kwargs) {
   try {
-    const py::object function = py::module_::import("tidegate._headers").attr("headers");
+    const py::object function = py::module_::import(module).attr(name);
     py::tuple all(static_cast<size_t>(PyTuple_GET_SIZE(args)) + 1);
     all[0] = py::reinterpret_borrow<py::object>(self);
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); ++i)
@@ -215,6 +216,19 @@ PyObject* decision_headers(PyObject* self, PyObject* args, PyObject* kwargs) {
     error.restore();
     return nullptr;
   }
+}
+
+PyObject* decision_headers(PyObject* self, PyObject* args, PyObject* kwargs) {
+  return forward("tidegate._headers", "headers", self, args, kwargs);
+}
+PyObject* decision_as_dict(PyObject* self, PyObject* args, PyObject* kwargs) {
+  return forward("tidegate._figures", "as_dict", self, args, kwargs);
+}
+PyObject* decision_as_json(PyObject* self, PyObject* args, PyObject* kwargs) {
+  return forward("tidegate._figures", "as_json", self, args, kwargs);
+}
+PyObject* part_as_dict(PyObject* self, PyObject* args, PyObject* kwargs) {
+  return forward("tidegate._figures", "part_as_dict", self, args, kwargs);
 }
 
 PyObject* represent(PyObject* self, const char* const* names, const char* type) {
@@ -314,9 +328,19 @@ PyGetSetDef decision_getset[] = {
      "The HTTP status: 200, 429, or 503 where the policy closed.", nullptr},
     {}};
 
+template <class F>
+PyCFunction as_function(F function) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
+constexpr int kNamed = METH_VARARGS | METH_KEYWORDS;
+
+const char kAsDictDoc[] =
+    "as_dict(*, never=math.inf)\n--\n\nThe figures as a dict, those of the parts as a list in it. "
+    "Unknown figures are None.\n\nnever: what stands for a wait that is never over.";
+
 PyMethodDef decision_methods[] = {
-    {"headers", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(decision_headers)),
-     METH_VARARGS | METH_KEYWORDS,
+    {"headers", as_function(decision_headers), kNamed,
      "headers(styles=('standard', 'legacy'))\n--\n\nThe HTTP header fields of this decision, a "
      "dict.\n\n"
      "styles: any of 'standard' (RateLimit-Policy, RateLimit), 'legacy' (X-RateLimit-*, reset in "
@@ -324,9 +348,14 @@ PyMethodDef decision_methods[] = {
      "seconds) and 'legacy-delta'. A denial has Retry-After unless it never fits."},
     {"problem", decision_problem, METH_NOARGS,
      "problem()\n--\n\nThe application/problem+json body of a refusal, bytes; empty when allowed."},
-    {"_fields", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(decision_fields)),
-     METH_FASTCALL, nullptr},
+    {"as_dict", as_function(decision_as_dict), kNamed, kAsDictDoc},
+    {"as_json", as_function(decision_as_json), kNamed,
+     "as_json()\n--\n\nas_dict as JSON text: null is unknown, a wait that is never over is "
+     "\"never\"."},
+    {"_fields", as_function(decision_fields), METH_FASTCALL, nullptr},
     {}};
+
+PyMethodDef part_methods[] = {{"as_dict", as_function(part_as_dict), kNamed, kAsDictDoc}, {}};
 
 PyGetSetDef part_getset[] = {
     {"allowed", part_flag, nullptr, "Whether this part fitted.", as_closure(TG_ALLOWED)},
@@ -358,6 +387,7 @@ PyType_Slot decision_slots[] = {
 PyType_Slot part_slots[] = {
     {Py_tp_doc, const_cast<char*>("One rate's view of a request. Immutable; true when it fitted.")},
     {Py_tp_getset, part_getset},
+    {Py_tp_methods, part_methods},
     {Py_nb_bool, reinterpret_cast<void*>(part_bool)},
     {Py_tp_repr, reinterpret_cast<void*>(part_repr)},
     {Py_tp_dealloc, reinterpret_cast<void*>(part_dealloc)},

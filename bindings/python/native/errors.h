@@ -6,10 +6,15 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "tidegate.h"
 
 namespace tidegate_python {
+
+// Text of ours or of a server's as one line of str: bytes that are no UTF-8 and control characters
+// are written as \xNN. A new reference, or NULL with an error set.
+PyObject* readable(std::string_view text);
 
 // Sets the Python error that belongs to the code. `detail` (empty: tg_strerror's text) is its
 // message. Needs the GIL.

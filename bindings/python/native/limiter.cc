@@ -19,6 +19,7 @@ struct LimiterObject {
   PyObject_HEAD PyObject* owner;  // keeps client alive
   Client* client;
   std::shared_ptr<LimiterState> state;
+  bool close_with_it;  // when this object goes and no other has the limiter
 };
 
 PyTypeObject* sync_type = nullptr;
@@ -74,17 +75,11 @@ PyObject* ask(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject*
   }
   LimiterObject* limiter = as_limiter(self);
   tg_entry entry{};
+  py::object kept;
   entry.op = kOp;
-  if (!read_key(given.key, entry) || !read_cost(given.cost, entry)) return nullptr;
-  if (given.decision && given.decision != Py_None) {
-    const int source = source_of(given.decision);
-    if (source < 0) {
-      PyErr_Format(PyExc_TypeError, "refund(decision=...): expected a Decision, not %s",
-                   Py_TYPE(given.decision)->tp_name);
-      return nullptr;
-    }
-    entry.flags = TG_SOURCE_FLAGS(source);
-  }
+  if (!read_key(given.key, entry, kept) || !read_cost(given.cost, entry) ||
+      !read_source(given.decision, entry))
+    return nullptr;
   LimiterState* state = limiter->state.get();
   Asker asker{limiter->owner, limiter->client, &entry, 1, &state};
   return kAsync ? asker.async() : asker.sync();
@@ -102,21 +97,28 @@ std::string text_or_empty(PyObject* value, const char* what) {
   return {text, static_cast<size_t>(size)};
 }
 
-// (first, rates, name, algorithm, mode, on_failure), by place.
-LimiterSpec read_spec(PyObject* args, PyObject** first) {
-  PyObject *rates = nullptr, *name = nullptr, *algorithm = nullptr, *mode = nullptr,
-           *policy = nullptr;
-  if (!PyArg_UnpackTuple(args, "limiter", 2, 6, first, &rates, &name, &algorithm, &mode, &policy))
-    throw py::error_already_set();
-  return {text_or_empty(rates, "rate"), text_or_empty(name, "name"),
-          text_or_empty(algorithm, "algorithm"), text_or_empty(mode, "mode"),
-          text_or_empty(policy, "on_failure")};
+// A text that must be there.
+std::string text_of(PyObject* value, const char* what) {
+  if (value != Py_None) return text_or_empty(value, what);
+  PyErr_Format(PyExc_TypeError, "%s None: expected a str, such as '100/minute'", what);
+  throw py::error_already_set();
 }
 
-PyObject* limiter_new(PyTypeObject* type, PyObject* args, PyObject*) {
+// (client, rates, name, algorithm, mode, on_failure), by place: what Gate.limiter passes on.
+PyObject* limiter_new(PyTypeObject* type, PyObject* args, PyObject* names) {
+  PyObject *owner = nullptr, *rates = nullptr, *name = nullptr, *algorithm = nullptr,
+           *mode = nullptr, *policy = nullptr;
+  const bool by_gate = PyTuple_GET_SIZE(args) == 6 && (!names || PyDict_GET_SIZE(names) == 0) &&
+                       py::isinstance<Client>(PyTuple_GET_ITEM(args, 0));
+  if (!by_gate ||
+      !PyArg_UnpackTuple(args, "limiter", 6, 6, &owner, &rates, &name, &algorithm, &mode, &policy))
+    return PyErr_Format(PyExc_TypeError,
+                        "%s is made by a gate: tidegate.connect().limiter('100/minute')",
+                        type->tp_name);
   try {
-    PyObject* owner = nullptr;
-    LimiterSpec spec = read_spec(args, &owner);
+    LimiterSpec spec{text_of(rates, "rate"), text_or_empty(name, "name"),
+                     text_or_empty(algorithm, "algorithm"), text_or_empty(mode, "mode"),
+                     text_or_empty(policy, "on_failure")};
     Client* client = py::cast<Client*>(py::handle(owner));
     if (client->closed()) throw_error(TG_ECLOSED, "the gate is closed");
     auto state = client->open_limiter(std::move(spec));
@@ -128,8 +130,6 @@ PyObject* limiter_new(PyTypeObject* type, PyObject* args, PyObject*) {
     return self;
   } catch (py::error_already_set& error) {
     error.restore();
-  } catch (const py::cast_error& error) {
-    PyErr_SetString(PyExc_TypeError, error.what());
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
   }
@@ -138,6 +138,8 @@ PyObject* limiter_new(PyTypeObject* type, PyObject* args, PyObject*) {
 
 void limiter_dealloc(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
+  if (as_limiter(self)->close_with_it)
+    as_limiter(self)->client->close_if_last(as_limiter(self)->state);
   as_limiter(self)->state.~shared_ptr();
   Py_XDECREF(as_limiter(self)->owner);
   type->tp_free(self);
@@ -172,12 +174,17 @@ PyObject* limiter_rates(PyObject* self, PyObject*) {
   }
 }
 
-// _change(None, rates, None, algorithm, mode, on_failure): None leaves it as it was.
+// _change(rates, algorithm, mode, on_failure): None leaves it as it was.
 PyObject* limiter_change(PyObject* self, PyObject* args) {
   LimiterObject* limiter = as_limiter(self);
+  PyObject *rates = nullptr, *algorithm = nullptr, *mode = nullptr, *policy = nullptr;
+  if (!PyArg_UnpackTuple(args, "_change", 4, 4, &rates, &algorithm, &mode, &policy)) return nullptr;
   try {
-    PyObject* none = nullptr;
-    const LimiterSpec change = read_spec(args, &none);
+    const LimiterSpec change{text_or_empty(rates, "rate"),
+                             {},
+                             text_or_empty(algorithm, "algorithm"),
+                             text_or_empty(mode, "mode"),
+                             text_or_empty(policy, "on_failure")};
     if (limiter->client->closed()) throw_error(TG_ECLOSED, "the gate is closed");
     limiter->client->change_limiter(*limiter->state, change);
     Py_RETURN_NONE;
@@ -185,6 +192,16 @@ PyObject* limiter_change(PyObject* self, PyObject* args) {
     error.restore();
     return nullptr;
   }
+}
+
+PyObject* limiter_close(PyObject* self, PyObject*) {
+  as_limiter(self)->client->close_limiter(*as_limiter(self)->state);
+  Py_RETURN_NONE;
+}
+
+PyObject* limiter_close_with_it(PyObject* self, PyObject*) {
+  as_limiter(self)->close_with_it = true;
+  Py_RETURN_NONE;
 }
 
 template <class F>
@@ -197,9 +214,9 @@ constexpr int kFast = METH_FASTCALL | METH_KEYWORDS;
 const char kConsumeDoc[] =
     "consume($self, key, cost=1)\n--\n\nTakes `cost` tokens of the caller `key`, or none of them: "
     "a Decision.\n\n"
-    "key: str or bytes, 1 byte or more (above 512 bytes its SHA-256 stands for it). cost: an "
-    "integer of 0 or\n"
-    "more; 0 is always allowed. A denial is no error. Raises ConfigError for a key or cost that "
+    "key: str, bytes or int (its decimal text), 1 byte or more (above 512 bytes its SHA-256 stands "
+    "for it).\ncost: an integer of 0 or more; 0 is always allowed. A denial is no error. Raises "
+    "ConfigError for a key or cost that "
     "cannot be,\n"
     "TypeError for one of another type, ClosedError after close. What fails in the store is "
     "answered by the\n"
@@ -216,11 +233,19 @@ const char kResetDoc[] =
     "reset($self, key)\n--\n\nForgets what `key` has used.\n\nRaises StoreError where the store "
     "cannot be asked.";
 
+const char kCloseDoc[] =
+    "close($self)\n--\n\nGives the name free in this gate, for everybody who has this limiter; its "
+    "states stay.\n\nFor rates that come and go: a gate has at most 65,536 limiters. Later calls "
+    "raise ClosedError, and\ndecisions of it have no name and no header fields any more. "
+    "Idempotent; no I/O is done.";
+
 template <bool kAsync>
 PyMethodDef methods[] = {{"consume", as_function(ask<TG_OP_CONSUME, kAsync>), kFast, kConsumeDoc},
                          {"peek", as_function(ask<TG_OP_PEEK, kAsync>), kFast, kPeekDoc},
                          {"refund", as_function(ask<TG_OP_REFUND, kAsync>), kFast, kRefundDoc},
                          {"reset", as_function(ask<TG_OP_RESET, kAsync>), kFast, kResetDoc},
+                         {"close", limiter_close, METH_NOARGS, kCloseDoc},
+                         {"_close_with_it", limiter_close_with_it, METH_NOARGS, nullptr},
                          {"_rates", limiter_rates, METH_NOARGS, nullptr},
                          {"_change", limiter_change, METH_VARARGS, nullptr},
                          {}};
@@ -245,69 +270,6 @@ PyTypeObject* add_type(py::module_& module, const char* full, const char* name, 
   return reinterpret_cast<PyTypeObject*>(type);
 }
 
-// The parts of one atomic request; false with a Python error set.
-struct Parts {
-  tg_entry entries[TG_MAX_PARTS] = {};
-  LimiterState* states[TG_MAX_PARTS] = {};
-  int32_t n = 0;
-
-  bool read(Client* client, uint32_t op, PyObject* items);
-  bool read_part(Client* client, uint32_t op, PyObject* item);
-};
-
-bool Parts::read(Client* client, uint32_t op, PyObject* items) {
-  const Py_ssize_t count = PySequence_Fast_GET_SIZE(items);
-  if (count < 1 || count > TG_MAX_PARTS) {
-    set_error(TG_EINVAL, "a request of " + std::to_string(count) + " parts: expected 1 to " +
-                             std::to_string(TG_MAX_PARTS));
-    return false;
-  }
-  for (Py_ssize_t i = 0; i < count; ++i)
-    if (!read_part(client, op, PySequence_Fast_GET_ITEM(items, i))) return false;
-  for (int32_t i = 0; i + 1 < n; ++i) entries[i].flags |= TG_LINK;
-  return true;
-}
-
-bool Parts::read_part(Client* client, uint32_t op, PyObject* item) {
-  const Py_ssize_t size = PyTuple_Check(item) ? PyTuple_GET_SIZE(item) : 0;
-  PyObject* limiter = size ? PyTuple_GET_ITEM(item, 0) : nullptr;
-  if (size < 2 || size > 3 ||
-      (!PyObject_TypeCheck(limiter, sync_type) && !PyObject_TypeCheck(limiter, async_type))) {
-    PyErr_Format(PyExc_TypeError, "part %d is %R: expected (limiter, key) or (limiter, key, cost)",
-                 static_cast<int>(n), item);
-    return false;
-  }
-  if (as_limiter(limiter)->client != client) {
-    set_error(TG_EHANDLE, "limiter '" + as_limiter(limiter)->state->name +
-                              "': expected a limiter of this gate, not of another");
-    return false;
-  }
-  tg_entry& entry = entries[n];
-  entry.op = op;
-  states[n++] = as_limiter(limiter)->state.get();
-  return read_key(PyTuple_GET_ITEM(item, 1), entry) &&
-         read_cost(size == 3 ? PyTuple_GET_ITEM(item, 2) : nullptr, entry);
-}
-
-py::object call(py::handle owner, uint32_t op, py::handle requests, bool async) {
-  Client* client = py::cast<Client*>(owner);
-  Parts parts;
-  py::object items;
-  if (op == TG_OP_PING) {
-    parts.entries[0].op = op;
-    parts.n = 1;
-  } else {
-    items = py::reinterpret_steal<py::object>(PySequence_Fast(
-        requests.ptr(), "expected a list of (limiter, key) or (limiter, key, cost)"));
-    if (!items || !parts.read(client, op, items.ptr())) throw py::error_already_set();
-  }
-  Asker asker{owner.ptr(), client, parts.entries, parts.n,
-              op == TG_OP_PING ? nullptr : parts.states};
-  PyObject* out = async ? asker.async() : asker.sync();
-  if (!out) throw py::error_already_set();
-  return py::reinterpret_steal<py::object>(out);
-}
-
 }  // namespace
 
 void add_limiter_types(py::module_& module) {
@@ -315,12 +277,11 @@ void add_limiter_types(py::module_& module) {
   async_type = add_type(module, "tidegate._tidegate.AsyncLimiter", "AsyncLimiter", slots<true>);
 }
 
-py::object call_request(py::handle owner, uint32_t op, py::handle requests) {
-  return call(owner, op, requests, false);
+bool is_limiter(PyObject* object) {
+  return PyObject_TypeCheck(object, sync_type) || PyObject_TypeCheck(object, async_type);
 }
 
-py::object call_request_async(py::handle owner, uint32_t op, py::handle requests) {
-  return call(owner, op, requests, true);
-}
+Client* client_of(PyObject* limiter) { return as_limiter(limiter)->client; }
+LimiterState* state_of(PyObject* limiter) { return as_limiter(limiter)->state.get(); }
 
 }  // namespace tidegate_python

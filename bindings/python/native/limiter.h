@@ -6,14 +6,16 @@
 
 #include <pybind11/pybind11.h>
 
+#include "client.h"
+
 namespace tidegate_python {
 
 // Throws.
 void add_limiter_types(pybind11::module_& module);
 
-// client.call(op, requests) and client.call_async(op, requests): one atomic request of (limiter,
-// key[, cost]) tuples.
-pybind11::object call_request(pybind11::handle owner, uint32_t op, pybind11::handle requests);
-pybind11::object call_request_async(pybind11::handle owner, uint32_t op, pybind11::handle requests);
+bool is_limiter(PyObject* object);
+// Of an object that is one; borrowed.
+Client* client_of(PyObject* limiter);
+LimiterState* state_of(PyObject* limiter);
 
 }  // namespace tidegate_python

@@ -11,7 +11,9 @@
 #include "decision.h"
 #include "errors.h"
 #include "limiter.h"
+#include "parts.h"
 #include "ring.h"
+#include "threads.h"
 
 namespace py = pybind11;
 
@@ -33,16 +35,21 @@ class CallerKey {
         throw_error(error);
   }
 
-  py::str operator()(const std::string& identity, const std::string& peer,
-                     const std::string& forwarded_for) const {
+  // str, or bytes where the identity is bytes that are no text.
+  py::object operator()(const std::string& identity, const std::string& peer,
+                        const std::string& forwarded_for) const {
     std::string key(identity.size() + 80, '\0');
     const int64_t size = tg_caller_key(options_.get(), peer.data(), peer.size(),
                                        forwarded_for.data(), forwarded_for.size(), identity.data(),
                                        identity.size(), key.data(), key.size());
     if (size < 0) throw_error(static_cast<int32_t>(size));
-    PyObject* text = PyUnicode_DecodeUTF8(key.data(), size, "surrogateescape");
+    PyObject* text = PyUnicode_DecodeUTF8(key.data(), size, nullptr);
+    if (!text && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
+      PyErr_Clear();
+      text = PyBytes_FromStringAndSize(key.data(), size);
+    }
     if (!text) throw py::error_already_set();
-    return py::reinterpret_steal<py::str>(text);
+    return py::reinterpret_steal<py::object>(text);
   }
 
  private:
@@ -61,6 +68,15 @@ std::string describe_options() {
 
 PYBIND11_MODULE(tidegate_module, module) {
   using namespace tidegate_python;
+  // Imported anew (reloaded, or deleted from sys.modules): pybind11 would refuse to register the
+  // same classes again, and there are objects of them.
+  static PyObject* first = nullptr;
+  if (first) {
+    for (auto [name, value] : py::reinterpret_borrow<py::dict>(first))
+      if (!py::str(name).cast<std::string>().starts_with("__")) module.attr(name) = value;
+    return;
+  }
+  watch_exit();
   module.attr("version") = tg_version();
   module.attr("abi") = tg_abi();
   module.attr("OP_CONSUME") = TG_OP_CONSUME;
@@ -83,14 +99,14 @@ PYBIND11_MODULE(tidegate_module, module) {
       .def("take_events", &Client::take_events)
       .def("on_events", &Client::on_events)
       .def("close", &Client::close)
-      .def("call", [](py::object self, uint32_t op,
-                      py::object requests) { return call_request(self, op, requests); })
-      .def("call_async", [](py::object self, uint32_t op, py::object requests) {
-        return call_request_async(self, op, requests);
-      });
+      .def("call", &call_request, py::arg("op"), py::arg("requests"),
+           py::arg("decision") = py::none())
+      .def("call_async", &call_request_async, py::arg("op"), py::arg("requests"),
+           py::arg("decision") = py::none());
   py::class_<CallerKey>(module, "CallerKey")
       .def(py::init<const Client::Options&>())
       .def("__call__", &CallerKey::operator());
+  first = py::dict(module.attr("__dict__")).release().ptr();
 }
 
 // Refuses sub-interpreters before pybind11 does anything: its own bookkeeping would wait for the

@@ -36,6 +36,14 @@ bool refuse_value(int32_t code, const char* what, PyObject* value, const char* e
   return false;
 }
 
+// A key may be somebody's secret, and so may be whatever was given in its place.
+bool refuse_key_type(PyObject* key) {
+  const bool harmless = PyLong_Check(key) || PyFloat_Check(key) || key == Py_None;
+  PyErr_Format(PyExc_TypeError, "key%s%s: expected a str, bytes or an int, not %s",
+               harmless ? " " : "", harmless ? shown(key).c_str() : "", Py_TYPE(key)->tp_name);
+  return false;
+}
+
 int64_t monotonic_us() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -44,23 +52,31 @@ int64_t monotonic_us() {
 
 }  // namespace
 
-bool read_key(PyObject* key, tg_entry& entry) {
-  static const char kExpected[] = "a str or bytes of at least one byte";
+bool read_key(PyObject* key, tg_entry& entry, py::object& kept) {
   Py_ssize_t size = 0;
+  if (PyLong_Check(key) && !PyBool_Check(key)) {
+    kept = py::reinterpret_steal<py::object>(PyNumber_ToBase(key, 10));
+    if (!kept) return false;
+    key = kept.ptr();
+  }
   if (PyUnicode_Check(key)) {
     entry.key = PyUnicode_AsUTF8AndSize(key, &size);
     if (!entry.key) {
       PyErr_Clear();
-      return refuse_value(TG_EKEY, "key", key, "text that UTF-8 can say (no lone surrogates)");
+      set_error(TG_EKEY, "key: expected text that UTF-8 can say, not lone surrogates");
+      return false;
     }
   } else if (PyBytes_Check(key)) {
     entry.key = PyBytes_AS_STRING(key);
     size = PyBytes_GET_SIZE(key);
   } else {
-    return refuse_type("key", key, kExpected);
+    return refuse_key_type(key);
   }
-  if (size == 0) return refuse_value(TG_EKEY, "key", key, kExpected);
-  if (size > INT32_MAX) return refuse_value(TG_EKEY, "key", key, "less than 2 GB");
+  if (size == 0) return refuse_value(TG_EKEY, "key", key, "a str or bytes of at least one byte");
+  if (size > INT32_MAX) {
+    set_error(TG_EKEY, "key of " + std::to_string(size) + " bytes: expected less than 2 GB");
+    return false;
+  }
   entry.key_len = static_cast<uint32_t>(size);
   return true;
 }
@@ -82,6 +98,18 @@ bool read_cost(PyObject* cost, tg_entry& entry) {
     return refuse_value(TG_ECOST, "cost", cost, kExpected);
   entry.arg = value;
   return true;
+}
+
+bool read_source(PyObject* decision, tg_entry& entry) {
+  if (!decision || decision == Py_None) return true;
+  const int source = source_of(decision);
+  if (source >= 0) {
+    entry.flags |= TG_SOURCE_FLAGS(source);
+    return true;
+  }
+  PyErr_Format(PyExc_TypeError, "refund(decision=...): expected a Decision, not %s",
+               Py_TYPE(decision)->tp_name);
+  return false;
 }
 
 bool Asker::bind() {
@@ -132,8 +160,23 @@ PyObject* Asker::in_place() {
 
 PyObject* Asker::sync() { return in_place(); }
 
+const char* Asker::method() const {
+  switch (entries[0].op) {
+    case TG_OP_CONSUME:
+      return "consume";
+    case TG_OP_PEEK:
+      return "peek";
+    case TG_OP_REFUND:
+      return "refund";
+    case TG_OP_RESET:
+      return "reset";
+    default:
+      return "ping";
+  }
+}
+
 PyObject* Asker::async() {
-  if (client->embedded()) return new_check_done(in_place());
+  if (client->embedded()) return new_check_done(in_place(), method());
   if (client->closed()) {
     set_error(TG_ECLOSED, "the gate is closed");
     return nullptr;
@@ -151,8 +194,8 @@ PyObject* Asker::async() {
     if (!bind()) return nullptr;
     future = Ring::submit(owner, client, entries, n, status);
   }
-  if (!future && !PyErr_Occurred()) set_error(status);
-  return new_check_waiting(future);
+  if (!future && !PyErr_Occurred()) set_error(status, status == TG_EFULL ? kRingIsFull : "");
+  return new_check_waiting(future, method());
 }
 
 }  // namespace tidegate_python

@@ -10,10 +10,13 @@
 
 namespace tidegate_python {
 
-// The bytes of `key` (str or bytes) live as long as the object does.
-bool read_key(PyObject* key, tg_entry& entry);
+// str, bytes, or an int as its decimal text. The bytes live as long as `key` and `kept` do.
+bool read_key(PyObject* key, tg_entry& entry, pybind11::object& kept);
 // NULL or an integer of 0 or more; booleans and fractions are refused.
 bool read_cost(PyObject* cost, tg_entry& entry);
+
+// NULL, None, or the Decision of a refund: the tokens go back to who decided.
+bool read_source(PyObject* decision, tg_entry& entry);
 
 // Asks, in this thread or on the running loop. `owner` is the client's Python object. NULL with a
 // Python error set; `rebind` is called before a second try, when the client was opened again in a
@@ -29,6 +32,7 @@ struct Asker {
   PyObject* async();
 
  private:
+  const char* method() const;
   bool bind();
   PyObject* answer(const tg_result& result, int64_t started_us);
   PyObject* in_place();

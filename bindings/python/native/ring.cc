@@ -14,7 +14,6 @@ namespace py = pybind11;
 namespace tidegate_python {
 namespace {
 
-constexpr int32_t kCapacity = 65'536;
 constexpr int32_t kBatch = 128;
 
 struct RingObject {
@@ -145,7 +144,7 @@ void Ring::clear() {
 
 bool Ring::open(int32_t& status) {
   tg_error error{};
-  status = tg_ring_open(client_->get(), kCapacity, TG_RING_LOCAL, &ring_, &error);
+  status = tg_ring_open(client_->get(), kRingCapacity, TG_RING_LOCAL, &ring_, &error);
   if (status < 0) {
     if (status != TG_EFORK) set_error(error.code, error.message);
     return false;
@@ -193,6 +192,10 @@ uint64_t Ring::take_slot() {
 }
 
 PyObject* Ring::ask(tg_entry* entries, int32_t n, int32_t& status) {
+  if (queued_.size() >= kRingCapacity) {
+    status = TG_EFULL;
+    return nullptr;
+  }
   PyObject* future = PyObject_CallMethod(loop_, "create_future", nullptr);
   if (!future) return nullptr;
   const uint64_t slot = take_slot();
@@ -263,9 +266,23 @@ void Ring::reap() {
   Py_DECREF(kept);
 }
 
+// Whether nobody waits for what is still queued; then its slot is free.
+bool Ring::cancelled(uint64_t index) {
+  Slot& slot = slots_[index];
+  if (!is_true(slot.future, "done")) return false;
+  Py_CLEAR(slot.future);
+  free_slots_.push_back(index);
+  --waiting_;
+  return true;
+}
+
 void Ring::resubmit() {
   while (!queued_.empty()) {
     Queued& queued = queued_.front();
+    if (cancelled(queued.entries[0].user_data)) {  // nobody waits: it need not be sent
+      queued_.pop_front();
+      continue;
+    }
     for (size_t i = 0; i < queued.entries.size(); ++i)
       queued.entries[i].key = queued.keys[i].data();
     const auto n = static_cast<int32_t>(queued.entries.size());

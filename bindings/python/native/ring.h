@@ -8,6 +8,10 @@
 // The loop owns it (its reader is our bound method), it owns the client's Python object. Submitting
 // and reaping happen on the loop's own thread; what is submitted in one tick leaves together at the
 // tick's end.
+//
+// kRingCapacity requests may be out; as many again wait for room, in order, and are let in when the
+// deadline of those before them has passed at the latest: so a request is answered within twice
+// timeout_ms. One more is TG_EFULL.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -20,6 +24,10 @@
 #include "tidegate.h"
 
 namespace tidegate_python {
+
+constexpr int32_t kRingCapacity = 65'536;
+constexpr char kRingIsFull[] =
+    "65536 requests of this event loop are out and 65536 wait for room: no more are taken";
 
 void add_ring_type(pybind11::module_& module);
 
@@ -51,7 +59,7 @@ class Ring {
     uint32_t op = 0;
     int64_t started_us = 0;  // of a ping
   };
-  struct Queued {  // what a full ring did not take yet
+  struct Queued {  // what a full ring did not take yet; at most kRingCapacity of them
     std::vector<tg_entry> entries;
     std::vector<std::string> keys;
   };
@@ -59,6 +67,7 @@ class Ring {
   bool open(int32_t& status);
   PyObject* ask(tg_entry* entries, int32_t n, int32_t& status);
   bool schedule_flush();
+  bool cancelled(uint64_t index);
   void deliver(const tg_result& result);
   void resubmit();
   uint64_t take_slot();

@@ -16,10 +16,11 @@ unknown figures are None.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from . import _tidegate
-from ._base import Event, Rate, Stats
+from ._callers import identity_of
+from ._base import Algorithm, Event, Mode, OnFailure, Rate, Stats
 from ._errors import ClosedError, ConfigError, Error, StoreError
 from ._sync import Gate, Limiter, connect
 from ._tidegate import Decision, Part
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from . import aio as aio, fastapi as fastapi, testing as testing
 
 __all__ = [
+    "Algorithm",
     "ClosedError",
     "ConfigError",
     "Decision",
@@ -35,6 +37,8 @@ __all__ = [
     "Event",
     "Gate",
     "Limiter",
+    "Mode",
+    "OnFailure",
     "Part",
     "Rate",
     "Stats",
@@ -63,13 +67,18 @@ def options() -> list[OptionInfo]:
     return [OptionInfo(*line.split("\t")) for line in _tidegate.describe_options().splitlines()]
 
 
-def caller_key(identity: str | None, address: str) -> str:
+@overload
+def caller_key(identity: str | int | None, address: str) -> str: ...
+@overload
+def caller_key(identity: bytes, address: str) -> str | bytes: ...
+def caller_key(identity: str | bytes | int | None, address: str) -> str | bytes:
     """The key of a caller, as the middleware makes it: the identity, or without one "@" and the
     address.
 
-    For admin pages that look a caller up: limiter.peek(caller_key(None, "203.0.113.7")).
+    For admin pages that look a caller up: limiter.peek(caller_key(None, "203.0.113.7")). It is
+    bytes where the identity is no text of UTF-8.
     """
-    return _default_caller_key(identity or "", address, "")
+    return _default_caller_key(identity_of(identity), address, "")
 
 
 def __getattr__(name: str) -> Any:

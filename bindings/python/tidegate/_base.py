@@ -9,8 +9,7 @@ import sys
 import warnings
 import weakref
 from collections.abc import Callable
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union
 
 from . import _tidegate
 from ._errors import ClosedError, ConfigError
@@ -21,9 +20,13 @@ if TYPE_CHECKING:
 INFO, WARNING, ERROR = 20, 30, 40  # logging's; logging itself is imported when there is news
 LEVELS = {1: INFO, 2: WARNING, 3: ERROR}
 
-Key = Union[str, bytes]
+Key = Union[str, bytes, int]
 Option = Union[str, int, bool, "os.PathLike[str]"]
-Self = TypeVar("Self", bound="BaseGate")
+Algorithm = Literal[
+    "token_bucket", "gcra", "leaky_bucket", "fixed_window", "sliding_window", "sliding_log"
+]
+Mode = Literal["enforce", "shadow", "off"]
+OnFailure = Literal["local", "open", "closed"]
 
 
 class Event(NamedTuple):
@@ -51,9 +54,9 @@ class Rate(NamedTuple):
     """The token bucket's capacity where it was given."""
     capacity: int
     """The largest cost that can ever be allowed at once."""
-    algorithm: str
-    mode: str
-    on_failure: str
+    algorithm: Algorithm
+    mode: Mode
+    on_failure: OnFailure
 
 
 class Stats(NamedTuple):
@@ -97,27 +100,44 @@ class Stats(NamedTuple):
     events_dropped: int
 
 
-def option_text(name: str, value: object) -> str:
+def option_text(name: str, value: object) -> str | bytes:
     """An option's value as the core reads it."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, (str, int)):
+    if isinstance(value, int):
         return str(value)
+    if isinstance(value, str):
+        return said_in_utf8(name, value)
     if isinstance(value, os.PathLike):
-        return str(os.fspath(value))
+        return os.fsencode(value)
+    shown = f"={value!r}" if isinstance(value, float) else ""  # others may hold a password
     raise ConfigError(
-        f"{name}={value!r}: expected a str, an int, a bool or a path, not {type(value).__name__}"
+        f"{name}{shown}: expected a str, an int, a bool or a path, not {type(value).__name__}"
     )
+
+
+def said_in_utf8(what: str, text: str) -> str:
+    """The text; it may be a secret, so an error does not show it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"{what} at {error.start}: expected text that UTF-8 can say, not a lone surrogate"
+        ) from None
+    return text
 
 
 def open_client(
     url: str | None, clock: FakeClock | str | None, options: dict[str, Any]
 ) -> _tidegate.Client:
     """The native client. No I/O is done."""
-    if url is not None and not isinstance(url, str):
+    if url is not None and not isinstance(url, str):  # not shown: there may be a password in it
+        shown = f" {url!r}" if isinstance(url, (int, float)) else ""
         raise TypeError(
-            f"url {url!r}: expected a str such as 'redis://localhost', not {type(url).__name__}"
+            f"url{shown}: expected a str such as 'redis://localhost', not {type(url).__name__}"
         )
+    if url is not None:
+        said_in_utf8("url", url)
     from_clock: dict[str, Any] = {}
     if isinstance(clock, str):
         from_clock = {"clock": clock}
@@ -216,13 +236,17 @@ def rates_of(limiter: _tidegate.SyncLimiter | _tidegate.AsyncLimiter) -> tuple[R
     )
 
 
-def rates_text(rates: tuple[Rate, ...]) -> str:
+def rates_shown(limiter: _tidegate.SyncLimiter | _tidegate.AsyncLimiter) -> str:
     """Rates as one would write them, for repr."""
     texts = []
+    try:
+        rates = rates_of(limiter)
+    except ClosedError:
+        return "closed"
     for rate in rates:
         window = f"{rate.window:g}s"
         texts.append(f"{rate.limit}/{window}" + (f" burst {rate.burst}" if rate.burst else ""))
-    return "; ".join(texts)
+    return repr("; ".join(texts))
 
 
 def check_timeout(timeout: float | None) -> float | None:
@@ -241,11 +265,3 @@ def next_pause(decision: _tidegate.Decision, left: float | None) -> float | None
     if pause is None or pause == math.inf or (left is not None and pause > left):
         return None
     return pause
-
-
-class Exit:
-    """The types of __exit__'s arguments, once."""
-
-    Type = Union[type[BaseException], None]
-    Value = Union[BaseException, None]
-    Trace = Union[TracebackType, None]

@@ -9,7 +9,19 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Union
 
 from . import _tidegate
-from ._base import BaseGate, Key, Option, Rate, check_timeout, next_pause, rates_of, rates_text
+from ._base import (
+    Algorithm,
+    BaseGate,
+    Key,
+    Mode,
+    OnFailure,
+    Option,
+    Rate,
+    check_timeout,
+    next_pause,
+    rates_of,
+    rates_shown,
+)
 from ._tidegate import Decision
 
 if TYPE_CHECKING:
@@ -63,19 +75,19 @@ class Limiter(_tidegate.SyncLimiter):
         self,
         rates: str | None = None,
         *,
-        algorithm: str | None = None,
-        mode: str | None = None,
-        on_failure: str | None = None,
+        algorithm: Algorithm | None = None,
+        mode: Mode | None = None,
+        on_failure: OnFailure | None = None,
     ) -> None:
         """New numbers for the same limiter, at once and for the same states; what is not given
         stays.
 
         Another algorithm or window starts anew. Raises ConfigError, and then nothing has changed.
         """
-        self._change(None, rates, None, algorithm, mode, on_failure)
+        self._change(rates, algorithm, mode, on_failure)
 
     def __repr__(self) -> str:
-        return f"<tidegate.Limiter {self.name!r} {rates_text(self.rates)!r}>"
+        return f"<tidegate.Limiter {self.name!r} {rates_shown(self)}>"
 
 
 class Gate(BaseGate):
@@ -90,9 +102,9 @@ class Gate(BaseGate):
         rates: str,
         name: str | None = None,
         *,
-        algorithm: str = "token_bucket",
-        mode: str = "enforce",
-        on_failure: str | None = None,
+        algorithm: Algorithm = "token_bucket",
+        mode: Mode = "enforce",
+        on_failure: OnFailure | None = None,
     ) -> Limiter:
         """A limiter of this gate.
 
@@ -119,6 +131,15 @@ class Gate(BaseGate):
     def peek(self, parts: Sequence[Part]) -> Decision:
         """What consume would answer now. Nothing is written."""
         return self._client.call(_tidegate.OP_PEEK, parts)
+
+    def refund(self, parts: Sequence[Part], decision: Decision | None = None) -> None:
+        """Gives the costs of [(limiter, key), (limiter, key, cost), ...] back in one request, as
+        Limiter.refund."""
+        return self._client.call(_tidegate.OP_REFUND, parts, decision)
+
+    def reset(self, parts: Sequence[tuple[Limiter, Key]]) -> None:
+        """Forgets what the keys of [(limiter, key), ...] have used, as Limiter.reset."""
+        return self._client.call(_tidegate.OP_RESET, parts)
 
     def ping(self) -> float:
         """Asks the store for a sign of life: the seconds it took. Raises StoreError with what is

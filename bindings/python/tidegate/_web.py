@@ -1,21 +1,26 @@
 # SPDX-License-Identifier: MIT
-"""What every piece of web middleware shares: which limits a request meets, who is charged, what is
-sent."""
+"""What every piece of web middleware shares: its gate, and the rule that it was told."""
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import inspect
 import json
+import logging
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Union
 
 from . import _tidegate, aio
-from ._base import BaseGate
+from ._base import Algorithm, BaseGate, Mode, OnFailure
+from ._callers import identity_of
 from ._errors import ConfigError
 from ._headers import Style, style_flags
+from ._names import numbers_of, short_name
+from ._state import Check
 from ._sync import Limiter as SyncLimiter
 
 AnyLimiter = Union[SyncLimiter, aio.Limiter]
@@ -23,7 +28,8 @@ Limit = Union[str, AnyLimiter, None]
 Limits = Union[Limit, Sequence[Limit]]
 MaybeAwaitable = Union[Any, Awaitable[Any]]
 LIMITERS = (_tidegate.SyncLimiter, _tidegate.AsyncLimiter)
-STATE = "tidegate"
+MOST_LIMITERS = 1024  # that a rule keeps open; it closes the least used
+ECONFLICT = -10
 
 
 async def resolved(value: Any) -> Any:
@@ -35,9 +41,13 @@ class Shared:
     """One gate per URL for all middleware of a process that was given no gate of its own."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._gates: dict[str, tuple[aio.Gate, int]] = {}
+        self._renew_lock()
         atexit.register(self.close_all)
+        os.register_at_fork(after_in_child=self._renew_lock)  # a thread may have held it
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.Lock()
 
     def get(self, url: str | None, *, use: bool = False) -> aio.Gate:
         """The gate; `use` counts the caller as a user, who will release it."""
@@ -73,9 +83,8 @@ class Holder:
 
     def __init__(self, store: BaseGate | str | None):
         if store is not None and not isinstance(store, (BaseGate, str)):
-            raise TypeError(
-                f"store {store!r}: expected a gate or a URL, not {type(store).__name__}"
-            )
+            shown = f" {store!r}" if isinstance(store, (int, float)) else ""  # no password
+            raise TypeError(f"store{shown}: expected a gate or a URL, not {type(store).__name__}")
         self.given = store if isinstance(store, BaseGate) else None
         self._url = store if isinstance(store, str) else None
         self._used: aio.Gate | None = None
@@ -102,34 +111,53 @@ class Rule:
         limit: Limits | Callable[[Any], MaybeAwaitable],
         *,
         name: str | None,
-        algorithm: str,
-        mode: str,
-        on_failure: str | None,
+        algorithm: Algorithm,
+        mode: Mode,
+        on_failure: OnFailure | None,
         key: Callable[[Any], MaybeAwaitable] | None,
         cost: int | Callable[[Any], MaybeAwaitable],
+        exempt: Sequence[str] | Callable[[Any], MaybeAwaitable],
+        trusted_proxies: int | Sequence[str] | None,
+        ipv6_prefix: int | None,
         headers: Iterable[Style] | Style,
         message: object,
-        trusted_proxies: int | Sequence[str],
-        ipv6_prefix: int,
+        on_denied: Callable[[Any, _tidegate.Decision], MaybeAwaitable] | None,
     ):
-        for what, value in (("key", key), ("cost", None if isinstance(cost, int) else cost)):
+        for what, value in (("key", key), ("on_denied", on_denied)):
             if value is not None and not callable(value):
                 raise TypeError(f"{what} {value!r}: expected a callable that takes the request")
         self.limit, self.name, self.key, self.cost = limit, name, key, cost
+        self.on_denied = on_denied
         self.spec: dict[str, Any] = {"algorithm": algorithm, "mode": mode, "on_failure": on_failure}
         self.flags = style_flags(headers)
         self.body = self._body(message)
+        self.exempt = exempt if callable(exempt) else None
+        self.exempt_paths = frozenset() if callable(exempt) else self._paths(exempt)
+        self.own_address = trusted_proxies is not None or ipv6_prefix is not None
+        self.told_whom_to_trust = trusted_proxies is not None
         self.caller_key = _tidegate.CallerKey(
-            [("trusted_proxies", self._proxies(trusted_proxies)), ("ipv6_prefix", str(ipv6_prefix))]
+            [
+                (
+                    "trusted_proxies",
+                    self._proxies(0 if trusted_proxies is None else trusted_proxies),
+                ),
+                ("ipv6_prefix", str(64 if ipv6_prefix is None else ipv6_prefix)),
+            ]
         )
-        self.fixed_key: str | None = None
-        self._limiters: dict[tuple[int, str, str | None], AnyLimiter] = {}
+        self._limiters: OrderedDict[tuple[int, str, str | None], AnyLimiter] = OrderedDict()
         asked = callable(limit) and not isinstance(limit, LIMITERS)
         self.fixed = None if asked else self.listed(limit)  # where no callable is asked
-        if not callable(limit):
-            self.check(limit)
+        if self.fixed is not None:
+            self._check_limits(self.fixed)
         if not callable(cost):
             self._check_cost(cost)
+
+    @staticmethod
+    def _paths(exempt: Sequence[str]) -> frozenset[str]:
+        paths = (exempt,) if isinstance(exempt, str) else exempt
+        if not isinstance(paths, Iterable) or not all(isinstance(path, str) for path in paths):
+            raise TypeError(f"exempt {exempt!r}: expected paths, or a callable")
+        return frozenset(paths)
 
     @staticmethod
     def _proxies(trusted: int | Sequence[str]) -> str:
@@ -156,47 +184,44 @@ class Rule:
         if isinstance(cost, bool) or not isinstance(cost, int) or cost < 0:
             raise ConfigError(f"cost {cost!r}: expected an integer of 0 or more, or a callable")
 
-    def check(self, limit: Any) -> None:
-        """Fails now for what would fail with the first request."""
+    def _check_limits(self, limits: list[Any]) -> None:
+        """Fails now for what would fail with the first request: opens what will be opened."""
         probe = aio.connect("memory://")
         try:
-            for one in limit if isinstance(limit, (list, tuple)) else (limit,):
-                if isinstance(one, str):
-                    probe.limiter(one, self.name, **self.spec)
-                elif one is not None and not isinstance(one, LIMITERS):
+            if self.name is not None:
+                probe.limiter("1/second", self.name).close()
+            for one in limits:
+                if not isinstance(one, (str, *LIMITERS)):
                     raise ConfigError(
                         f"limit {one!r}: expected a rate such as '100/minute', a limiter, a "
                         "list of them, or a callable that returns one for a request"
                     )
+                self.limiter(probe, one, None, len(limits) > 1)
         finally:
             probe._close()
-
-    def limiter(self, gate: BaseGate, limit: Any, name: str | None) -> AnyLimiter:
-        """The limiter of a rate on a gate; the same for the same rate."""
-        if isinstance(limit, LIMITERS):
-            return limit  # type: ignore[return-value]
-        if not isinstance(limit, str):
-            raise ConfigError(
-                f"limit {limit!r}: expected a rate such as '100/minute', or a limiter"
-            )
-        known = self._limiters.get((id(gate._client), limit, name))
-        if known is None:
-            known = gate.limiter(limit, name, **self.spec)  # type: ignore[attr-defined]
-            if len(self._limiters) > 1024:
-                self._limiters.clear()
-            self._limiters[(id(gate._client), limit, name)] = known
-        return known
+            self._limiters.clear()
 
     @staticmethod
     def listed(limit: Any) -> list[Any]:
         several = limit if isinstance(limit, (list, tuple)) else (limit,)
         return [one for one in several if one is not None]
 
+    async def exempts(self, request: Any, scope: Any) -> bool:
+        """Paths count as they came, below the root path, and below a mount."""
+        if self.exempt is not None:
+            return bool(await resolved(self.exempt(request)))
+        return bool(self.exempt_paths) and not self.exempt_paths.isdisjoint(paths_of(scope))
+
     async def checks(
-        self, gate: BaseGate, request: Any, scope: Any, route: str | None
+        self,
+        gate: BaseGate,
+        request: Any,
+        scope: Any,
+        place: str | None = None,
+        around: Rule | None = None,
     ) -> list[Check]:
-        """What this rule asks of a request. `route`: the name of a limit without one; None: its
-        numbers."""
+        """What this rule asks of a request. `place`: the name of a limit without one; None: its
+        numbers. `around`: says who calls where this rule does not."""
         limits = self.fixed
         if limits is None:
             limits = self.listed(await resolved(self.limit(request)))  # type: ignore[misc,operator]
@@ -205,153 +230,91 @@ class Rule:
         cost = self.cost
         if callable(cost):
             cost = await resolved(cost(request))
-        identity = await resolved(self.key(request)) if self.key is not None else None
-        key = self.key_of(identity, scope)
-        out = []
-        for limit in limits:
-            base = self.name or route
-            limiter = self.limiter(gate, limit, self.name_of(gate, base, limit, len(limits) > 1))
-            out.append(Check(self, limiter, key, cost))
-        return out
+        key = await self.caller(request, scope, around or self)
+        several = len(limits) > 1
+        return [Check(self, self.limiter(gate, one, place, several), key, cost) for one in limits]
 
-    def name_of(self, gate: BaseGate, base: str | None, limit: Any, several: bool) -> str | None:
-        """`base`, made to tell the rates apart where one rule has several (tiers, a list)."""
-        if base is None or not isinstance(limit, str) or not (several or callable(self.limit)):
-            return base
-        numbers = self.limiter(gate, limit, None).name
-        return short_name(f"{base}.{numbers}")
+    async def caller(self, request: Any, scope: Any, around: Rule) -> str | bytes:
+        """The key of whoever calls: his identity, or his address."""
+        key = self.key or around.key
+        identity = identity_of(await resolved(key(request)) if key is not None else None)
+        address = self if self.own_address else around
+        return address.key_of(identity, scope)
 
-    def key_of(self, identity: Any, scope: Any) -> str:
-        if identity is None:
-            identity = ""
-        elif isinstance(identity, bytes):
-            identity = identity.decode("utf-8", "replace")
-        elif not isinstance(identity, str):
-            identity = str(identity)
+    def key_of(self, identity: str | bytes, scope: Any) -> str | bytes:
         client = scope.get("client")
         forwarded = b",".join(
             value for name, value in scope["headers"] if name == b"x-forwarded-for"
         )
-        return self.caller_key(identity, client[0] if client else "", forwarded.decode("latin-1"))
+        if forwarded and not identity and not self.told_whom_to_trust:
+            warn_of_forwarded()
+        peer = client[0] if client else ""
+        return self.caller_key(identity, peer, forwarded.decode("latin-1"))
 
-
-class Check:
-    """One limiter, key and cost of a request, and the rule that asks it."""
-
-    __slots__ = ("rule", "limiter", "key", "cost")
-
-    def __init__(self, rule: Rule, limiter: AnyLimiter, key: str, cost: Any):
-        self.rule, self.limiter, self.key, self.cost = rule, limiter, key, cost
-
-
-class State:
-    """What happened to one request so far; it travels in the ASGI scope."""
-
-    __slots__ = ("gate", "charged", "decisions", "passed")
-
-    def __init__(self, gate: BaseGate | None):
-        self.gate = gate  # of the middleware around, if any
-        self.charged: set[tuple[int, int, str]] = set()  # (client, limiter, key)
-        self.decisions: list[tuple[_tidegate.Decision, int]] = []
-        self.passed: set[int] = set()  # ids of the pieces that have been asked
-
-    @classmethod
-    def of(cls, scope: Any) -> State:
-        state = scope.get(STATE)
-        if not isinstance(state, cls):
-            state = scope[STATE] = cls(None)
-        return state
-
-    async def ask(self, gate: BaseGate, checks: list[Check]) -> Refusal | None:
-        """One atomic request of what was not charged yet. None: it may pass."""
-        client = gate._client
-        new, seen = [], set()
-        for check in checks:
-            mark = (id(check.limiter.gate._client), check.limiter._handle, check.key)
-            if mark not in self.charged and mark not in seen:
-                seen.add(mark)
-                new.append(check)
-        if not new:
-            return None
-        for check in new:
-            if check.limiter.gate._client is not client:
-                return await self._ask_apart(new)
-        decision = await client.call_async(
-            _tidegate.OP_CONSUME, [(check.limiter, check.key, check.cost) for check in new]
-        )
-        rule = next(
-            (check.rule for check in new if check.limiter._handle == decision._handle), new[0].rule
-        )
-        if not decision.allowed:
-            return Refusal(decision, rule)
-        self.charged |= seen
-        self.decisions.append((decision, rule.flags))
-        return None
-
-    async def _ask_apart(self, checks: list[Check]) -> Refusal | None:
-        """Limits of several stores: one request each, none of them atomic with another."""
-        groups: dict[int, list[Check]] = {}
-        for check in checks:
-            groups.setdefault(id(check.limiter.gate._client), []).append(check)
-        for group in groups.values():
-            refusal = await self.ask(group[0].limiter.gate, group)
-            if refusal is not None:
-                return refusal
-        return None
-
-    def header_fields(self) -> list[tuple[bytes, bytes]]:
-        """Of all decisions: the structured fields are lists, the legacy ones speak of the
-        tightest."""
-        if len(self.decisions) == 1:
-            return encoded(*self.decisions[0])
-        decisions = sorted(
-            self.decisions,
-            key=lambda one: one[0].remaining if one[0].remaining is not None else float("inf"),
-        )
-        joined: dict[bytes, bytes] = {}
-        for decision, flags in decisions:
-            for name, value in encoded(decision, flags):
-                if name in (b"ratelimit", b"ratelimit-policy") and name in joined:
-                    joined[name] += b", " + value
-                else:
-                    joined.setdefault(name, value)
-        return list(joined.items())
-
-
-def encoded(decision: _tidegate.Decision, flags: int) -> list[tuple[bytes, bytes]]:
-    """Header fields as ASGI wants them."""
-    return decision._fields(flags, 0, True)
-
-
-class Refusal:
-    """The answer to a request that may not pass."""
-
-    def __init__(self, decision: _tidegate.Decision, rule: Rule):
-        self.decision = decision
-        self.status = decision.status
-        if rule.body is not None and self.status == 429:
-            kind, self.body = rule.body
+    def limiter(self, gate: BaseGate, limit: Any, place: str | None, several: bool) -> AnyLimiter:
+        """The limiter of a rate on a gate; the same for the same rate."""
+        if isinstance(limit, LIMITERS):
+            return limit  # type: ignore[return-value]
+        if not isinstance(limit, str):
+            raise ConfigError(
+                f"limit {limit!r}: expected a rate such as '100/minute', or a limiter"
+            )
+        mark = (id(gate._client), limit, place)
+        known = self._limiters.get(mark)
+        if known is None:
+            known = self._limiters[mark] = self._open(gate, limit, self.name or place, several)
+            if len(self._limiters) > MOST_LIMITERS:
+                self._limiters.popitem(last=False)[1]._close_with_it()
         else:
-            kind, self.body = b"application/problem+json", decision.problem()
-        self.headers = [
-            *encoded(decision, rule.flags),
-            (b"content-type", kind),
-            (b"content-length", str(len(self.body)).encode()),
-        ]
+            with contextlib.suppress(
+                KeyError
+            ):  # another thread's loop may have closed it meanwhile
+                self._limiters.move_to_end(mark)
+        return known
+
+    def _open(self, gate: BaseGate, limit: str, base: str | None, several: bool) -> AnyLimiter:
+        """`base`, with the numbers behind it where one rule has several rates (a list, tiers). A
+        name that was not given may be taken by a limit with other numbers, or of another mode:
+        then what is different stands behind it."""
+        names = [base]
+        if base is not None and (several or self.fixed is None):
+            names = [short_name(f"{base}.{numbers_of(limit, self.spec['algorithm'])}")]
+        if self.name is None:
+            numbers = numbers_of(limit, self.spec["algorithm"])
+            policy = self.spec["on_failure"] or "default"
+            front = f"{base}." if base is not None else ""
+            names += [short_name(f"{front}{numbers}")] if base is not None else []
+            names += [short_name(f"{front}{numbers}.{self.spec['mode']}.{policy}")]
+        for name in names[:-1]:
+            try:
+                return gate.limiter(limit, name, **self.spec)  # type: ignore[attr-defined,no-any-return]
+            except ConfigError as error:
+                if error.code != ECONFLICT:
+                    raise
+        return gate.limiter(limit, names[-1], **self.spec)  # type: ignore[attr-defined,no-any-return]
 
 
-def short_name(text: str) -> str:
-    """A limiter's name made of any text: readable, at most 64 characters, and another one for
-    another text."""
-    import hashlib
+def paths_of(scope: Any) -> set[str]:
+    """The path of a request as it came, without what a proxy or server put before it, and without
+    what it is mounted below."""
+    path: str = scope["path"]
+    out = {path}
+    for root in (scope.get("root_path", ""), scope.get("app_root_path", "")):
+        if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
+            out.add(path[len(root) :] or "/")
+    return out
 
-    name = "".join(
-        c
-        if c.isascii() and (c.isalnum() or c in "_.-")
-        else {"/": ".", "{": "-", "}": "-"}.get(c, "_")
-        for c in text
-    )
-    lossy = any(c not in "/{}_.-" and not (c.isascii() and c.isalnum()) for c in text)
-    if lossy or len(name) > 64:
-        return f"{name[:55]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-    return name
+
+_warned = False
+
+
+def warn_of_forwarded() -> None:
+    """Once in a process."""
+    global _warned
+    if not _warned:
+        _warned = True
+        logging.getLogger("tidegate").warning(
+            "a request carries X-Forwarded-For, and nobody said whom to trust: every caller behind "
+            "the proxy counts as one. Say trusted_proxies=1 with the number of proxies, or "
+            "trusted_proxies=0 if there is none."
+        )

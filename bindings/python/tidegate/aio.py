@@ -6,11 +6,15 @@
     decision = await api.consume("user:42")
 
 The embedded store answers at once: nothing is scheduled, on any loop. Valkey/Redis never blocks
-the loop: its descriptor is watched by the running loop (asyncio, uvloop, trio), no thread is
-started, and what is asked in one tick of the loop leaves together. One gate serves any number of
-loops in any number of threads.
+the loop: its descriptor is watched by the running loop (asyncio, uvloop, trio), and what is asked
+in one tick of the loop leaves together. The only thread ever started looks up a host's name, for as
+long as that takes; an address or a socket needs none. One gate serves any number of loops in any
+number of threads.
 
-A request is on its way when the method returns; a cancelled one may have been charged.
+A request is on its way when the method returns; a cancelled one may have been charged, and so has
+one that was never awaited: that is a RuntimeWarning, and its truth value a TypeError. 65,536
+requests of a loop may be out and as many wait for room, at most as long again as their deadline;
+one more is an Error (code -14).
 """
 
 from __future__ import annotations
@@ -20,7 +24,19 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Union
 
 from . import _loops, _tidegate
-from ._base import BaseGate, Key, Option, Rate, check_timeout, next_pause, rates_of, rates_text
+from ._base import (
+    Algorithm,
+    BaseGate,
+    Key,
+    Mode,
+    OnFailure,
+    Option,
+    Rate,
+    check_timeout,
+    next_pause,
+    rates_of,
+    rates_shown,
+)
 from ._tidegate import Decision
 
 if TYPE_CHECKING:
@@ -68,16 +84,16 @@ class Limiter(_tidegate.AsyncLimiter):
         self,
         rates: str | None = None,
         *,
-        algorithm: str | None = None,
-        mode: str | None = None,
-        on_failure: str | None = None,
+        algorithm: Algorithm | None = None,
+        mode: Mode | None = None,
+        on_failure: OnFailure | None = None,
     ) -> None:
         """New numbers for the same limiter, at once. As tidegate.Limiter.change; not awaited: no
         I/O is done."""
-        self._change(None, rates, None, algorithm, mode, on_failure)
+        self._change(rates, algorithm, mode, on_failure)
 
     def __repr__(self) -> str:
-        return f"<tidegate.aio.Limiter {self.name!r} {rates_text(self.rates)!r}>"
+        return f"<tidegate.aio.Limiter {self.name!r} {rates_shown(self)}>"
 
 
 class Gate(BaseGate):
@@ -89,9 +105,9 @@ class Gate(BaseGate):
         rates: str,
         name: str | None = None,
         *,
-        algorithm: str = "token_bucket",
-        mode: str = "enforce",
-        on_failure: str | None = None,
+        algorithm: Algorithm = "token_bucket",
+        mode: Mode = "enforce",
+        on_failure: OnFailure | None = None,
     ) -> Limiter:
         """A limiter of this gate. As tidegate.Gate.limiter; not awaited: no I/O is done."""
         self._require_open()
@@ -107,6 +123,17 @@ class Gate(BaseGate):
     def peek(self, parts: Sequence[Part]) -> Coroutine[Any, Any, Decision]:
         """What consume would answer now. Nothing is written."""
         return self._client.call_async(_tidegate.OP_PEEK, parts)
+
+    def refund(
+        self, parts: Sequence[Part], decision: Decision | None = None
+    ) -> Coroutine[Any, Any, None]:
+        """Gives the costs of [(limiter, key), (limiter, key, cost), ...] back in one request, as
+        Limiter.refund."""
+        return self._client.call_async(_tidegate.OP_REFUND, parts, decision)
+
+    def reset(self, parts: Sequence[tuple[Limiter, Key]]) -> Coroutine[Any, Any, None]:
+        """Forgets what the keys of [(limiter, key), ...] have used, as Limiter.reset."""
+        return self._client.call_async(_tidegate.OP_RESET, parts)
 
     def ping(self) -> Coroutine[Any, Any, float]:
         """Asks the store for a sign of life: the seconds it took. Raises StoreError with what is

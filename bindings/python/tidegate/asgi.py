@@ -12,9 +12,11 @@ import functools
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any, Union
 
-from ._base import BaseGate
+from ._base import Algorithm, BaseGate, Mode, OnFailure
 from ._headers import Style
-from ._web import STATE, Holder, Limits, MaybeAwaitable, Refusal, Rule, State, resolved
+from ._state import STATE, Field, Refusal, State, with_fields
+from ._tidegate import Decision
+from ._web import Holder, Limits, MaybeAwaitable, Rule, resolved
 
 __all__ = ["RateLimitMiddleware", "decision_of"]
 
@@ -88,18 +90,22 @@ class RateLimitMiddleware:
 
     limit: a rate ("100/minute burst 20"), a limiter, a list of them (one atomic check), or a
         callable that returns one of these for a request; None: no limit.
-    key: a callable that returns the caller's identity (an API key, a user). Without one, or where
-        it returns nothing, the caller's address counts.
+    key: a callable that returns the caller's identity (an API key, a user): a str, bytes or an int.
+        Without one, or where it returns nothing (None, False, 0, ""), the caller's address counts.
     trusted_proxies: how much of X-Forwarded-For to believe: a count, or a list of networks.
     cost: an integer, or a callable.
-    exempt: paths, or a callable.
+    exempt: paths, or a callable. A path counts with and without what it is mounted below, and a
+        root path.
     store: a gate or a URL; without one all middleware of a process share one gate.
-    headers: any of "standard", "legacy" and "legacy-delta".
+    headers: any of "standard", "legacy" and "legacy-delta". What the application sends itself
+        stands.
     message: a text or an object that replaces the problem+json body of a refusal.
+    on_denied: a callable that takes the request and the Decision of a refusal, and returns the
+        response (an ASGI application, such as Starlette's) or None for the usual one.
     name, algorithm, mode, on_failure: as in Gate.limiter.
 
     Callables take the request and may be async. A mistake raises ConfigError when the application
-    starts.
+    starts. What a check further in refuses costs nothing here either: it is given back.
     """
 
     def __init__(
@@ -108,17 +114,18 @@ class RateLimitMiddleware:
         limit: Limits | Callable[[Any], MaybeAwaitable] = None,
         *,
         name: str | None = None,
-        algorithm: str = "token_bucket",
-        mode: str = "enforce",
-        on_failure: str | None = None,
+        algorithm: Algorithm = "token_bucket",
+        mode: Mode = "enforce",
+        on_failure: OnFailure | None = None,
         key: Callable[[Any], MaybeAwaitable] | None = None,
         cost: int | Callable[[Any], MaybeAwaitable] = 1,
         exempt: Sequence[str] | Callable[[Any], MaybeAwaitable] = (),
-        trusted_proxies: int | Sequence[str] = 0,
-        ipv6_prefix: int = 64,
+        trusted_proxies: int | Sequence[str] | None = None,
+        ipv6_prefix: int | None = None,
         store: BaseGate | str | None = None,
         headers: Union[Iterable[Style], Style] = ("standard", "legacy"),
         message: object = None,
+        on_denied: Callable[[Any, Decision], MaybeAwaitable] | None = None,
     ):
         self.app = app
         self.rule = Rule(
@@ -129,17 +136,15 @@ class RateLimitMiddleware:
             on_failure=on_failure,
             key=key,
             cost=cost,
-            headers=headers,
-            message=message,
+            exempt=exempt,
             trusted_proxies=trusted_proxies,
             ipv6_prefix=ipv6_prefix,
+            headers=headers,
+            message=message,
+            on_denied=on_denied,
         )
         self.holder = Holder(store)
         self.holder.gate()  # a bad URL fails now
-        self.exempt = exempt if callable(exempt) else None
-        self.exempt_paths = frozenset(
-            () if callable(exempt) else (exempt,) if isinstance(exempt, str) else exempt
-        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -148,22 +153,22 @@ class RateLimitMiddleware:
         if kind not in ("http", "websocket") or is_preflight(scope):
             return await self.app(scope, receive, send)
         request = make_request(scope)
-        if scope["path"] in self.exempt_paths or (
-            self.exempt is not None and await resolved(self.exempt(request))
-        ):
+        if await self.rule.exempts(request, scope):
             return await self.app(scope, receive, send)
         outermost = STATE not in scope
         state = State.of(scope)
         refusal = await self._check(state, request, scope)
         if refusal is not None:
-            return await refuse(refusal, scope, receive, send)
+            response = await self._response(refusal, request, scope, receive, send)
+            if response is None:
+                return await refuse(refusal, scope, receive, send)
+            return await answer_refused(refusal, response, scope, receive, send)
         if not outermost:  # the one around us writes the headers
             return await self.app(scope, receive, send)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.accept"):
-                if not (message.get("status") in (429, 503) and has_retry_after(message)):
-                    message["headers"] = [*message.get("headers", ()), *state.header_fields()]
+                message["headers"] = with_fields(message.get("headers", ()), state.fields())
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
@@ -172,7 +177,7 @@ class RateLimitMiddleware:
         gate = self.holder.gate()
         if state.gate is None:
             state.gate = gate
-        checks = await self.rule.checks(gate, request, scope, None)
+        checks = await self.rule.checks(gate, request, scope)
         checks += await self._route_checks(state, gate, request, scope)
         return await state.ask(gate, checks)
 
@@ -181,6 +186,14 @@ class RateLimitMiddleware:
     ) -> list[Any]:
         """Limits of the route that the request is on its way to, where the framework can tell."""
         return []
+
+    async def _response(
+        self, refusal: Refusal, request: Any, scope: Scope, receive: Receive, send: Send
+    ) -> App | None:
+        """The application's own answer to a refusal, if it has one."""
+        return await denied_response(
+            refusal.rule.on_denied or self.rule.on_denied, request, refusal
+        )
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_and_release(message: Message) -> None:
@@ -191,12 +204,49 @@ class RateLimitMiddleware:
         await self.app(scope, receive, send_and_release)
 
 
-def has_retry_after(message: Message) -> bool:
-    """A refusal from further in speaks for itself."""
-    return any(
-        bytes(name).lower() == b"ratelimit-policy" or bytes(name).lower() == b"retry-after"
-        for name, _ in message.get("headers", ())
-    )
+async def denied_response(
+    on_denied: Callable[[Any, Decision], MaybeAwaitable] | None, request: Any, refusal: Refusal
+) -> App | None:
+    """What an on_denied callable answers."""
+    if on_denied is None:
+        return None
+    response: Any = await resolved(on_denied(request, refusal.decision))
+    if response is not None and not callable(response):
+        raise TypeError(
+            f"on_denied returned {type(response).__name__}: expected an ASGI response such as "
+            "Starlette's, or None"
+        )
+    return response  # type: ignore[no-any-return]
+
+
+class WithFields:
+    """A response that has the refusal's header fields too."""
+
+    def __init__(self, response: App, fields: list[Field]):
+        self.response, self.fields = response, fields
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_fields(message: Message) -> None:
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
+                message["headers"] = with_fields(message.get("headers", ()), self.fields)
+            await send(message)
+
+        await self.response(scope, receive, send_with_fields)
+
+
+async def said(scope: Scope, receive: Receive, send: Send) -> None:
+    """In the place of a response: whoever was asked has sent it already."""
+
+
+async def answer_refused(
+    refusal: Refusal, response: App, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Sends an application's own answer to a refusal; to a WebSocket before it is accepted."""
+    if scope["type"] == "websocket" and response is not said:
+        if "websocket.http.response" not in scope.get("extensions", {}):
+            return await refuse(refusal, scope, receive, send)
+        await receive()
+    await WithFields(response, refusal.fields)(scope, receive, send)
 
 
 async def refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
@@ -226,4 +276,4 @@ async def refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -
 def decision_of(scope: Scope) -> Any:
     """The last decision on a request (its ASGI scope), or None."""
     state = scope.get(STATE)
-    return state.decisions[-1][0] if isinstance(state, State) and state.decisions else None
+    return state.decision() if isinstance(state, State) else None

@@ -16,19 +16,35 @@ charged once.
 
 # No `from __future__ import annotations` here: FastAPI reads the signature of RateLimit.__call__.
 import functools
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Optional, Union
 
 from fastapi import FastAPI, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
+from starlette.websockets import WebSocket
 
 from . import _routes
-from ._base import BaseGate
+from ._base import Algorithm, BaseGate, Mode, OnFailure
 from ._headers import Style
-from ._web import STATE, Check, Holder, Limits, MaybeAwaitable, Refusal, Rule, State, short_name
+from ._names import UNMATCHED, place_name
+from ._state import STATE, Check, Refusal, State
+from ._tidegate import Decision
+from ._web import Holder, Limits, MaybeAwaitable, Rule
+from .asgi import (
+    App,
+    Receive,
+    Scope,
+    Send,
+    WithFields,
+    decision_of,
+    denied_response,
+    is_preflight,
+    said,
+)
 from .asgi import RateLimitMiddleware as _AsgiMiddleware
-from .asgi import Scope, decision_of, is_preflight
 
 __all__ = ["RateLimit", "RateLimitMiddleware", "RateLimited", "decision_of"]
 
@@ -36,7 +52,8 @@ __all__ = ["RateLimit", "RateLimitMiddleware", "RateLimited", "decision_of"]
 class RateLimited(HTTPException):
     """Raised by the dependency; answered with 429 (503 where the failure policy closed).
 
-    Register a handler of your own for it to answer otherwise: `decision` is on it.
+    Register a handler of your own for it to answer otherwise: `decision` is on it, and `headers`
+    has the fields. RateLimitMiddleware calls that handler too.
     """
 
     def __init__(self, refusal: Refusal):
@@ -50,30 +67,42 @@ class RateLimited(HTTPException):
         self.refusal = refusal
 
 
-async def answer(connection: Any, error: Exception) -> Optional[Response]:
+class Answered(RateLimited):
+    """With what an on_denied callable answered; no handler is asked any more."""
+
+    def __init__(self, refusal: Refusal, response: App):
+        super().__init__(refusal)
+        self.response = WithFields(response, refusal.fields)
+
+
+async def answer(connection: Any, error: Exception) -> Any:
     """What RateLimited becomes."""
     assert isinstance(error, RateLimited)
     refusal = error.refusal
-    response = Response(refusal.body, refusal.status)
-    response.raw_headers = list(refusal.headers)
+    response: Any
+    if isinstance(error, Answered):
+        response = error.response
+    else:
+        head = connection.scope.get("method") == "HEAD"
+        response = Response(b"" if head else refusal.body, refusal.status)
+        response.raw_headers = list(refusal.headers)
     if connection.scope["type"] == "websocket":
         if "websocket.http.response" in connection.scope.get("extensions", {}):
             await connection.send_denial_response(response)
         else:
             await connection.close(1008, "rate limit")
         return None
-    if connection.scope["method"] == "HEAD":
-        response.body = b""
     return response
 
 
 class RateLimit:
     """A dependency that limits the routes it is put on: `Depends(RateLimit("5/minute"))`.
 
-    The arguments are those of RateLimitMiddleware, without `exempt`. A limit without a name is
-    named by method and route template, so /items/{id} is one limit; give a name to share one
-    between routes. Without `key`, `trusted_proxies`, `ipv6_prefix` and `store` those of the
-    RateLimitMiddleware around count.
+    The arguments are those of RateLimitMiddleware. A limit without a name is named by where it
+    stands: method and route template, so /items/{id} is one limit, and before them what the
+    application is mounted at; give a name to share one between routes. Without `key`,
+    `trusted_proxies`, `ipv6_prefix`, `store` and `on_denied` those of the RateLimitMiddleware
+    around count.
     """
 
     def __init__(
@@ -81,16 +110,18 @@ class RateLimit:
         limit: Union[Limits, Callable[[Any], MaybeAwaitable]],
         *,
         name: Optional[str] = None,
-        algorithm: str = "token_bucket",
-        mode: str = "enforce",
-        on_failure: Optional[str] = None,
+        algorithm: Algorithm = "token_bucket",
+        mode: Mode = "enforce",
+        on_failure: Optional[OnFailure] = None,
         key: Optional[Callable[[Any], MaybeAwaitable]] = None,
         cost: Union[int, Callable[[Any], MaybeAwaitable]] = 1,
+        exempt: Union[Sequence[str], Callable[[Any], MaybeAwaitable]] = (),
         trusted_proxies: Union[int, Sequence[str], None] = None,
         ipv6_prefix: Optional[int] = None,
         store: Union[BaseGate, str, None] = None,
         headers: Union[Iterable[Style], Style] = ("standard", "legacy"),
         message: object = None,
+        on_denied: Optional[Callable[[Any, Decision], MaybeAwaitable]] = None,
     ):
         self.rule = Rule(
             limit,
@@ -100,12 +131,13 @@ class RateLimit:
             on_failure=on_failure,
             key=key,
             cost=cost,
+            exempt=exempt,
+            trusted_proxies=trusted_proxies,
+            ipv6_prefix=ipv6_prefix,
             headers=headers,
             message=message,
-            trusted_proxies=0 if trusted_proxies is None else trusted_proxies,
-            ipv6_prefix=64 if ipv6_prefix is None else ipv6_prefix,
+            on_denied=on_denied,
         )
-        self.own_address = trusted_proxies is not None or ipv6_prefix is not None
         self.own_store = store is not None
         self.holder = Holder(store)
         if self.own_store:
@@ -114,19 +146,23 @@ class RateLimit:
     async def __call__(self, connection: HTTPConnection, response: Response) -> None:
         scope = connection.scope
         state = State.of(scope)
-        if id(self) in state.passed or is_preflight(scope):
+        if id(self) in state.asked or is_preflight(scope):
             return
         alone = state.gate is None
-        app = scope.get("app")
-        route = _routes.find(app, scope, RateLimit) if app is not None else None
+        around = rule_around(scope)
+        route = _routes.find_of(scope, self)
         limits = route.limits if route is not None and self in route.limits else (self,)
-        refusal = await ask_route(state, limits, connection, scope, route)
+        checks = await route_checks(state, limits, connection, scope, route, around)
+        refusal = await state.ask(checks[0].limiter.gate, checks) if checks else None
         if refusal is not None:
-            scope.setdefault("starlette.exception_handlers", ({}, {}))
-            scope["starlette.exception_handlers"][0].setdefault(RateLimited, answer)
-            raise RateLimited(refusal)
+            on_denied = refusal.rule.on_denied or (around.on_denied if around else None)
+            own = await denied_response(on_denied, connection, refusal)
+            handlers = scope.setdefault("starlette.exception_handlers", ({}, {}))[0]
+            handlers.setdefault(RateLimited, answer)
+            handlers[Answered] = answer
+            raise RateLimited(refusal) if own is None else Answered(refusal, own)
         if alone:
-            for name, value in state.header_fields():
+            for name, value in state.fields():
                 response.headers[name.decode()] = value.decode()
 
     def gate(self, state: State) -> BaseGate:
@@ -134,35 +170,14 @@ class RateLimit:
             return state.gate
         return self.holder.gate()
 
-    async def checks(
-        self,
-        state: State,
-        request: Any,
-        scope: Any,
-        name: Optional[str],
-        around: Optional[Rule] = None,
-    ) -> list[Check]:
-        """What this dependency asks of a request."""
-        rule = self.rule
-        found = await rule.checks(self.gate(state), request, scope, name)
-        if around is not None and rule.key is None and found:
-            key = await caller_of(around, request, scope) if not self.own_address else found[0].key
-            for check in found:
-                check.key = key
-        return found
 
-
-async def caller_of(rule: Rule, request: Any, scope: Any) -> str:
-    from ._web import resolved
-
-    identity = await resolved(rule.key(request)) if rule.key is not None else None
-    return rule.key_of(identity, scope)
-
-
-def names_of(limits: Sequence[RateLimit], scope: Scope, template: str) -> dict[int, str]:
-    """A name for each limit of a route that has none: the method and the template, numbered where
-    rates differ."""
-    method = {"HEAD": "GET"}.get(scope.get("method", ""), scope.get("method", "WS"))
+def names_of(
+    limits: Sequence[RateLimit], scope: Scope, route: Optional[_routes.Route]
+) -> dict[int, str]:
+    """A name for each limit of a route that has none: where it stands, numbered where rates
+    differ."""
+    method: str = scope.get("method", "WS")
+    method = "GET" if method == "HEAD" else method
     kinds: dict[Any, int] = {}
     out = {}
     for limit in limits:
@@ -172,22 +187,17 @@ def names_of(limits: Sequence[RateLimit], scope: Scope, template: str) -> dict[i
                 *limit.rule.spec.values(),
             )
             number = kinds.setdefault(kind, len(kinds) + 1)
-            out[id(limit)] = short_name(
-                f"{method}{template}" + (f"_{number}" if number > 1 else "")
+            end = f"_{number}" if number > 1 else ""
+            out[id(limit)] = (
+                UNMATCHED + end
+                if route is None
+                else place_name(route.mount, method, route.template + end)
             )
     return out
 
 
-async def ask_route(
-    state: State, limits: Sequence[RateLimit], request: Any, scope: Scope, route: Any
-) -> Optional[Refusal]:
-    checks = await route_checks(state, limits, request, scope, route, state_rule(scope))
-    if not checks:
-        return None
-    return await state.ask(checks[0].limiter.gate, checks)
-
-
-def state_rule(scope: Scope) -> Optional[Rule]:
+def rule_around(scope: Scope) -> Optional[Rule]:
+    """Of the RateLimitMiddleware around, if there is one."""
     rule = scope.get(STATE + ".rule")
     return rule if isinstance(rule, Rule) else None
 
@@ -197,17 +207,20 @@ async def route_checks(
     limits: Sequence[RateLimit],
     request: Any,
     scope: Scope,
-    route: Any,
+    route: Optional[_routes.Route],
     around: Optional[Rule],
 ) -> list[Check]:
-    template = route.template if route is not None else scope["path"]
-    names = names_of(limits, scope, template)
-    overridden = getattr(getattr(route, "app", None), "dependency_overrides", {})
+    """What the limits of a route ask of a request, those that have not been asked yet."""
+    names = names_of(limits, scope, route)
+    overridden = getattr(route.app, "dependency_overrides", {}) if route is not None else {}
     checks: list[Check] = []
     for limit in limits:
-        if id(limit) not in state.passed and limit not in overridden:
-            state.passed.add(id(limit))
-            checks += await limit.checks(state, request, scope, names.get(id(limit)), around)
+        if id(limit) in state.asked or limit in overridden:
+            continue
+        state.asked.add(id(limit))
+        if not await limit.rule.exempts(request, scope):
+            gate, name = limit.gate(state), names.get(id(limit))
+            checks += await limit.rule.checks(gate, request, scope, name, around)
     return checks
 
 
@@ -218,13 +231,37 @@ class RateLimitMiddleware(_AsgiMiddleware):
         self, state: State, gate: BaseGate, request: Any, scope: Scope
     ) -> list[Any]:
         scope.setdefault(STATE + ".rule", self.rule)
-        app = scope.get("app")
-        if not isinstance(app, FastAPI):
-            return []
-        route = _routes.find(app, scope, RateLimit)
+        route = _routes.find(scope, RateLimit)
         if route is None or not route.limits:
             return []
         return await route_checks(state, route.limits, request, scope, route, self.rule)
+
+    async def _response(
+        self, refusal: Refusal, request: Any, scope: Scope, receive: Receive, send: Send
+    ) -> Optional[App]:
+        """on_denied, or the application's handler for RateLimited. We stand outside of what calls
+        handlers, so we call it."""
+        response = await super()._response(refusal, request, scope, receive, send)
+        route = _routes.find(scope, RateLimit) if response is None else None
+        for app in (getattr(route, "app", None), scope.get("app")):
+            handler = getattr(app, "exception_handlers", {}).get(RateLimited)
+            if response is None and handler is not None:
+                return await handled(handler, refusal, scope, receive, send)
+        return response
+
+
+async def handled(
+    handler: Callable[..., Any], refusal: Refusal, scope: Scope, receive: Receive, send: Send
+) -> App:
+    """What a handler for RateLimited answers; to a WebSocket it speaks itself."""
+    websocket = scope["type"] == "websocket"
+    connection = (WebSocket if websocket else Request)(scope, receive, send)
+    error = RateLimited(refusal)
+    if inspect.iscoroutinefunction(handler):
+        response = await handler(connection, error)
+    else:
+        response = await run_in_threadpool(handler, connection, error)
+    return said if websocket else response
 
 
 REFUSAL = {
@@ -260,7 +297,7 @@ def document_refusals(app: FastAPI, schema: dict[str, Any]) -> dict[str, Any]:
     FastAPI.openapi() does it by itself; call it where `app.openapi` was replaced by a function of
     your own.
     """
-    for route in _routes.table_of(app, RateLimit):
+    for route in _routes.routes_of(app, RateLimit):
         if not route.limits or route.kind != "http":
             continue
         path = schema.get("paths", {}).get(route.template.replace(":path}", "}"), {})
@@ -272,15 +309,14 @@ def document_refusals(app: FastAPI, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _document_by_default() -> None:
-    generate = FastAPI.openapi
-    if getattr(generate, "_tidegate", False):
-        return
+    # Again where this module was imported anew: the other one looks for other dependencies.
+    generate = getattr(FastAPI.openapi, "_tidegate", FastAPI.openapi)
 
     @functools.wraps(generate)
     def openapi(self: FastAPI) -> dict[str, Any]:
         return document_refusals(self, generate(self))
 
-    openapi._tidegate = True  # type: ignore[attr-defined]
+    openapi._tidegate = generate  # type: ignore[attr-defined]
     FastAPI.openapi = openapi  # type: ignore[method-assign]
 
 

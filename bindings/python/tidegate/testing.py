@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from . import _loops, _tidegate
 from ._errors import ClosedError, ConfigError
@@ -84,28 +84,49 @@ class FakeClock:
 
     async def _sleep_async(self, seconds: float) -> None:
         until = self._now_us + round(seconds * 1e6)
-        while self._now_us < until:
-            if _loops.in_trio():
-                import trio
+        while True:
+            wake, woken = trio_alarm() if _loops.in_trio() else asyncio_alarm()
+            with self._changed:  # no change between the look and the alarm
+                if self._now_us >= until:
+                    return
+                self._wakers.append(wake)
+            await woken()
 
-                event = trio.Event()
-                token = trio.lowlevel.current_trio_token()
-                self._wakers.append(lambda: token.run_sync_soon(event.set))
-                await event.wait()
-            else:
-                await self._next_change()
 
-    async def _next_change(self) -> None:
-        loop = asyncio.get_running_loop()
-        future = loop.create_future()
+Alarm = tuple[Callable[[], object], Callable[[], Awaitable[object]]]
 
-        def wake() -> None:
-            def done() -> None:
-                if not future.done():
-                    future.set_result(None)
 
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(done)
+def trio_alarm() -> Alarm:
+    """What any thread calls, and what a task of trio awaits until then."""
+    import trio
 
-        self._wakers.append(wake)
+    event = trio.Event()
+    token = trio.lowlevel.current_trio_token()
+
+    def wake() -> None:
+        try:
+            token.run_sync_soon(event.set)
+        except trio.RunFinishedError:
+            pass
+
+    return wake, event.wait
+
+
+def asyncio_alarm() -> Alarm:
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
+
+    def done() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    def wake() -> None:
+        try:
+            loop.call_soon_threadsafe(done)
+        except RuntimeError:  # the loop is closed: nobody waits
+            pass
+
+    async def woken() -> None:
         await future
+
+    return wake, woken

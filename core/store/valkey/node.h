@@ -20,9 +20,9 @@
 
 namespace tidegate {
 
-// One thread at a time (whoever pumps), but for refuses(). As a Holder it has what waits to be
+// One thread at a time (whoever pumps), but for refuses(). As a CallHolder it has what waits to be
 // sent.
-class Node final : public Holder, private Connection::Owner {
+class Node final : public CallHolder, private Connection::Owner {
  public:
   static constexpr int kMaxInFlight = 3;
   static constexpr size_t kCrowd = 16;
@@ -63,7 +63,7 @@ class Node final : public Holder, private Connection::Owner {
 
  private:
   // A place on the connection, and the exchange that has it.
-  struct Slot final : Connection::ReplyTaker, Holder {
+  struct Slot final : Connection::ReplyTaker, CallHolder {
     explicit Slot(Node& of) : node(of), run(of.store_.clock) {}
     void take(const redisReply* reply) noexcept override { node.replied(*this, reply); }
     void let_go(Call& call, Leaves why) noexcept override;

@@ -9,6 +9,8 @@
 
 #include <cerrno>
 
+#include "store/valkey/authorities.h"
+
 namespace tidegate {
 namespace {
 
@@ -41,8 +43,9 @@ Status TlsContext::load(const Options& options) {
   SSL_CTX_set_mode(made.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   const bool own_ca = !options.tls_ca.empty();
   if (own_ca ? SSL_CTX_load_verify_locations(made.get(), options.tls_ca.c_str(), nullptr) != 1
-             : SSL_CTX_set_default_verify_paths(made.get()) != 1)
-    return refuse("tls_ca '" + options.tls_ca + "' cannot be used");
+             : !trust_authorities(made.get()))
+    return refuse(own_ca ? "tls_ca '" + options.tls_ca + "' cannot be used"
+                         : "the system's certificate authorities cannot be used");
   if (!options.tls_cert.empty() &&
       SSL_CTX_use_certificate_chain_file(made.get(), options.tls_cert.c_str()) != 1)
     return refuse("tls_cert '" + options.tls_cert + "' cannot be used");

@@ -16,13 +16,6 @@ import (
 	"github.com/tidegate/tidegate/bindings/go/internal/servertest"
 )
 
-// AWAITED: what follows holds as soon as the core does its part. Set the constant to false then.
-const (
-	socketsReachChildren  = true // core/store/valkey/connection.cc: FD_CLOEXEC on its socket
-	shortDeadlinesTripIt  = true // core/store/valkey/channel.cc: a caller's own deadline is no failure
-	awaitedFromTheCoreFmt = "AWAITED from the core: %s"
-)
-
 var descriptorKind = regexp.MustCompile(`-> (\w+)`)
 
 // descriptorsOfAChild counts, by kind, what a program sees that exec.Command starts.
@@ -47,11 +40,7 @@ func TestAChildInheritsNoDescriptor(t *testing.T) {
 			t.Fatal(d)
 		}
 		for kind, count := range descriptorsOfAChild(t) {
-			switch {
-			case count <= before[kind]:
-			case kind == "socket" && socketsReachChildren:
-				t.Skipf(awaitedFromTheCoreFmt, "the connection's socket has no FD_CLOEXEC")
-			default:
+			if count > before[kind] {
 				t.Errorf("a child has %d of %s, %d before the gate was opened", count, kind, before[kind])
 			}
 		}
@@ -119,9 +108,6 @@ func slow(t *testing.T, to string, delay time.Duration) string {
 // A caller in a hurry says nothing about the store: those who have time are answered by it.
 func TestShortDeadlinesOfOneCaller(t *testing.T) {
 	servertest.EachServer(t, func(t *testing.T, s *servertest.Server) {
-		if shortDeadlinesTripIt {
-			t.Skipf(awaitedFromTheCoreFmt, "short deadlines of one caller open the breaker for all")
-		}
 		url := "unix://" + slow(t, s.Socket, 20*time.Millisecond)
 		gate := open(t, url, quiet(), tidegate.Timeout(time.Second))
 		api := limiter(t, gate, "1000/hour", tidegate.Name("api"))

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+'use strict'
+
+const LONGEST_TIMER = 2 ** 31 - 1
+
+/** What wait() sleeps by where the gate has no clock of its own. */
+const realClock = {
+  get nowUs() {
+    return performance.now() * 1000
+  },
+  sleep(us, signal) {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason)
+      const stop = () => {
+        clearTimeout(timer)
+        reject(signal.reason)
+      }
+      const timer = setTimeout(
+        () => {
+          signal?.removeEventListener('abort', stop)
+          resolve()
+        },
+        Math.min(Math.ceil(us / 1000), LONGEST_TIMER),
+      )
+      signal?.addEventListener('abort', stop, { once: true })
+    })
+  },
+}
+
+module.exports = { realClock }
