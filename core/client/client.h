@@ -99,7 +99,19 @@ class Client {
   Decision decide_here(Op op, std::span<const Part> parts, RateResult* results);
   // The same at its cheapest: a consume of one part whose limiter is simple().
   Decision consume_here(const Part& part, RateResult& result) {
-    const bool fit = engine_.consume_one(part, result);
+    return consumed(part, engine_.consume_one(part, result));
+  }
+  // Or simple_slots(), under an id; and releasing them.
+  Decision consume_slots_here(const Part& part, RateResult& result) {
+    return consumed(part, engine_.consume_slots(part, result));
+  }
+  Decision release_slots_here(const Part& part) {
+    engine_.release_slots(part);
+    return {.source = Source::kMemory};
+  }
+
+ private:
+  Decision consumed(const Part& part, bool fit) {
     const bool shadow = part.limiter->mode == Mode::kShadow;
     counters_.add_two(fit || shadow ? Counter::kAllowed : Counter::kDenied, Counter::kByMemory);
     if (shadow && !fit) [[unlikely]]
@@ -110,7 +122,6 @@ class Client {
             .part_count = 1};
   }
 
- private:
   Client(StoreUrl url, Options options);
 
   const StoreUrl url_;

@@ -27,6 +27,9 @@ class EmbeddedStore {
   // The most frequent request at its cheapest: a consume of one part whose limiter is simple().
   // True: it fit.
   bool consume_one(const Part& part, RateResult& result);
+  // The same where it is simple_slots(); and releasing them.
+  bool consume_slots(const Part& part, RateResult& result);
+  void release_slots(const Part& part);
 
   MemoryStats stats() const { return store_.stats(); }
 
