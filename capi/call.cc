@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "base/static_tls.h"
+#include "base/stripe.h"
 #include "internal.h"
 
 using namespace tidegate;
@@ -17,9 +17,11 @@ struct Answers {
   ShapedRequest shaped;
   std::unique_ptr<Answers> nested;  // of a tg_call from within an event hook
   bool busy = false;
+  size_t taken = 0;  // of calls, by this tg_call
 
   Call& call(size_t i) {
     while (calls.size() <= i) calls.push_back(std::make_unique<Call>());
+    taken = i + 1;
     return *calls[i];
   }
   void clear() {
@@ -50,7 +52,11 @@ class Borrowed {
     answers_->clear();
     answers_->busy = true;
   }
-  ~Borrowed() { answers_->busy = false; }
+  ~Borrowed() {  // this thread's calls outlive the client: they hold none of its limiters
+    for (size_t i = 0; i < answers_->taken; ++i) answers_->calls[i]->pins.clear();
+    answers_->taken = 0;
+    answers_->busy = false;
+  }
   Borrowed(const Borrowed&) = delete;
   Borrowed& operator=(const Borrowed&) = delete;
   Answers* operator->() const { return answers_; }
@@ -77,6 +83,7 @@ void start(Client& client, Call& call, ShapedRequest& shaped, std::vector<Call*>
   call.timeout_us = shaped.request.timeout_us;
   call.status = Code::kOk;
   call.decision = {};
+  const Visits::Visit visit(client.limiters().visits());
   if (const Code code = client.resolve(shaped.request.op, shaped.request.parts);
       code != Code::kOk) {
     call.fail(code, Client::why(code, shaped.request.parts));
@@ -112,6 +119,7 @@ bool consume_here(Client& client, const tg_entry& entry, tg_result& result) {
             .key = {static_cast<const char*>(entry.key), entry.key_len},
             .cost = entry.arg,
             .id = {}};
+  const Visits::Visit visit(client.limiters().visits());
   if (client.resolve(part) != Code::kOk) return false;
   static thread_local RateResult answer TIDEGATE_STATIC_TLS;
   if (!part.limiter->simple() || entry.op != TG_OP_CONSUME) [[unlikely]]

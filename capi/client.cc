@@ -2,7 +2,7 @@
 #include <cstddef>
 #include <utility>
 
-#include "base/static_tls.h"
+#include "base/stripe.h"
 #include "internal.h"
 
 using namespace tidegate;
@@ -52,47 +52,20 @@ void call_hook(void* context, const Event& event) {
   in_hook_of() = outer;
 }
 
-tg_stats read_stats(Client& client) {
-  const Counters& c = client.counters();
-  const MemoryStats memory = client.memory_stats();
-  tg_stats s{};
-  s.allowed = c.sum(Counter::kAllowed);
-  s.denied = c.sum(Counter::kDenied);
-  s.would_deny = c.sum(Counter::kWouldDeny);
-  s.by_memory = c.sum(Counter::kByMemory);
-  s.by_store = c.sum(Counter::kByStore);
-  s.by_fallback = c.sum(Counter::kByFallback);
-  s.by_fail_open = c.sum(Counter::kByFailOpen);
-  s.by_fail_closed = c.sum(Counter::kByFailClosed);
-  s.keys = memory.keys;
-  s.bytes = memory.bytes;
-  s.evicted_idle = memory.evicted_idle;
-  s.evicted_harmless = memory.evicted_harmless;
-  s.evicted_owing = memory.evicted_owing;
-  s.round_trips = c.sum(Counter::kRoundTrips);
-  s.batches = c.sum(Counter::kBatches);
-  s.merged = c.sum(Counter::kMerged);
-  s.script_loads = c.sum(Counter::kScriptLoads);
-  s.connects = c.sum(Counter::kConnects);
-  s.breaker_opened = c.sum(Counter::kBreakerOpened);
-  s.breaker_open = client.breaker_open() ? 1 : 0;
-  s.late_replies = c.sum(Counter::kLateReplies);
-  s.timeouts = c.sum(Counter::kTimeouts);
-  s.connect_errors = c.sum(Counter::kConnectErrors);
-  s.auth_errors = c.sum(Counter::kAuthErrors);
-  s.tls_errors = c.sum(Counter::kTlsErrors);
-  s.protocol_errors = c.sum(Counter::kProtocolErrors);
-  s.cluster_errors = c.sum(Counter::kClusterErrors);
-  s.oom_errors = c.sum(Counter::kOomErrors);
-  s.readonly_errors = c.sum(Counter::kReadOnlyErrors);
-  s.loading_errors = c.sum(Counter::kLoadingErrors);
-  s.busy_errors = c.sum(Counter::kBusyErrors);
-  s.noperm_errors = c.sum(Counter::kNoPermErrors);
-  s.wrongtype_errors = c.sum(Counter::kWrongTypeErrors);
-  s.other_errors = c.sum(Counter::kOtherErrors);
-  s.name_conflicts = c.sum(Counter::kNameConflicts);
-  s.events_dropped = client.events().dropped();
-  return s;
+// A figure that tg_stats has no field for is in the texts of report.cc only.
+#define TIDEGATE_PUT(figure)                                       \
+  [&](auto& out) {                                                 \
+    if constexpr (requires { out.figure; }) out.figure = r.figure; \
+  }(stats);
+#define TIDEGATE_PUT_GAUGE(figure, ...) TIDEGATE_PUT(figure)
+#define TIDEGATE_PUT_COUNTER(counter, figure, ...) TIDEGATE_PUT(figure)
+tg_stats read_stats(const Client& client) {
+  const Reading r = client.read();
+  tg_stats stats{};
+  TIDEGATE_DECISIONS(TIDEGATE_PUT)
+  TIDEGATE_GAUGES(TIDEGATE_PUT_GAUGE)
+  TIDEGATE_COUNTERS(TIDEGATE_PUT_COUNTER)
+  return stats;
 }
 
 }  // namespace

@@ -63,6 +63,7 @@ int32_t see(tg_client* client, const tg_result* result, uint64_t packed, Seen& s
   std::vector<tg_part> parts(ours.part_count);
   for (uint32_t i = 0; i < ours.part_count; ++i) parts[i] = part_at(ours, i, layout);
   seen.names.reserve(parts.size());
+  const Visits::Visit visit(client->core->limiters().visits());
   for (const tg_part& part : parts) {
     const LimiterConfig* config = client->core->limiters().find(part.handle);
     if (!config) return TG_EHANDLE;

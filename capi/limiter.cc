@@ -80,6 +80,7 @@ int32_t tg_limiter_rates_sized(tg_client* client, uint64_t handle, tg_rate* rate
   if (const int32_t status = ours(client); status < 0) return status;
   if (max < 0 || (!rates && max)) return TG_EINVAL;
   if (size < sizeof(int64_t) || size > 4'096) return TG_ESIZE;
+  const Visits::Visit visit(client->core->limiters().visits());
   const LimiterConfig* config = client->core->limiters().find(handle);
   if (!config) return TG_EHANDLE;
   char* out = reinterpret_cast<char*>(rates);
@@ -103,6 +104,7 @@ int32_t tg_limiter_rates_sized(tg_client* client, uint64_t handle, tg_rate* rate
 int64_t tg_limiter_name(tg_client* client, uint64_t handle, int32_t rate, char* buffer,
                         size_t size) {
   if (const int32_t status = ours(client); status < 0) return status;
+  const Visits::Visit visit(client->core->limiters().visits());
   const LimiterConfig* config = client->core->limiters().find(handle);
   if (!config) return TG_EHANDLE;
   if (rate < -1 || rate >= static_cast<int32_t>(config->rates.size())) return TG_EINVAL;

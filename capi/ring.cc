@@ -93,7 +93,7 @@ int32_t tg_ring_wait(tg_ring* ring, tg_result* results, int32_t max, int64_t tim
     if (const int32_t status = ours(ring); status < 0) return status;
     if (max < 1 || !results || timeout_us < -1) return TG_EINVAL;
     const auto done = ring->core->wait(static_cast<size_t>(max), timeout_us);
-    if (done.empty() && ring->core->client().closed()) return TG_ECLOSED;
+    if (done.empty() && ring->core->finished()) return TG_ECLOSED;
     return put_results(*ring, done, results);
   });
 }

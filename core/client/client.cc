@@ -49,11 +49,12 @@ Client::Client(StoreUrl url, Options options)
       fork_generation_(fork_generation),
       fingerprint_(options_.testing ? 1 : 0),
       clock_(options_.manual_clock),
-      limiters_({options_.name_space, options_.on_failure, options_.fallback_share}, fingerprint_),
-      engine_({options_.max_keys, options_.max_bytes}, fingerprint_, clock_) {
+      limiters_({options_.name_space, options_.on_failure, options_.fallback_share}, fingerprint_,
+                [this](std::span<const Limiters::ConfigPtr> gone) { engine_.let_go(gone); }),
+      engine_({options_.max_keys, options_.max_bytes}, fingerprint_, clock_, recorder_) {
   if (embedded()) return;
-  store_.reset(new StoreContext{url_, options_, clock_, timeline_, engine_, counters_, events_,
-                                HostNames::of_system()});
+  store_.reset(new StoreContext{url_, options_, clock_, timeline_, engine_, recorder_,
+                                recorder_.counters(), events_, HostNames::of_system()});
 }
 
 Client::~Client() { close(); }
@@ -109,13 +110,21 @@ std::string Client::why(Code code, std::span<const Part> parts) {
 Decision Client::decide_here(Op op, std::span<const Part> parts, RateResult* results) {
   if (op == Op::kConsume && parts.size() == 1 && parts[0].limiter->simple())
     return consume_here(parts[0], results[0]);
-  const Decision decision = engine_.decide(op, parts, NumbersFor::kStore, Source::kMemory, results);
-  if (op == Op::kConsume) {
-    counters_.add(decision.allowed ? Counter::kAllowed : Counter::kDenied);
-    counters_.add(Counter::kByMemory);
-    if (decision.would_deny) counters_.add(Counter::kWouldDeny);
-  }
-  return decision;
+  return engine_.decide(op, parts, NumbersFor::kStore, Source::kMemory, results);
+}
+
+Reading Client::read() const {
+  Reading now = recorder_.read();
+  const MemoryStats memory = engine_.stats();
+  now.keys = memory.keys;
+  now.bytes = memory.bytes;
+  now.evicted_idle = memory.evicted_idle;
+  now.evicted_harmless = memory.evicted_harmless;
+  now.evicted_owing = memory.evicted_owing;
+  now.breaker_open = breaker_open() ? 1 : 0;
+  now.store_up = !store_ || !(store_->health.lost() || breaker_open());
+  now.events_dropped = events_.dropped();
+  return now;
 }
 
 bool Client::prepare(Call* call) {
@@ -142,9 +151,8 @@ bool Client::prepare(Call* call) {
   if (call->op == Op::kReset)
     engine_.decide(call->op, call->parts, NumbersFor::kFallback, Source::kFallback, nullptr);
   if (!call->legs.empty()) return true;
-  call->decision =
-      answer_without_store(call->parts, true, 0, Source::kStore, call->room_for_results());
-  count_decision(counters_, *call);
+  call->decision = engine_.decide(call->op, call->parts, NumbersFor::kStore, Source::kStore,
+                                  call->room_for_results());
   return false;
 }
 

@@ -20,11 +20,12 @@
 #include "base/fingerprint.h"
 #include "base/lock.h"
 #include "base/time.h"
-#include "client/registry.h"
+#include "client/limiters.h"
 #include "client/sync_driver.h"
 #include "options/options.h"
-#include "stats/counters.h"
 #include "stats/events.h"
+#include "stats/recorder.h"
+#include "stats/report.h"
 #include "store/call.h"
 #include "store/embedded_store.h"
 #include "store/valkey/store_context.h"
@@ -55,13 +56,13 @@ class Client {
 
   const StoreUrl& url() const { return url_; }
   const Options& options() const { return options_; }
-  Registry& limiters() { return limiters_; }
+  Limiters& limiters() { return limiters_; }
   Clock& clock() { return clock_; }
   EventLog& events() { return events_; }
-  Counters& counters() { return counters_; }
-  MemoryStats memory_stats() const { return engine_.stats(); }
+  Reading read() const;  // all figures, as of now
 
-  // Finds a part's limiter and checks its key and cost: kHandle, kKey, kCost.
+  // Finds a part's limiter and checks its key and cost: kHandle, kKey, kCost. The caller visits the
+  // limiters for as long as he uses what was found.
   Code resolve(Part& part) const {
     part.limiter = limiters_.find(part.handle);
     if (!part.limiter) [[unlikely]]
@@ -99,29 +100,15 @@ class Client {
   Decision decide_here(Op op, std::span<const Part> parts, RateResult* results);
   // The same at its cheapest: a consume of one part whose limiter is simple().
   Decision consume_here(const Part& part, RateResult& result) {
-    return consumed(part, engine_.consume_one(part, result));
+    return engine_.consume_one(part, result);
   }
   // Or simple_slots(), under an id; and releasing them.
   Decision consume_slots_here(const Part& part, RateResult& result) {
-    return consumed(part, engine_.consume_slots(part, result));
+    return engine_.consume_slots(part, result);
   }
-  Decision release_slots_here(const Part& part) {
-    engine_.release_slots(part);
-    return {.source = Source::kMemory};
-  }
+  Decision release_slots_here(const Part& part) { return engine_.release_slots(part); }
 
  private:
-  Decision consumed(const Part& part, bool fit) {
-    const bool shadow = part.limiter->mode == Mode::kShadow;
-    counters_.add_two(fit || shadow ? Counter::kAllowed : Counter::kDenied, Counter::kByMemory);
-    if (shadow && !fit) [[unlikely]]
-      counters_.add(Counter::kWouldDeny);
-    return {.allowed = fit || shadow,
-            .would_deny = shadow && !fit,
-            .source = Source::kMemory,
-            .part_count = 1};
-  }
-
   Client(StoreUrl url, Options options);
 
   const StoreUrl url_;
@@ -130,9 +117,9 @@ class Client {
   const Fingerprinter fingerprint_;
   Clock clock_;
   const Timeline timeline_;
-  Registry limiters_;
+  Limiters limiters_;
+  Recorder recorder_;
   EmbeddedStore engine_;
-  Counters counters_;
   EventLog events_;
   std::atomic<bool> closed_{false};
 

@@ -54,6 +54,17 @@ Call* Ring::take_free() {
   return call;
 }
 
+// Finds the limiters, and holds them. False: the call has failed.
+bool Ring::take(Call& call, const Request& request) {
+  const Visits::Visit visit(client_.limiters().visits());
+  const Code code = client_.resolve(request.op, request.parts);
+  if (code == Code::kOk)
+    call.take(request.parts);
+  else
+    call.fail(code, Client::why(code, request.parts));
+  return code == Code::kOk;
+}
+
 bool Ring::submit(const Request& request) {
   Call* call = take_free();
   if (!call) return false;
@@ -68,12 +79,10 @@ bool Ring::submit(const Request& request) {
     if (client_.closed()) {
       call->fail(Code::kClosed, "the client is closed");
       done(call);
-    } else if (const Code code = client_.resolve(request.op, request.parts); code != Code::kOk) {
-      call->fail(code, Client::why(code, request.parts));
-      done(call);
-    } else {
-      call->take(request.parts);
+    } else if (take(*call, request)) {
       start(call);
+    } else {
+      done(call);
     }
   } catch (const std::bad_alloc&) {  // nobody else has it yet
     call->fail_bare(Code::kNoMemory);
@@ -102,7 +111,8 @@ Call*& Ring::bucket(uint64_t user_data) {
 }
 
 void Ring::expect(Call* call) {
-  call->sequence.fetch_add(1, std::memory_order_relaxed);
+  call->sequence.store(call->sequence.load(std::memory_order_relaxed) + 1,
+                       std::memory_order_relaxed);
   call->out = true;
   Call*& head = bucket(call->user_data);
   call->bucket_previous = nullptr;

@@ -58,6 +58,7 @@ class Ring final : private CallSink, private Client::Window {
     kComesBack
   };  // kSleeps: whoever submits next wakes the host
   std::span<Call* const> take_done(size_t most, Then then);
+  bool take(Call& call, const Request& request);
   void start(Call* call);
   void done(Call* call) noexcept override;
   void client_closed() override;

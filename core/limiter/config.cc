@@ -38,7 +38,8 @@ Result<Numbers> share_of(const Numbers& limit, int64_t n) {
     return Numbers::make(limit.algorithm, capacity, limit.window_us);
   const int64_t overdraft = limit.overdraft / n;
   const int64_t common = std::gcd(limit.limit, n);
-  const int64_t windows = limit.window_us * (n / common);
+  int64_t windows = 0;
+  if (__builtin_mul_overflow(limit.window_us, n / common, &windows)) windows = kMaxWindowUs + 1;
   auto exact =
       Numbers::make(Algorithm::kTokenBucket, limit.limit / common, windows, capacity, overdraft);
   if (exact) return exact;
@@ -115,6 +116,12 @@ Fingerprint rate_id(const Fingerprinter& fingerprint, std::string_view engine,
   return fingerprint(text.append(state_head("", name, limit)));
 }
 
+// Of one limiter and the place of a rate in it, whatever its numbers are.
+RateMark mark_of(const Fingerprinter& fingerprint, const std::string& name, size_t place) {
+  const Fingerprint print = fingerprint("mark " + std::to_string(place) + " " + name);
+  return {static_cast<uint32_t>(print.low) | 1};
+}
+
 }  // namespace
 
 std::string_view mode_name(Mode mode) { return kModes[static_cast<size_t>(mode)]; }
@@ -180,6 +187,7 @@ Result<std::unique_ptr<const LimiterConfig>> make_limiter(const LimiterSpec& spe
     Rate rate;
     rate.limit = limit;
     rate.share = *share;
+    rate.limit.mark = rate.share.mark = mark_of(fingerprint, config->name, config->rates.size());
     rate.id = rate_id(fingerprint, "", config->name, limit);
     rate.share_id = rate_id(fingerprint, "share ", config->name, *share);
     rate.policy = config->name;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A limiter: a name with one or more rates or numbers of slots (all or nothing), a mode and a
-// failure policy. Its numbers at one time are a LimiterConfig, which never changes and lives as
-// long as its client.
+// failure policy. Its numbers at one time are a LimiterConfig, which never changes, and lives as
+// long as somebody may use it (client/limiters.h).
 #pragma once
 
 #include <atomic>
@@ -49,6 +49,7 @@ struct LimiterConfig {
 
   // When the store is to be told its numbers (again); of the Timeline. 0: it has become the name's.
   mutable std::atomic<int64_t> tell_at_us{0};
+  mutable std::atomic<int32_t> pins{0};  // calls that refer to it (limiter/pins.h)
 
   // One rate, not of slots, and not off: what the fastest way through the embedded engine can
   // answer.

@@ -45,9 +45,17 @@ std::string_view algorithm_name(Algorithm algorithm);
 std::optional<Algorithm> parse_algorithm(std::string_view text);
 char algorithm_letter(Algorithm algorithm);  // in a state's name: b, f, s, l, c
 
+// Which rate some numbers are of, for who has to tell rates apart whose numbers may change; 0: of
+// none. No part of what they say: numbers are equal whatever their marks.
+struct RateMark {
+  uint32_t number = 0;
+  constexpr bool operator==(const RateMark&) const { return true; }
+};
+
 struct Numbers {
   Algorithm algorithm = Algorithm::kTokenBucket;
   uint8_t tick_exponent = 0;  // the tick is 10^tick_exponent us
+  RateMark mark;
   int64_t limit = 1;
   int64_t window_us = 1;
   int64_t capacity = 1;   // the largest cost that can ever be allowed at once

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Counting without contention: each thread has a stripe of its own, a reader adds them up.
+// Counting without contention: each thread has a stripe of its own (base/stripe.h), a reader adds
+// them up.
 #pragma once
 
 #include <array>
@@ -7,80 +8,45 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/stripe.h"
+#include "stats/metrics.h"
+
 namespace tidegate {
 
-enum class Counter : uint8_t {
-  kAllowed,
-  kDenied,
-  kWouldDeny,
-  kByNone,
-  kByMemory,
-  kByStore,
-  kByFallback,
-  kByFailOpen,
-  kByFailClosed,  // in the order of Source
-  kRoundTrips,
-  kBatches,
-  kMerged,
-  kScriptLoads,
-  kConnects,
-  kBreakerOpened,
-  kLateReplies,
-  kTimeouts,
-  kConnectErrors,
-  kAuthErrors,
-  kTlsErrors,
-  kProtocolErrors,
-  kClusterErrors,
-  kOomErrors,
-  kReadOnlyErrors,
-  kLoadingErrors,
-  kBusyErrors,
-  kNoPermErrors,
-  kWrongTypeErrors,
-  kOtherErrors,
-  kNameConflicts,
-  kCount,
-};
-
-// Any thread. A stripe belongs to one living thread at a time, which alone writes it; threads
-// beyond the stripes share the last one and pay for an atomic addition.
+// Any thread.
 class Counters {
  public:
-  void add(Counter counter, int64_t n = 1) { add_to(thread_stripe(), counter, n); }
-  void add_two(Counter one, Counter other) {  // 1 to each
-    const size_t stripe = thread_stripe();
-    add_to(stripe, one, 1);
-    add_to(stripe, other, 1);
-  }
+  void add(Counter counter, int64_t n = 1) { add_to(cell_of(counter), n); }
+  void add(Source source, Outcome outcome) { add_to(cell_of(source, outcome), 1); }
 
-  int64_t sum(Counter counter) const {
-    int64_t total = 0;
-    for (const Stripe& stripe : stripes_)
-      total += stripe.cells[static_cast<size_t>(counter)].load(std::memory_order_relaxed);
-    return total;
-  }
+  int64_t sum(Counter counter) const { return sum_of(cell_of(counter)); }
+  int64_t sum(Source source, Outcome outcome) const { return sum_of(cell_of(source, outcome)); }
 
  private:
-  static constexpr size_t kStripes = 32;
+  static constexpr size_t kDecisions = static_cast<size_t>(Counter::kCount);
+  static constexpr size_t kCells = kDecisions + kSources * kOutcomes;
   struct alignas(64) Stripe {
-    std::array<std::atomic<int64_t>, static_cast<size_t>(Counter::kCount)> cells{};
+    std::array<std::atomic<int64_t>, kCells> cells{};
   };
-  void add_to(size_t stripe, Counter counter, int64_t n) {
-    std::atomic<int64_t>& cell = stripes_[stripe].cells[static_cast<size_t>(counter)];
-    if (stripe < kStripes)
+
+  static constexpr size_t cell_of(Counter counter) { return static_cast<size_t>(counter); }
+  static constexpr size_t cell_of(Source source, Outcome outcome) {
+    return kDecisions + static_cast<size_t>(source) * kOutcomes + static_cast<size_t>(outcome);
+  }
+  void add_to(size_t at, int64_t n) {
+    const size_t stripe = thread_stripe();
+    std::atomic<int64_t>& cell = stripes_[stripe].cells[at];
+    if (stripe < kStripes)  // nobody else writes it
       cell.store(cell.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
     else
       cell.fetch_add(n, std::memory_order_relaxed);
   }
-  // Below kStripes: this thread's own; kStripes: shared.
-  static size_t thread_stripe() {
-    const size_t* mine = mine_;
-    return mine ? *mine : lease_stripe();
+  int64_t sum_of(size_t at) const {
+    int64_t total = 0;
+    for (const Stripe& stripe : stripes_) total += stripe.cells[at].load(std::memory_order_relaxed);
+    return total;
   }
-  static size_t lease_stripe();
-  // In the thread's static block: found without a call.
-  static constinit thread_local const size_t* mine_ __attribute__((tls_model("initial-exec")));
+
   std::array<Stripe, kStripes + 1> stripes_{};
 };
 

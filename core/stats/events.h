@@ -5,9 +5,11 @@
 
 #include <cstdint>
 #include <deque>
-#include <mutex>
+#include <list>
 #include <string>
+#include <thread>
 
+#include "base/lock.h"
 #include "base/result.h"
 
 namespace tidegate {
@@ -27,17 +29,28 @@ class EventLog {
   using Hook = void (*)(void* context, const Event& event);
   static constexpr size_t kKept = 64;
 
+  // Once it has returned the hook before it neither runs nor will: its context may go. Called by a
+  // hook it does not wait, since that would be for itself: then the running one ends with its
+  // return.
   void set_hook(Hook hook, void* context);
   void report(Level level, Code code, std::string text);
   bool next(Event& event);  // the oldest kept, taken; false: none
   int64_t dropped() const;  // pushed out before anybody asked for them
 
  private:
-  mutable std::mutex mutex_;
-  std::deque<Event> kept_;
-  int64_t dropped_ = 0;
-  Hook hook_ = nullptr;
-  void* context_ = nullptr;
+  mutable Mutex mutex_;
+  Condition ended_;  // a hook's run
+  std::deque<Event> kept_ TIDEGATE_GUARDED_BY(mutex_);
+  int64_t dropped_ TIDEGATE_GUARDED_BY(mutex_) = 0;
+  Hook hook_ TIDEGATE_GUARDED_BY(mutex_) = nullptr;
+  void* context_ TIDEGATE_GUARDED_BY(mutex_) = nullptr;
+  // Hooks that run: on which thread, and which setting it was.
+  struct Run {
+    std::thread::id thread;
+    uint64_t setting;
+  };
+  std::list<Run> runs_ TIDEGATE_GUARDED_BY(mutex_);
+  uint64_t setting_ TIDEGATE_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace tidegate

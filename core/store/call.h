@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/list.h"
-#include "limiter/request.h"
+#include "limiter/pins.h"
 
 namespace tidegate {
 
@@ -61,8 +61,8 @@ struct CallHeader {
   // Where it is: in one list at a time, of its owner or of a holder.
   Call *next = nullptr, *previous = nullptr;
   CallHolder* holder = nullptr;  // the pump's
-  int64_t deadline_us = 0;   // of the Timeline
-  bool under_way = false;    // the pump has it, or will find it in the inbox
+  int64_t deadline_us = 0;       // of the Timeline
+  bool under_way = false;        // the pump has it, or will find it in the inbox
 
   // A cancellation, guarded by the inbox's lock: it means one submission of this (pooled) call.
   std::atomic<uint64_t> sequence{0};
@@ -79,14 +79,16 @@ struct LimiterAsk {
   Source refund_to = Source::kNone;
   std::vector<Part> parts;  // their keys point into key_bytes
   std::string key_bytes;
+  ConfigPins pins;  // of the parts' limiters
   std::vector<Leg> legs;
   uint32_t place = 0;  // in the run that carries it
 
   Decision decision;
   std::vector<RateResult> results;
 
-  // Copies the parts, with their keys.
+  // Copies the parts, with their keys. The caller visits the limiters.
   void take(std::span<const Part> asked) {
+    pins.hold_only(asked);
     parts.assign(asked.begin(), asked.end());
     key_bytes.clear();
     for (const Part& part : asked) key_bytes.append(part.key);

@@ -20,7 +20,15 @@ size_t most_legs(std::span<const Part> parts) {
 
 }  // namespace
 
-bool EmbeddedStore::consume_one(const Part& part, RateResult& result) {
+void EmbeddedStore::let_go(std::span<const std::unique_ptr<const LimiterConfig>> gone) {
+  std::vector<const Numbers*> numbers;
+  for (const auto& config : gone)
+    for (const Rate& rate : config->rates)
+      numbers.insert(numbers.end(), {&rate.limit, &rate.share});
+  store_.let_go(numbers);
+}
+
+bool EmbeddedStore::fits_one(const Part& part, RateResult& result) {
   const Rate& rate = part.limiter->rates[0];
   result = rate_result(part, 0);
   const bool fit = store_.consume_one(fingerprint_(part.key) ^ rate.id, rate.limit, part.cost,
@@ -29,7 +37,7 @@ bool EmbeddedStore::consume_one(const Part& part, RateResult& result) {
   return fit;
 }
 
-bool EmbeddedStore::consume_slots(const Part& part, RateResult& result) {
+bool EmbeddedStore::takes_slots(const Part& part, RateResult& result) {
   const Rate& rate = part.limiter->rates[0];
   result = rate_result(part, 0);
   Answer answer;
@@ -39,9 +47,10 @@ bool EmbeddedStore::consume_slots(const Part& part, RateResult& result) {
   return answer.allowed;
 }
 
-void EmbeddedStore::release_slots(const Part& part) {
+Decision EmbeddedStore::release_slots(const Part& part) {
   const Rate& rate = part.limiter->rates[0];
   store_.release_slots(fingerprint_(part.key) ^ rate.id, part.id, rate.limit, clock_.now_us());
+  return {.source = Source::kMemory};
 }
 
 Decision EmbeddedStore::decide(Op op, std::span<const Part> parts, NumbersFor numbers_for,
@@ -49,7 +58,11 @@ Decision EmbeddedStore::decide(Op op, std::span<const Part> parts, NumbersFor nu
   Leg one;
   Leg* const room = most_legs(parts) == 1 ? &one : thread_legs();
   const std::span<Leg> legs(room, make_legs(op, parts, numbers_for, fingerprint_, room));
-  if (legs.empty()) return answer_without_store(parts, true, 0, source, results);
+  if (legs.empty()) {  // all are off
+    const Decision decision = answer_without_store(parts, true, 0, source, results);
+    recorder_.decided(op, parts, decision, Recorder::kNotTimed);
+    return decision;
+  }
 
   Verdict verdict;
   const int64_t now_us = clock_.now_us();
@@ -72,7 +85,9 @@ Decision EmbeddedStore::decide(Op op, std::span<const Part> parts, NumbersFor nu
     case Op::kPing:
       return {.source = source};
   }
-  return answer_from(parts, legs, verdict, source, results);
+  const Decision decision = answer_from(parts, legs, verdict, source, results);
+  recorder_.decided(op, parts, decision, Recorder::kNotTimed);
+  return decision;
 }
 
 }  // namespace tidegate

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 // The embedded engine as a client asks it: parts in, what the caller sees out. It decides for
-// memory:// clients, and for others while their store is away (NumbersFor::kFallback).
+// memory:// clients, and for others while their store is away (NumbersFor::kFallback), and reports
+// what it decided.
 #pragma once
 
+#include <memory>
 #include <span>
 
 #include "base/time.h"
 #include "limiter/request.h"
-#include "stats/counters.h"
+#include "stats/recorder.h"
 #include "store/memory/memory_store.h"
 
 namespace tidegate {
@@ -16,8 +18,9 @@ namespace tidegate {
 // set.
 class EmbeddedStore {
  public:
-  EmbeddedStore(const MemoryOptions& options, const Fingerprinter& fingerprint, const Clock& clock)
-      : store_(options), fingerprint_(fingerprint), clock_(clock) {}
+  EmbeddedStore(const MemoryOptions& options, const Fingerprinter& fingerprint, const Clock& clock,
+                Recorder& recorder)
+      : store_(options), fingerprint_(fingerprint), clock_(clock), recorder_(recorder) {}
 
   // kConsume, kPeek and kDebit answer in `results` (room for kMaxLegs); kRefund and kReset do as
   // they are told.
@@ -25,18 +28,38 @@ class EmbeddedStore {
                   RateResult* results);
 
   // The most frequent request at its cheapest: a consume of one part whose limiter is simple().
-  // True: it fit.
-  bool consume_one(const Part& part, RateResult& result);
+  // (Inline, since a decision that goes through memory on its way is waited for.)
+  Decision consume_one(const Part& part, RateResult& result) {
+    return decided(part, fits_one(part, result));
+  }
   // The same where it is simple_slots(); and releasing them.
-  bool consume_slots(const Part& part, RateResult& result);
-  void release_slots(const Part& part);
+  Decision consume_slots(const Part& part, RateResult& result) {
+    return decided(part, takes_slots(part, result));
+  }
+  Decision release_slots(const Part& part);
+
+  // Configurations that are about to be freed: nothing in here refers to them any more.
+  void let_go(std::span<const std::unique_ptr<const LimiterConfig>> gone);
 
   MemoryStats stats() const { return store_.stats(); }
 
  private:
+  Decision decided(const Part& part, bool fit) {
+    const bool shadow = part.limiter->mode == Mode::kShadow;
+    const Decision decision{.allowed = fit || shadow,
+                            .would_deny = shadow && !fit,
+                            .source = Source::kMemory,
+                            .part_count = 1};
+    recorder_.decided(Op::kConsume, {&part, 1}, decision, Recorder::kNotTimed);
+    return decision;
+  }
+  bool fits_one(const Part& part, RateResult& result);  // charges it where it does
+  bool takes_slots(const Part& part, RateResult& result);
+
   MemoryStore store_;
   const Fingerprinter& fingerprint_;
   const Clock& clock_;
+  Recorder& recorder_;
 };
 
 }  // namespace tidegate

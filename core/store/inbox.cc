@@ -18,6 +18,7 @@ void Inbox::cancel(Call* call) {
   {
     const MutexGuard guard(mutex_);
     call->canceled_sequence = call->sequence.load(std::memory_order_relaxed);
+    any_canceled_.store(true, std::memory_order_release);
     if (!call->in_canceled) {
       call->in_canceled = true;
       call->next_canceled = canceled_;
@@ -39,9 +40,10 @@ void Inbox::take(CallList& calls) {
 }
 
 Call* Inbox::take_canceled(CallList& calls) {
+  if (!any_canceled_.load(std::memory_order_acquire)) return nullptr;
   Call* found = nullptr;
   const MutexGuard guard(mutex_);
-  if (!canceled_) return nullptr;
+  any_canceled_.store(false, std::memory_order_relaxed);
   take_queue(calls);
   while (Call* call = canceled_) {
     canceled_ = call->next_canceled;

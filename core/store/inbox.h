@@ -66,6 +66,7 @@ class Inbox {
   Call* canceled_ TIDEGATE_GUARDED_BY(mutex_) = nullptr;
   std::atomic<size_t> queued_{0};
   std::atomic<bool> armed_{false}, shut_{false};
+  std::atomic<bool> any_canceled_{false};  // a look without the lock
   std::atomic<int64_t> timer_us_{0};
 };
 

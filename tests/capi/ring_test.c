@@ -292,6 +292,75 @@ static void rings_are_told_of_close(void) {
   tg_client_free(client);
 }
 
+static void* close_soon(void* client) {
+  usleep(50000);
+  CHECK_INT(tg_client_close(client), TG_OK);
+  return NULL;
+}
+
+static void who_waits_without_end_is_woken_by_close(void) {
+  tg_client* client = open_store("spin_us=50");
+  tg_ring* ring = open_ring(client, 8, 0);
+  tg_result results[8];
+  pthread_t thread;
+  pthread_create(&thread, NULL, close_soon, client);
+  CHECK(tg_ring_wait(ring, results, 8, -1) <= 0);
+  CHECK(tg_ring_wait(ring, results, 8, INT64_MAX) <= 0); /* and so is who comes later */
+  pthread_join(thread, NULL);
+  tg_ring_free(ring);
+  tg_client_free(client);
+}
+
+/* The longest timeout there is takes no other's deadline away, and a wait may be as long. */
+static void an_endless_timeout_is_nobody_elses_matter(void) {
+  tg_client* client = open_store("spin_us=50");
+  tg_ring* ring = open_ring(client, 8, 0);
+  const uint64_t api = open_limiter(client, "100000/hour", "endless");
+  tg_entry entry = entry_of(api, "k");
+  tg_result results[8];
+  for (int i = 0; i < 2; ++i) {
+    entry.timeout_us = i ? 0 : INT64_MAX;
+    CHECK_INT(tg_submit(ring, &entry, 1), 1);
+  }
+  int done = 0;
+  while (done < 2) {
+    const int32_t n = tg_ring_wait(ring, results, 8, INT64_MAX);
+    CHECK(n > 0);
+    if (n <= 0) break;
+    done += n;
+  }
+  tg_ring_free(ring);
+  tg_client_free(client);
+}
+
+static void equal_user_data_is_canceled_together(void) {
+  tg_client* client = open_client("redis://127.0.0.1:1?timeout_ms=60000");
+  tg_ring* ring = open_ring(client, 64, 0);
+  const uint64_t api = open_limiter(client, "100000/hour", "same");
+  tg_entry entry = entry_of(api, "k");
+  tg_result results[64];
+  for (uint64_t i = 0; i < 12; ++i) {
+    entry.user_data = i % 3;
+    CHECK_INT(tg_submit(ring, &entry, 1), 1);
+  }
+  CHECK_INT(tg_cancel(ring, 1), 4);
+  CHECK_INT(tg_cancel(ring, 1), 0);
+  CHECK_INT(tg_cancel(ring, 77), 0);
+  CHECK_INT(tg_cancel(ring, 0), 4);
+  CHECK_INT(tg_cancel(ring, 2), 4);
+  int done = 0;
+  while (done < 12) {
+    const int32_t n = tg_ring_wait(ring, results, 64, 5000000);
+    CHECK(n > 0);
+    if (n <= 0) break;
+    for (int32_t i = 0; i < n; ++i)
+      CHECK(results[i].status == TG_ECANCELED || TG_SOURCE(results[i].flags) == TG_SOURCE_FALLBACK);
+    done += n;
+  }
+  tg_ring_free(ring);
+  tg_client_free(client);
+}
+
 int main(void) {
   static const struct test tests[] = {
       {"no wake-up is lost by a level-triggered host",
@@ -308,6 +377,9 @@ int main(void) {
       {"errors come out of reap too", errors_come_out_of_reap_too},
       {"a cancelled request still has one result", a_cancelled_request_still_has_one_result},
       {"rings are told of close", rings_are_told_of_close},
+      {"who waits without end is woken by close", who_waits_without_end_is_woken_by_close},
+      {"an endless timeout is nobody else's matter", an_endless_timeout_is_nobody_elses_matter},
+      {"equal user_data is canceled together", equal_user_data_is_canceled_together},
   };
   url = "memory://";
   int failed = run_tests(tests, sizeof tests / sizeof *tests);

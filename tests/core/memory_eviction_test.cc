@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: MIT
 // Who goes when the table is full (eviction.h).
 #include <gmock/gmock.h>
+#include <sched.h>
 
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <thread>
 #include <vector>
 
 #include "memory_helper.h"
 #include "store/memory/eviction.h"
+#include "store/memory/state_table.h"
 
 namespace tidegate {
 namespace {
@@ -136,6 +143,146 @@ TEST(Eviction, AThousandRatesInOneShardAreNoTrouble) {
     ASSERT_TRUE(allowed(store, limits[key % limits.size()], key, kNow, 10));
   EXPECT_GT(store.stats().keys, 980);
   EXPECT_LE(store.stats().keys, 1000);
+}
+
+// One shard's table of `limits` rates with `per` states each, which all owe half.
+std::vector<Slot> table_of(const std::vector<Numbers>& limits, size_t per) {
+  std::vector<Slot> slots(1153);
+  for (size_t i = 0; i < limits.size() * per; ++i)
+    slots[i * 7 % slots.size()] = {.id = id_of(i),
+                                   .state = {50, kNow / kMinute * kMinute},
+                                   .limit = &limits[i % limits.size()]};
+  return slots;
+}
+
+TEST(Eviction, SomebodyGoesHoweverManyRatesThereAre) {
+  for (size_t count = 193; count <= 1024; count += 13)
+    for (size_t per = 1; per * count <= 1024; ++per) {
+      // Numbers side by side, and marked ones: both are spread over the places.
+      std::vector<Numbers> limits(count, limit_of(Algorithm::kFixedWindow, 100, kMinute));
+      for (const bool marked : {false, true}) {
+        for (size_t i = 0; marked && i < count; ++i)
+          limits[i].mark.number = static_cast<uint32_t>(id_of(i + 1).low) | 1;
+        const std::vector<Slot> slots = table_of(limits, per);
+        Victims victims;
+        find_victims({slots, count * per, kNow, 0}, victims);
+        ASSERT_GT(victims.count, 0) << count << " rates of " << per << " states";
+        ASSERT_EQ(victims.owes, Owes::kMore);
+      }
+    }
+}
+
+TEST(Eviction, MaxKeysHoldsWithMoreRatesThanAreToldApart) {
+  for (size_t keys = 193; keys <= 200; ++keys) {
+    std::vector<Numbers> limits(keys + 3, limit_of(Algorithm::kFixedWindow, 2, kDay));
+    MemoryStore store({.max_keys = static_cast<int64_t>(keys), .max_bytes = kManyBytes});
+    for (uint64_t key = 0; key < 5'000; ++key) {
+      ASSERT_TRUE(allowed(store, limits[key % limits.size()], key, kNow));
+      ASSERT_LE(store.stats().keys, static_cast<int64_t>(keys)) << key;
+    }
+  }
+}
+
+// A limiter whose numbers were changed often is one rate: with as many shares as it had numbers, no
+// state of it would ever be one of a crowd.
+TEST(Eviction, AChangedLimiterIsOneRate) {
+  std::vector<Numbers> changed, quiet;
+  for (int64_t i = 0; i < 8; ++i) {
+    changed.push_back(limit_of(Algorithm::kFixedWindow, 100 + i, kDay));
+    changed.back().mark.number = 7;
+  }
+  for (uint32_t i = 0; i < 4; ++i) {
+    quiet.push_back(limit_of(Algorithm::kFixedWindow, 100, kDay));
+    quiet.back().mark.number = 8 + i;
+  }
+  std::vector<Slot> slots(64);
+  for (size_t i = 0; i < 32;
+       ++i) {  // 16 of the changed one, 4 of each of the others, which owe less
+    const bool of_changed = i < 16;
+    slots[i] = {.id = id_of(i),
+                .state = {of_changed ? 90 : 50, kNow / kDay * kDay},
+                .limit = of_changed ? &changed[i % 8] : &quiet[i % 4]};
+  }
+  Victims victims;
+  find_victims({slots, 32, kNow, 0}, victims);
+  ASSERT_GT(victims.count, 0);
+  for (size_t i = 0; i < victims.count; ++i) {
+    const auto of = std::ranges::find(slots, victims.ids[i], &Slot::id) - slots.begin();
+    EXPECT_LT(of, 16) << "the state of a rate with its fair share went";
+  }
+}
+
+TEST(Eviction, AnEmptyShardWaitsForAPlaceInOthers) {
+  constexpr int64_t kKeys = 16'384;
+  StateTable table({.max_keys = kKeys, .max_bytes = kManyBytes});
+  ASSERT_EQ(table.shard_count(), 16);
+  const Numbers limit = limit_of(Algorithm::kFixedWindow, 2, kDay);
+  const auto admit = [&](uint64_t key) TIDEGATE_UNCHECKED_LOCKS {
+    Shard& shard = table.shard_of(id_of(key));
+    SpinGuard guard(shard.lock);
+    table.admit(shard, id_of(key), limit, kNow)->state = {1, kNow / kDay * kDay};
+  };
+  const auto forget = [&](uint64_t gone) TIDEGATE_UNCHECKED_LOCKS {
+    Shard& shard = table.shard_of(id_of(gone));
+    SpinGuard guard(shard.lock);
+    table.erase(shard, id_of(gone));
+  };
+  uint64_t key = 0, of_first = 0;
+  while (table.stats().keys < kKeys) {
+    if (table.index_of(id_of(++key)) == 0)
+      of_first = key;
+    else
+      admit(key);
+  }
+  // The others' locks are let go of as soon as the admission waits. Where that thread does not get
+  // a core for so long, there is one too many, and the next admission takes two.
+  bool kept = false;
+  for (int turn = 0; turn < 50 && !kept; ++turn) {
+    std::atomic<bool> locked{false};
+    std::thread others([&]() TIDEGATE_UNCHECKED_LOCKS {
+      for (uint32_t i = 1; i < 16; ++i) table.shard(i).lock.lock();
+      locked = true;
+      while (table.shard(0).lock.try_lock()) {
+        table.shard(0).lock.unlock();
+        sched_yield();
+      }
+      for (uint32_t i = 1; i < 16; ++i) table.shard(i).lock.unlock();
+    });
+    while (!locked) sched_yield();
+    admit(of_first);
+    others.join();
+    kept = table.stats().keys <= kKeys;
+    forget(of_first);
+    while (table.stats().keys < kKeys)
+      if (table.index_of(id_of(++key)) != 0) admit(key);
+    ASSERT_LE(table.stats().keys, kKeys);
+  }
+  EXPECT_TRUE(kept);
+}
+
+// What a limiter's numbers were is freed: its states have a copy, as long as there are any.
+TEST(Eviction, StatesKeepTheirNumbersWhenTheLimiterLetsGoOfThem) {
+  MemoryStore store({.max_keys = 100'000, .max_bytes = kManyBytes});
+  auto going = std::make_unique<Numbers>(limit_of(Algorithm::kFixedWindow, 10, kDay));
+  auto log = std::make_unique<Numbers>(limit_of(Algorithm::kSlidingLog, 10, kDay));
+  for (uint64_t key = 0; key < 5'000; ++key) {
+    ASSERT_TRUE(allowed(store, *going, key, kNow, 4));
+    ASSERT_TRUE(allowed(store, *log, 1'000'000 + key, kNow, 4));
+  }
+  const Numbers same = *going, same_log = *log;
+  const Numbers* const gone[] = {going.get(), log.get()};
+  store.let_go(gone);
+  std::memset(static_cast<void*>(going.get()), 0xff, sizeof *going);  // as good as freed, and seen
+  std::memset(static_cast<void*>(log.get()), 0xff, sizeof *log);
+  const Numbers other = limit_of(Algorithm::kFixedWindow, 10, kDay);
+  for (uint64_t key = 10'000; key < 150'000; ++key)  // every state is judged
+    ASSERT_TRUE(allowed(store, other, key, kNow, 1));
+  int64_t remembered = 0;
+  for (uint64_t key = 0; key < 5'000; ++key) {
+    remembered += peek(store, same, key, kNow).remaining == 6;
+    remembered += peek(store, same_log, 1'000'000 + key, kNow).remaining == 6;
+  }
+  EXPECT_EQ(remembered, 10'000) << "they owe more than a little: the harmless ones went";
 }
 
 }  // namespace

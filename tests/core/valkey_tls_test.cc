@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <thread>
 
 #include "support/certificates.h"
@@ -25,6 +26,7 @@ class ValkeyTls : public OnEveryServer {
     made_->issue("elsewhere", "ours", "DNS:db.example");
     made_->issue("old", "ours", "DNS:localhost,IP:127.0.0.1", true);
     made_->issue("client", "ours", "DNS:client");
+    made_->issue("stranger", "theirs", "DNS:client");
   }
   static void TearDownTestSuite() { delete made_; }
 
@@ -114,8 +116,39 @@ TEST_P(ValkeyTls, FilesThatCannotBeReadAreNamed) {
 TEST_P(ValkeyTls, AServerWithoutTlsIsNoTlsServer) {
   Server server(GetParam());
   Gate gate("rediss://127.0.0.1:" + std::to_string(server.port()) + "?timeout_ms=2000&" + trust());
-  EXPECT_LT(gate.ping().status, 0);
+  const Outcome ping = gate.ping();
+  EXPECT_LT(ping.status, 0);
+  EXPECT_NE(ping.text.find("TLS handshake"), std::string::npos) << ping.text;
   EXPECT_EQ(gate.consume(gate.open("5/d", "l"), "k").source, TG_SOURCE_FALLBACK);
+}
+
+// TLS 1.3 refuses a client's certificate behind the client's side of the handshake: what is read or
+// written next finds it out.
+TEST_P(ValkeyTls, AClientsCertificateThatIsRefusedIsTlsFault) {
+  Server server(GetParam(), with("good", true));
+  for (int i = 0; i < 10; ++i) {
+    Gate gate(url(trust() + "&tls_cert=" + made_->path("stranger.crt") +
+                  "&tls_key=" + made_->path("stranger.key")));
+    const Outcome ping = gate.ping();
+    EXPECT_EQ(ping.status, TG_ETLS) << ping.text;
+    Gate without(url(trust()));
+    EXPECT_EQ(without.ping().status, TG_ETLS);
+  }
+}
+
+TEST_P(ValkeyTls, FilesThatWereReplacedAreReadAnew) {
+  Server server(GetParam(), with("good"));
+  const std::string file = made_->path("rotated-" + std::to_string(port_) + ".crt");
+  const auto put = [&](const std::string& authority) {
+    std::filesystem::copy_file(made_->path(authority + ".crt"), file + ".new",
+                               std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::rename(file + ".new", file);
+  };
+  put("theirs");
+  Gate gate(url("tls_ca=" + file));
+  EXPECT_EQ(gate.ping().status, TG_ETLS);
+  put("ours");
+  EXPECT_TRUE(gate.comes_back(gate.open("5/d", "l"))) << gate.event_texts();
 }
 
 // The first bytes that a client of localhost sends, from a listener of our own.

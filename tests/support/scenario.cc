@@ -155,10 +155,10 @@ std::vector<Json> fresh_scenarios(const std::string& kind, int count) {
   const auto clock = std::chrono::system_clock::now().time_since_epoch().count() / 1000 % 1000000;
   const std::string seed = given ? given : std::to_string(clock);
   std::cout << "fresh scenarios: TIDEGATE_SEED=" << seed << std::endl;
-  const std::string command = std::string("cd " TIDEGATE_SOURCE_DIR
-                                          "/tests/conformance && python3 ") +
-                              (kind == "slots" ? "generate_slots.py" : "generate.py") +
-                              " --count " + std::to_string(count) + " --seed " + seed;
+  const std::string command =
+      std::string("cd " TIDEGATE_SOURCE_DIR "/tests/conformance && python3 ") +
+      (kind == "slots" ? "generate_slots.py" : "generate.py") + " --count " +
+      std::to_string(count) + " --seed " + seed;
   FILE* pipe = popen(command.c_str(), "r");
   std::stringstream text;
   char block[65536];

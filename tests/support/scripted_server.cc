@@ -36,7 +36,8 @@ ScriptedServer::ScriptedServer(const std::string& options, const std::string& ho
   if (!parsed) std::abort();
   url_ = *parsed;
   options_ = url_.options;
-  context_.reset(new StoreContext{url_, options_, clock_, timeline, local_, counters_, events_,
+  context_.reset(new StoreContext{url_, options_, clock_, timeline, local_, recorder_,
+                                  recorder_.counters(), events_,
                                   names ? std::move(names) : HostNames::of_system()});
   reactor_ = std::move(*Reactor::make());
   channel_ = std::make_unique<Channel>(*context_, *reactor_);

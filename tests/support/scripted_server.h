@@ -6,7 +6,7 @@
 #include <string>
 
 #include "client/channel.h"
-#include "client/registry.h"
+#include "client/limiters.h"
 #include "store/valkey/store_context.h"
 
 namespace tidegate::test {
@@ -70,11 +70,11 @@ class ScriptedServer {
   void connected();  // the same for a channel that something was submitted to
 
   static std::string hello(const std::string& role = "master");
-  int64_t counter(Counter which) const { return counters_.sum(which); }
+  int64_t counter(Counter which) { return recorder_.counters().sum(which); }
   std::string events();
   Health& health() { return context_->health; }
   Channel& channel() { return *channel_; }
-  Registry& limiters() { return limiters_; }
+  Limiters& limiters() { return limiters_; }
 
   ManualTimeline timeline;
 
@@ -85,10 +85,12 @@ class ScriptedServer {
   Options options_;
   Fingerprinter fingerprint_{1};
   Clock clock_{true};
-  EmbeddedStore local_{{1'000, 1'000'000}, fingerprint_, clock_};
-  Counters counters_;
+  Recorder recorder_;
+  EmbeddedStore local_{{1'000, 1'000'000}, fingerprint_, clock_, recorder_};
   EventLog events_;
-  Registry limiters_{{"tg", OnFailure::kLocal, 1}, fingerprint_};
+  Limiters limiters_{{"tg", OnFailure::kLocal, 1},
+                     fingerprint_,
+                     [this](std::span<const Limiters::ConfigPtr> gone) { local_.let_go(gone); }};
   uint64_t limiter_ = 0;
   std::unique_ptr<StoreContext> context_;
   std::unique_ptr<Reactor> reactor_;

@@ -15,27 +15,39 @@ constexpr size_t kFewPerSearch = 64;   // a 64th where somebody's past goes
 class Rates {
  public:
   uint8_t add(const Numbers* limit) {
-    const size_t first = (reinterpret_cast<uintptr_t>(limit) >> 3) * 0x9e3779b97f4a7c15 >> 56;
+    const uint64_t name = name_of(limit);
+    const size_t first = name * 0x9e3779b97f4a7c15 >> 56;
     size_t at = first;
-    while (limits_[at] != limit && limits_[at]) at = (at + 1) % kPlaces;
-    if (!limits_[at] && known_ < kMost) {
-      limits_[at] = limit;
-      ++known_;
-    } else if (!limits_[at]) {
-      at = first;
+    while (names_[at] != name && names_[at]) at = (at + 1) % kPlaces;
+    if (!names_[at]) {
+      if (known_ < kMost) {
+        names_[at] = name;
+        ++known_;
+      } else {
+        at = first;  // counted there, whosever it is
+      }
     }
-    ++counts_[at];
+    used_ += counts_[at]++ == 0;
     ++total_;
     return static_cast<uint8_t>(at);
   }
-  bool more_than_fair(uint8_t rate) const { return counts_[rate] * known_ > total_; }
-  bool at_least_fair(uint8_t rate) const { return counts_[rate] * known_ >= total_; }
+  // Compared with the mean of the places that are used: one of them always has at least that.
+  bool more_than_fair(uint8_t rate) const { return counts_[rate] * used_ > total_; }
+  bool at_least_fair(uint8_t rate) const { return counts_[rate] * used_ >= total_; }
 
  private:
   static constexpr size_t kPlaces = 256, kMost = 192;
-  std::array<const Numbers*, kPlaces> limits_{};
+
+  // A rate is one whatever numbers it had when its states were last asked for. Numbers that are
+  // nobody's are rates of their own.
+  static uint64_t name_of(const Numbers* limit) {
+    return limit->mark.number ? limit->mark.number
+                              : reinterpret_cast<uintptr_t>(limit) >> 3 | 1ULL << 63;
+  }
+
+  std::array<uint64_t, kPlaces> names_{};
   std::array<uint16_t, kPlaces> counts_{};
-  size_t known_ = 0, total_ = 0;
+  size_t known_ = 0, used_ = 0, total_ = 0;
 };
 
 struct Candidate {
@@ -128,7 +140,7 @@ void find_victims(const Search& search, Victims& victims) {
   } else if (!search.for_bytes) {
     const auto end = std::partition(
         all.begin(), all.end(), [&](const Candidate& c) { return rates.at_least_fair(c.rate); });
-    name(search, {all.begin(), end}, few, Owes::kMore, victims);
+    name(search, {all.begin(), end == all.begin() ? all.end() : end}, few, Owes::kMore, victims);
   }
 }
 

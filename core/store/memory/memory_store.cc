@@ -295,6 +295,8 @@ void MemoryStore::reset(std::span<Leg> legs) TIDEGATE_UNCHECKED_LOCKS {
   for (const Leg& leg : legs) table_->erase(table_->shard_of(leg.id), leg.id);
 }
 
+void MemoryStore::let_go(std::span<const Numbers* const> gone) { table_->let_go(gone); }
+
 MemoryStats MemoryStore::stats() const { return table_->stats(); }
 
 }  // namespace tidegate

@@ -54,7 +54,7 @@ class MemoryStore {
   MemoryStore(const MemoryStore&) = delete;
   MemoryStore& operator=(const MemoryStore&) = delete;
 
-  // Legs are prepared (decide.h), their limits outlive the store; answers are in them. now_us >= 0;
+  // Legs are prepared (decide.h), their limits live until let_go; answers are in them. now_us >= 0;
   // it may stand still and step back.
   Verdict consume(std::span<Leg> legs, int64_t now_us);
   // The most frequent request at its cheapest: consume() of one leg that is no shadow, and not of
@@ -70,6 +70,10 @@ class MemoryStore {
   Verdict debit(std::span<Leg> legs, int64_t now_us);
   void refund(std::span<Leg> legs, int64_t now_us);
   void reset(std::span<Leg> legs);
+
+  // Numbers that are about to be freed, and are in no request's hands: states that have them get a
+  // copy. O(states).
+  void let_go(std::span<const Numbers* const> gone);
 
   MemoryStats stats() const;
 

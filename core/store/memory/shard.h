@@ -62,6 +62,11 @@ class alignas(64) Shard {
 
   uint32_t count() const TIDEGATE_REQUIRES(lock) { return count_; }
   std::span<const Slot> slots() const TIDEGATE_REQUIRES(lock) { return {slots_, size_}; }
+  template <class F>
+  void each(F f) TIDEGATE_REQUIRES(lock) {  // f(Slot&) for every state
+    for (uint32_t i = 0; i < size_; ++i)
+      if (slots_[i].limit) f(slots_[i]);
+  }
   bool has_room() const TIDEGATE_REQUIRES(lock) { return count_ < most_in(size_); }
   // A larger table of at most `most_slots`. False: there is no memory, or it is that large.
   bool grow(uint32_t most_slots, Quota& bytes) TIDEGATE_REQUIRES(lock);

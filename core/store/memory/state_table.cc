@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "store/memory/state_table.h"
 
+#include <time.h>
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -12,6 +14,8 @@ constexpr int64_t kStatesPerShard = 1024;
 constexpr int64_t kMaxShards = 1 << 24;
 constexpr int kShardsToSearch = 8;
 constexpr int kEvictionsForBytes = 8;
+constexpr int kTriesForPlace = 100;
+constexpr long kPauseForPlaceNs = 100'000;
 constexpr int32_t kPause = 64;
 
 }  // namespace
@@ -61,14 +65,25 @@ Shard& StateTable::next_shard() {
 
 Slot* StateTable::admit(Shard& shard, const Fingerprint& id, const Numbers& limit, int64_t now_us) {
   const bool room = shard.has_room() || shard.grow(plan_.slots_per_shard, table_bytes_);
-  if (!room) {
-    keys_.give(evict(shard, now_us) - 1);  // the one place stays ours
-  } else if (!keys_.take(1)) {
-    // All is full. Shards with fewer states than others keep them: each is to remain a fair sample.
-    if (shard.count() >= plan_.keys_per_shard || !evict_elsewhere(now_us) || !keys_.take(1))
-      keys_.give(evict(shard, now_us) - 1);
+  if (room && (keys_.take(1) || take_place_elsewhere(shard, now_us)))
+    return shard.insert(id, &limit);
+  const int64_t freed = evict(shard, now_us);
+  // A shard that has nobody to give waits for a place, though not for ever: its lock is held, and
+  // the others may all be this request's. Then there is one state too many until the next eviction.
+  for (int tries = 0; freed == 0; ++tries) {
+    if (take_place_elsewhere(shard, now_us)) return shard.insert(id, &limit);
+    if (tries == kTriesForPlace) break;
+    const timespec pause{.tv_sec = 0, .tv_nsec = kPauseForPlaceNs};
+    nanosleep(&pause, nullptr);
   }
+  keys_.give(freed - 1);  // the one place stays ours
   return shard.insert(id, &limit);
+}
+
+// Where all is full, shards with fewer states than others keep them: each is to remain a fair
+// sample.
+bool StateTable::take_place_elsewhere(const Shard& shard, int64_t now_us) {
+  return shard.count() < plan_.keys_per_shard && evict_elsewhere(now_us) && keys_.take(1);
 }
 
 void StateTable::keep(Shard& shard, Slot* slot, const Leg& leg, std::span<const Leg> legs,
@@ -165,6 +180,10 @@ bool StateTable::find_more_room(Shard& shard, std::span<const Leg> legs,
   }
   pause_.store(kPause, std::memory_order_relaxed);
   return false;
+}
+
+void StateTable::let_go(std::span<const Numbers* const> gone) {
+  kept_.replace(gone, {shards_.get(), plan_.shards});
 }
 
 MemoryStats StateTable::stats() const {

@@ -14,6 +14,7 @@
 #include <span>
 
 #include "store/memory/eviction.h"
+#include "store/memory/kept_numbers.h"
 #include "store/memory/memory_store.h"
 #include "store/memory/shard.h"
 
@@ -60,6 +61,8 @@ class StateTable {
   }
   void erase(Shard& shard, const Fingerprint& id) TIDEGATE_REQUIRES(shard.lock);
 
+  void let_go(std::span<const Numbers* const> gone);  // MemoryStore::let_go
+
   MemoryStats stats() const;
 
  private:
@@ -68,6 +71,7 @@ class StateTable {
   int64_t evict_for_bytes(Shard& shard, std::span<const Leg> spared, int64_t now_us)
       TIDEGATE_REQUIRES(shard.lock);
   int64_t remove(Shard& shard, const Victims& victims) TIDEGATE_REQUIRES(shard.lock);
+  bool take_place_elsewhere(const Shard& shard, int64_t now_us) TIDEGATE_REQUIRES(shard.lock);
   bool evict_elsewhere(int64_t now_us);
   bool find_more_room(Shard& shard, std::span<const Leg> legs, int64_t now_us)
       TIDEGATE_REQUIRES(shard.lock);
@@ -78,6 +82,7 @@ class StateTable {
   std::unique_ptr<Slot[]> first_slots_;
   std::unique_ptr<Shard[]> shards_;
 
+  KeptNumbers kept_;  // of states whose limiter has other numbers now, or none
   alignas(64) Quota keys_;
   Quota table_bytes_, more_bytes_;
   std::atomic<uint32_t> hand_{0};                  // the next shard to look for room in

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "stats/counters.h"
+#include "stats/metrics.h"
 
 struct redisReply;
 

@@ -32,7 +32,7 @@ void decide_by_policy(StoreContext& store, Call* call) {
     case OnFailure::kLocal:
       call->decision = store.local.decide(call->op, call->parts, NumbersFor::kFallback,
                                           Source::kFallback, results);
-      break;
+      return;  // the embedded store reports what it decides
     case OnFailure::kOpen:
       call->decision = answer_without_store(call->parts, true, 0, Source::kFailOpen, results);
       break;
@@ -41,19 +41,10 @@ void decide_by_policy(StoreContext& store, Call* call) {
                                             Source::kFailClosed, results);
       break;
   }
-  count_decision(store.counters, *call);
+  store.recorder.decided(call->op, call->parts, call->decision, Recorder::kNotTimed);
 }
 
 }  // namespace
-
-void count_decision(Counters& counters, const Call& call) {
-  if (call.op != Op::kConsume) return;
-  counters.add(call.decision.allowed ? Counter::kAllowed : Counter::kDenied);
-  if (call.decision.would_deny) counters.add(Counter::kWouldDeny);
-  const auto by =
-      static_cast<uint8_t>(Counter::kByNone) + static_cast<uint8_t>(call.decision.source);
-  counters.add(static_cast<Counter>(by));
-}
 
 void answer_by_policy(StoreContext& store, Call* call, Code code, std::string_view why) {
   if (code != Code::kClosed && code != Code::kCanceled) store.counters.add(counter_of(code));

@@ -10,13 +10,10 @@
 
 namespace tidegate {
 
-// Answers the call (decision, results, or a status where there is nothing to decide) and counts the
-// failure as `code`. Does not tell the sink. Any thread.
+// Answers the call (decision, results, or a status where there is nothing to decide) reports it,
+// and counts the failure as `code`. Does not tell the sink. Any thread.
 void answer_by_policy(StoreContext& store, Call* call, Code code, std::string_view why);
 // The same, and tells the sink; where there is no memory for an answer, the call says so.
 void finish_by_policy(StoreContext& store, Call* call, Code code, std::string_view why) noexcept;
-
-// Counts a decision of the call by its source and outcome.
-void count_decision(Counters& counters, const Call& call);
 
 }  // namespace tidegate

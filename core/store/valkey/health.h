@@ -29,6 +29,7 @@ class Health {
 
   Breaker::Gate admit(int64_t now_us) { return breaker_.admit(now_us); }
   bool open() const { return breaker_.open(); }
+  bool lost() const { return lost_.load(std::memory_order_relaxed); }  // and not yet back
   int64_t retry_after_us() const { return breaker_.retry_after_us(timeline_.now_us()); }
 
   // A connection is ready: while the breaker is open, the next who asks may try it at once.

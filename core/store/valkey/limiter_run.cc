@@ -38,6 +38,7 @@ void put_bulk(std::string& out, std::string_view bytes) {
 }  // namespace
 
 void LimiterRun::clear() {
+  pins_.clear();
   carried_.clear();
   items_.clear();
   legs_.clear();
@@ -121,6 +122,7 @@ bool LimiterRun::add(Call* call) {
   if (!empty() && (keys_.size() + call->legs.size() > kMaxKeys ||
                    limits_.size() + call->legs.size() > kMaxLimits))
     return false;
+  pins_.hold(call->parts);
   const auto index = static_cast<uint32_t>(items_.size());
   items_.push_back({call->op, 1, static_cast<uint32_t>(legs_.size()),
                     static_cast<uint32_t>(call->legs.size()), false});

@@ -88,6 +88,7 @@ class LimiterRun {
   Status read(Reader& reader, Item& item, int64_t now_us);
   Verdict decide(const Carried& carried, const Item& item, std::span<Leg> legs);
 
+  ConfigPins pins_;  // the limits' owners: a call may go before its run does
   std::vector<Carried> carried_;
   std::vector<Item> items_;
   std::vector<Leg> legs_;  // of the items: as sent, then as they stand while calls are answered

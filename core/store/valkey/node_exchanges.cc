@@ -34,7 +34,9 @@ class Node::Note final : public Connection::ReplyTaker {
 void Node::announce(const Call& call, int64_t now_us) {
   for (const Part& part : call.parts) {
     if (!SpecNotes::due(*part.limiter, now_us)) continue;
-    auto note = std::make_unique<Note>(store_, store_.notes.make(*part.limiter));
+    auto made = store_.notes.make(*part.limiter);
+    if (!made) continue;
+    auto note = std::make_unique<Note>(store_, std::move(*made));
     if (connection_.send(note->command(), 0, note.get())) static_cast<void>(note.release());
   }
 }
@@ -94,6 +96,9 @@ bool Node::send_one(int64_t now_us) noexcept {
       store_.counters.add(Counter::kMerged, static_cast<int64_t>(merged));
     if (write(slot)) return true;
   } catch (const std::bad_alloc&) {
+    // The one that did not fit in waits for nothing.
+    if (slot.calls.empty())
+      finish_by_policy(store_, calls.pop_front(), Code::kNoMemory, "no memory for a command");
   }
   fail_slot(slot, Code::kNoMemory, "no memory for a command");
   return false;
@@ -104,7 +109,7 @@ void Node::flush() noexcept {
   const int64_t now_us = store_.timeline.now_us();
   if (connection_.state() == Connection::State::kReady) {
     bool sent = false;
-    while (!calls.empty() && !full() && send_one(now_us)) sent = true;
+    while (!calls.empty() && !full()) sent |= send_one(now_us);
     if (sent) connection_.flush();
   }
   // From the start, or because writing found it gone.
@@ -175,8 +180,8 @@ void Node::replied(Slot& slot, const redisReply* reply) noexcept {
 // An answer that nobody waits for any more is no success where it was overdue: a store that is
 // always late stays away.
 void Node::note_understood(const Slot& slot) {
-  store_.counters.add(Counter::kLateReplies,
-                      static_cast<int64_t>(slot.exchange->carried() - slot.calls.size()));
+  if (const size_t late = slot.exchange->carried() - slot.calls.size())
+    store_.counters.add(Counter::kLateReplies, static_cast<int64_t>(late));
   if (slot.overdue && slot.calls.empty()) return;
   store_.health.understood();
   if (!std::exchange(proved_, true)) backoff_.reset();
@@ -231,7 +236,7 @@ void Node::answered(Slot& slot, const redisReply& reply) {
       finish_by_policy(store_, call, Code::kWrongType, call->text);
       continue;
     }
-    count_decision(store_.counters, *call);
+    store_.recorder.decided(call->op, call->parts, call->decision, Recorder::kNotTimed);
     call->finish();
   }
 }

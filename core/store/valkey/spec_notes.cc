@@ -48,21 +48,29 @@ SpecNotes::SpecNotes(std::string name_space, const Timeline& timeline, Counters&
       counters_(counters),
       events_(events) {}
 
-SpecNotes::Note SpecNotes::make(const LimiterConfig& limiter) {
-  Note note{&limiter, numbers_of(limiter), {}};
+std::optional<SpecNotes::Note> SpecNotes::make(const LimiterConfig& limiter) {
+  Note note{limiter.name, numbers_of(limiter), {}};
+  const int64_t now_us = timeline_.now_us();
   const MutexGuard guard(mutex_);
+  if (told_.size() >= kMaxNames && !told_.contains(limiter.name)) told_.erase(told_.begin());
   Told& told = told_[limiter.name];
-  if (!told.numbers.empty() && told.numbers != note.numbers) {
+  const bool same = told.numbers == note.numbers;
+  if (same && told.heard_us != 0 && now_us < told.heard_us + kAgainUs) {
+    limiter.tell_at_us.store(told.heard_us + kAgainUs, std::memory_order_relaxed);
+    return std::nullopt;
+  }
+  if (!same && !told.numbers.empty()) {
     told.numbers_before = told.numbers;
     ++told.revision;
   }
   told.numbers = note.numbers;
+  told.heard_us = 0;
   note.value = note.numbers + " " + owner_ + " " + std::to_string(told.revision);
   return note;
 }
 
 std::string SpecNotes::command(const Note& note) const {
-  const std::string key = name_space_ + ":1:" + note.limiter->name + ":spec";
+  const std::string key = name_space_ + ":1:" + note.name + ":spec";
   std::string command = "*6\r\n";
   for (const std::string& word : {std::string("SET"), key, note.value, std::string("EX"),
                                   std::to_string(kKeptSeconds), std::string("GET")})
@@ -74,17 +82,18 @@ void SpecNotes::heard(const Note& note, std::string_view before) {
   const std::string_view numbers = take_word(before), owner = take_word(before);
   {
     const MutexGuard guard(mutex_);
-    const Told& told = told_[note.limiter->name];
+    const auto found = told_.find(note.name);
+    if (found == told_.end()) return;  // forgotten meanwhile
+    Told& told = found->second;
     // A later change has been told, or will be: what counts is what it hears.
-    if (told.numbers == note.numbers)
-      note.limiter->tell_at_us.store(timeline_.now_us() + kAgainUs, std::memory_order_relaxed);
+    if (told.numbers == note.numbers) told.heard_us = timeline_.now_us();
     if (numbers.empty() || numbers == note.numbers || owner == owner_ ||
         numbers == told.numbers_before)
       return;
   }
   counters_.add(Counter::kNameConflicts);
   events_.report(Level::kWarning, Code::kConflict,
-                 "limiter '" + note.limiter->name + "' is " + note.numbers + " here, and " +
+                 "limiter '" + note.name + "' is " + note.numbers + " here, and " +
                      said(numbers.substr(0, kMostShown)) + " elsewhere");
 }
 

@@ -7,6 +7,7 @@
 // says what we said before ours.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -25,10 +26,12 @@ class SpecNotes {
   static constexpr int64_t kKeptSeconds = 86'400;
   static constexpr int64_t kAgainUs = kKeptSeconds / 2 * 1'000'000;  // so that it is always there
   static constexpr int64_t kRetryUs = 10'000'000;                    // where nobody has heard it
+  static constexpr size_t kMaxNames = 65'536;  // beyond, some name is forgotten, and told again
 
   SpecNotes(std::string name_space, const Timeline& timeline, Counters& counters, EventLog& events);
 
-  // Should the limiter's numbers be told now? Then nobody else is told so for kRetryUs.
+  // Should the limiter's numbers be told now, as far as it knows? Nobody else is told so for
+  // kRetryUs; then it is found out whether they were heard.
   static bool due(const LimiterConfig& limiter, int64_t now_us) {
     int64_t at_us = limiter.tell_at_us.load(std::memory_order_relaxed);
     if (now_us < at_us) [[likely]]
@@ -38,10 +41,10 @@ class SpecNotes {
   }
 
   struct Note {
-    const LimiterConfig* limiter;
-    std::string numbers, value;
+    std::string name, numbers, value;
   };
-  Note make(const LimiterConfig& limiter);
+  // None where they were heard meanwhile.
+  std::optional<Note> make(const LimiterConfig& limiter);
   // In the protocol's form: SET key value EX seconds GET.
   std::string command(const Note& note) const;
   // It is in the store now, where `before` stood.
@@ -51,6 +54,7 @@ class SpecNotes {
   struct Told {
     std::string numbers, numbers_before;
     int64_t revision = 0;
+    int64_t heard_us = 0;  // 0: not yet
   };
 
   const std::string name_space_, owner_;

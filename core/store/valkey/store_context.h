@@ -7,8 +7,8 @@
 
 #include "base/time.h"
 #include "options/options.h"
-#include "stats/counters.h"
 #include "stats/events.h"
+#include "stats/recorder.h"
 #include "store/embedded_store.h"
 #include "store/valkey/health.h"
 #include "store/valkey/resolver.h"
@@ -23,6 +23,7 @@ struct StoreContext {
   const Clock& clock;
   const Timeline& timeline;
   EmbeddedStore& local;  // decides while the store is away
+  Recorder& recorder;    // is told of decisions; the counters are its own
   Counters& counters;
   EventLog& events;
   const std::shared_ptr<const HostNames> names;

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+#include "client/limiters.h"
+
+#include <algorithm>
+
+namespace tidegate {
+namespace {
+
+Error no_such_limiter() {
+  return {Code::kHandle, "no such limiter in this client: it was closed, or opened by another"};
+}
+
+}  // namespace
+
+Limiters::Limiters(LimiterDefaults defaults, const Fingerprinter& fingerprint, LetGo let_go)
+    : name_space_(defaults.name_space),
+      defaults_{name_space_, defaults.on_failure, defaults.fallback_share},
+      fingerprint_(fingerprint),
+      let_go_(std::move(let_go)) {}
+
+size_t Limiters::configs() const {
+  const MutexGuard held(mutex_);
+  return by_name_.size() + retired_.size() + leaving_.size();
+}
+
+Status Limiters::check_room() {
+  if (by_name_.size() + retired_.size() + leaving_.size() < kMaxConfigs) return Nothing{};
+  return Error{Code::kFull, "the numbers of " + std::to_string(kMaxConfigs) +
+                                " limiters are in use, those of closed ones among them: no more "
+                                "are kept"};
+}
+
+Result<uint64_t> Limiters::open(const LimiterSpec& spec) {
+  auto made = make_limiter(spec, nullptr, defaults_, fingerprint_);
+  if (!made) return made.error();
+  const MutexGuard held(mutex_);
+  const auto known = by_name_.find((*made)->name);
+  if (known != by_name_.end()) {
+    const LimiterConfig& has = *known->second.config;
+    if (has.text() == (*made)->text()) return known->second.handle;
+    return Error{Code::kConflict, "limiter '" + has.name + "' is already open as " + has.text() +
+                                      "; asked for was " + (*made)->text() +
+                                      ": change it, or give another name"};
+  }
+  free_retired();
+  if (auto room = check_room(); !room) return room.error();
+  if (by_name_.size() == kMaxLimiters)
+    return Error{Code::kFull,
+                 "this client has " + std::to_string(kMaxLimiters) + " limiters open: close some"};
+  handles_.reserve();
+  const std::string name = (*made)->name;
+  Open& opened = by_name_[name];
+  opened.config = std::move(*made);
+  opened.handle = handles_.add(opened.config.get());
+  return opened.handle;
+}
+
+Status Limiters::change(uint64_t handle, const LimiterSpec& spec) {
+  const MutexGuard held(mutex_);
+  const LimiterConfig* before = find(handle);
+  if (!before) return no_such_limiter();
+  if (!spec.name.empty() && spec.name != before->name)
+    return Error{Code::kName,
+                 "limiter '" + before->name + "' keeps its name: a change may not give it another"};
+  auto made = make_limiter(spec, before, defaults_, fingerprint_);
+  if (!made) return made.error();
+  if ((*made)->text() == before->text()) return Nothing{};
+  free_retired();
+  if (auto room = check_room(); !room) return room.error();
+  reserve_retired();
+  ConfigPtr& current = by_name_.at(before->name).config;
+  handles_.replace(handle, made->get());
+  std::swap(current, *made);
+  retire(std::move(*made));
+  return Nothing{};
+}
+
+Status Limiters::close(uint64_t handle) {
+  const MutexGuard held(mutex_);
+  const LimiterConfig* config = find(handle);
+  if (!config) return no_such_limiter();
+  reserve_retired();
+  const auto open = by_name_.find(config->name);
+  handles_.remove(handle);
+  ConfigPtr gone = std::move(open->second.config);
+  by_name_.erase(open);
+  retire(std::move(gone));
+  return Nothing{};
+}
+
+// No memory is an error before anything has changed, not after.
+void Limiters::reserve_retired() {
+  if (retired_.size() == retired_.capacity()) retired_.reserve(2 * retired_.size() + 16);
+}
+
+// Nobody finds it any more.
+void Limiters::retire(ConfigPtr config) {
+  retired_.push_back(std::move(config));
+  free_retired();
+}
+
+void Limiters::free_retired() {
+  if (leaving_.empty() && retired_.size() >= held_ + kFreedAtOnce) {
+    left_ = visits_.moment();
+    leaving_.swap(retired_);
+  }
+  if (leaving_.empty() || !visits_.over(left_)) return;
+  const auto in_use = std::partition(leaving_.begin(), leaving_.end(), [](const ConfigPtr& config) {
+    return config->pins.load(std::memory_order_acquire) == 0;
+  });
+  held_ = static_cast<size_t>(leaving_.end() - in_use);
+  retired_.insert(retired_.end(), std::make_move_iterator(in_use),
+                  std::make_move_iterator(leaving_.end()));
+  leaving_.erase(in_use, leaving_.end());
+  if (!leaving_.empty()) let_go_(leaving_);
+  leaving_.clear();
+}
+
+}  // namespace tidegate
