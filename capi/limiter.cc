@@ -91,6 +91,7 @@ int32_t tg_limiter_rates_sized(tg_client* client, uint64_t handle, tg_rate* rate
     made.window_us = rate.limit.window_us;
     made.burst = rate.limit.burst;
     made.capacity = rate.limit.capacity;
+    made.overdraft = rate.limit.overdraft;
     put_word(algorithm_name(rate.limit.algorithm), made.algorithm);
     put_word(mode_name(config->mode), made.mode);
     put_word(on_failure_name(config->on_failure), made.on_failure);

@@ -89,13 +89,13 @@ Code Client::resolve(Op op, std::span<Part> parts) const {
     if (const Code code = resolve(part); code != Code::kOk) return code;
     slots |= part.limiter->has_slots;
   }
-  return slots && op == Op::kConsume && taken_by_nobody(parts) ? Code::kInvalid : Code::kOk;
+  return slots && op == Op::kConsume && taken_by_nobody(parts) ? Code::kId : Code::kOk;
 }
 
 std::string Client::why(Code code, std::span<const Part> parts) {
   for (const Part& part : parts) {
     if (!part.limiter) break;
-    if (code == Code::kInvalid && part.limiter->has_slots && !part.id.given())
+    if (code == Code::kId && part.limiter->has_slots && !part.id.given())
       return "slots of limiter '" + part.limiter->name +
              "' are taken under an id: expected 1 to 16 "
              "bytes";

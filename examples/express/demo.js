@@ -45,7 +45,7 @@ function startApp() {
 
 const agent = new http.Agent({ keepAlive: true, maxSockets: 8 })
 
-function ask(port, where, headers, method = 'GET') {
+function ask(port, where, headers, method = 'GET', sent = undefined) {
   return new Promise((resolve, reject) => {
     const request = http.request(
       { port, host: '127.0.0.1', path: where, method, headers, agent },
@@ -60,7 +60,7 @@ function ask(port, where, headers, method = 'GET') {
       },
     )
     request.on('error', reject)
-    request.end()
+    request.end(sent)
   })
 }
 
@@ -121,6 +121,20 @@ function verify(is, text) {
   console.log(`ok  ${text}`)
 }
 
+// Two at once for each caller; an estimate is settled by what was used.
+async function verifyGenerations(port) {
+  const headers = { 'x-api-key': 'erin', 'content-type': 'application/json' }
+  const generate = async (maxTokens) =>
+    (await ask(port, '/generate', headers, 'POST', JSON.stringify({ prompt: 'a b c', maxTokens })))
+      .status
+  const four = await Promise.all([2990, 2990, 2990, 2990].map(generate))
+  verify(String(four.sort()) === '200,200,429,429', `of four generations at once two run: ${four}`)
+  const again = await Promise.all([2990, 2990].map(generate))
+  verify(String(again) === '200,200', `what they did not use is there for others: ${again}`)
+  const much = await generate(6000)
+  verify(much === 429, `nobody reserves more than there is: ${much}`)
+}
+
 async function verifyAll(port, rows) {
   rows.forEach(({ name, admitted, asked, denied }, i) => {
     const { admitted: least, requests } = CALLERS[i]
@@ -159,6 +173,7 @@ The app goes on at ${base} until you press Ctrl+C. In another terminal:
 
   curl -i ${base}/api/expensive -H 'x-api-key: carol'
   curl -i ${base}/api/data -H 'x-api-key: dave'
+  curl ${base}/generate -H 'x-api-key: erin' --json '{"prompt": "a long story"}'
   curl ${base}/admin/bucket/carol -H 'x-admin-key: letmein'
   curl -X POST ${base}/admin/reset/carol -H 'x-admin-key: letmein'
   curl ${base}/admin/stats -H 'x-admin-key: letmein'`)
@@ -172,10 +187,12 @@ try {
       `Express behind 60/minute for each caller, 5/minute for /api/expensive, on ${options.store.replace(/:[^:@/]*@/, ':***@')}\n`,
     )
   const known = CALLERS.map(({ name }) => (name.startsWith('(') ? '@127.0.0.1' : name))
+  known.push('erin')
   for (const caller of known) await ask(port, `/admin/reset/${caller}`, admin, 'POST')
   const rows = await traffic(port, !options.check && process.stdout.isTTY)
   if (options.check) {
     await verifyAll(port, rows)
+    await verifyGenerations(port)
   } else {
     hints(port)
     await new Promise((resolve) => {

@@ -380,11 +380,11 @@ describe('misuse', () => {
       /identity: expected well-formed/,
     ],
     [
-      'a part of four',
-      () => gate.consume([[api, 'k', 1, 'extra']]),
+      'a part of five',
+      () => gate.consume([[api, 'k', 1, 'id', 'extra']]),
       TypeError,
       'ERR_INVALID_ARG_TYPE',
-      /part: expected an array \[limiter, key, cost\], not one of 4/,
+      /part: expected an array \[limiter, key, cost, id\], not one of 5/,
     ],
     [
       'a cost in an object in a part',

@@ -56,6 +56,35 @@ async function check(apps) {
   assert.equal((await ask(0, '/api/expensive', as('alice'))).status, 200)
   const own = JSON.parse((await ask(0, '/admin/bucket/@127.0.0.1', admin)).body)
   assert.ok(own.global.remaining < 60)
+  await checkGenerations(apps)
+}
+
+// Two at once for each caller, wherever they ask; what was not used is given back.
+async function checkGenerations(apps) {
+  const generate = async (i, body) => {
+    const response = await fetch(`http://127.0.0.1:${apps[i % apps.length].port}/generate`, {
+      method: 'POST',
+      headers: { 'x-api-key': 'erin', 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+    const type = response.headers.get('content-type')
+    return { status: response.status, type, text: await response.text() }
+  }
+  const most = { prompt: 'one two three', maxTokens: 2990 }
+  const answers = await Promise.all([0, 1, 2, 3].map((i) => generate(i, most)))
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 200, 429, 429])
+  const passed = answers.find(({ status }) => status === 200)
+  assert.deepEqual(JSON.parse(passed.text), { answer: 'ONE TWO THREE', used: 6 })
+  assert.match(answers.find(({ status }) => status === 429).type, /problem\+json/)
+  // Each took 6 of the 2,993 that it reserved, or the tokens would not reach.
+  for (let i = 0; i < 2; ++i) assert.equal((await generate(i, most)).status, 200)
+  assert.equal((await generate(0, { ...most, maxTokens: 6000 })).status, 429)
+  assert.equal((await generate(0, { prompt: 'fail', maxTokens: 5000 })).status, 500)
+  assert.equal((await generate(0, { prompt: 5 })).status, 400)
+  const { body } = await request(apps[0].port, { path: '/admin/bucket/erin', headers: admin })
+  const { tokens, generations } = JSON.parse(body)
+  assert.equal(generations.remaining, 2)
+  assert.ok(tokens.remaining >= 6000 - 4 * 6, 'what failed cost nothing')
 }
 
 test('two instances share one server', async () => {

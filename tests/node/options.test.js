@@ -10,6 +10,7 @@ const { FakeClock } = require('tidegate/testing')
 
 const gate = connect('memory://')
 const api = gate.limiter('100/minute', { name: 'api' })
+const slots = gate.limiter('2 at once', { name: 'slots' })
 
 async function refused(act, type, code, message) {
   await assert.rejects(
@@ -36,6 +37,14 @@ describe('names there are not', () => {
     'gate.peek': (options) => gate.peek([[api, 'k']], options),
     'gate.refund': (options) => gate.refund([[api, 'k']], options),
     'gate.reset': (options) => gate.reset([[api, 'k']], options),
+    debit: (options) => api.debit('k', options),
+    reserve: (options) => api.reserve('k', 1, options),
+    slot: (options) => slots.slot('k', options),
+    acquire: (options) => slots.acquire('k', 'id', options),
+    renew: (options) => slots.renew('k', 'id', options),
+    release: (options) => slots.release('k', 'id', options),
+    'gate.debit': (options) => gate.debit([[api, 'k']], options),
+    'gate.reserve': (options) => gate.reserve([[api, 'k']], options),
     'gate.ping': (options) => gate.ping(options),
     limiter: (options) => gate.limiter('1/s', options),
     FakeClock: (options) => new FakeClock(options),

@@ -122,7 +122,7 @@ test('types: tsc --strict, as a module and as CommonJS', { timeout: 120_000 }, (
       const lines = [...stdout.matchAll(/types_wrong\.mts\((\d+),/g)].map(([, line]) =>
         Number(line),
       )
-      assert.deepEqual(lines, [7, 8, 9, 10, 11, 12, 13, 14, 15], stdout)
+      assert.deepEqual(lines, [7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17], stdout)
       assert.match(stdout, /'limits' does not exist in type 'RateLimitOptions</)
       return true
     },

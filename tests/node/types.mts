@@ -11,7 +11,11 @@ import tidegate, {
   Gate,
   Limiter,
   Part,
+  Reservation,
+  SettleError,
+  Slot,
   type DecisionJSON,
+  type Settlement,
   type Stats,
 } from 'tidegate'
 import { rateLimit } from 'tidegate/express'
@@ -58,6 +62,33 @@ await api.consume(42, { cost: undefined, timeoutMs: undefined })
 await gate.consume([[api, 42n, undefined]], { timeoutMs: undefined })
 connect(new URL('redis://localhost'), { timeoutMs: undefined, namespace: undefined })
 callerKey(false, null)
+await api.debit('k', { cost: 5, source: decision.source })
+await gate.debit([[api, 'k', 5]])
+const slots: Limiter = gate.limiter('2 at once', { lease: '30s' })
+gate.limiter('3 at once', { lease: 30_000 })
+const acquired: Decision = await slots.acquire('k', 'id', { cost: 1 })
+const renewed: boolean = acquired.parts[0]!.renewed
+await slots.renew('k', Buffer.from('id'))
+await slots.release('k', 'id', { source: acquired.source })
+await gate.consume([[slots, 'k', 1, 'id']])
+{
+  await using reservation: Reservation = await api.reserve('k', 800)
+  const { charged, decision: debit }: Settlement = await reservation.settle(500)
+  await using both = await gate.reserve([
+    [api, 'k', 5],
+    [api, 'l', 5],
+  ])
+  await both.settle([1, 2]).catch((error) => error instanceof SettleError)
+  await using slot: Slot = await slots.slot('k', {
+    cost: 1,
+    timeoutMs: 2000,
+    signal: AbortSignal.timeout(5),
+    onLost: () => console.log('lost'),
+  })
+  if (slot.allowed && !slot.lost) console.log(slot.id?.length, charged, debit?.parts[0]!.shortfall)
+  await slot.release()
+  console.log(renewed, slots.leaseMs, slots.rates[0]?.overdraft)
+}
 api.close()
 {
   await using own = connect()

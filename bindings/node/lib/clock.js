@@ -3,12 +3,12 @@
 
 const LONGEST_TIMER = 2 ** 31 - 1
 
-/** What wait() sleeps by where the gate has no clock of its own. */
+/** What who waits sleeps by where the gate has no clock of its own; `idle` is unref'ed. */
 const realClock = {
   get nowUs() {
     return performance.now() * 1000
   },
-  sleep(us, signal) {
+  sleep(us, signal, idle) {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason)
       const stop = () => {
@@ -22,6 +22,7 @@ const realClock = {
         },
         Math.min(Math.ceil(us / 1000), LONGEST_TIMER),
       )
+      if (idle) timer.unref()
       signal?.addEventListener('abort', stop, { once: true })
     })
   },

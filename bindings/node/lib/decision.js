@@ -8,7 +8,10 @@ const results = native.results
 
 const ALLOWED = 1,
   WOULD_DENY = 2,
-  SHADOW = 4
+  SHADOW = 4,
+  RENEWED = 64
+// Who can take something; the others are the failure policy's own answers.
+const ENGINES = ['memory', 'store', 'fallback']
 const SOURCES = [null, 'memory', 'store', 'fallback', 'fail_open', 'fail_closed']
 const STYLES = { standard: 1, legacy: 2, 'legacy-delta': 4 }
 const NEVER = -1
@@ -61,6 +64,10 @@ class Part {
   get shadow() {
     return (this.#figures[this.#at + PART.FLAGS] & SHADOW) !== 0
   }
+  /** Of slots: the id held them already, and none were taken. */
+  get renewed() {
+    return (this.#figures[this.#at + PART.FLAGS] & RENEWED) !== 0
+  }
   get name() {
     return this.#gate.policyName(
       this.#figures[this.#at + PART.LIMITER],
@@ -86,6 +93,10 @@ class Part {
   get nextAfterMs() {
     return milliseconds(this.#figures[this.#at + PART.NEXT])
   }
+  /** Of a debit: tokens of the cost that did not fit. */
+  get shortfall() {
+    return known(this.#figures[this.#at + PART.SHORTFALL])
+  }
 
   toJSON() {
     return json(this, Part.FIELDS)
@@ -102,6 +113,7 @@ Part.FIELDS = [
   'retryAfterMs',
   'resetAfterMs',
   'nextAfterMs',
+  'shortfall',
 ]
 
 /** The answer to a check. Immutable; what it shows is computed when it is asked for. */
@@ -194,7 +206,7 @@ class Decision {
     return `Decision ${inspect(shown, options)}`
   }
 
-  /** The exact wait in microseconds, or -1: for wait(). */
+  /** The exact wait in microseconds, or -1: for those who wait. */
   static retryAfterUs(decision) {
     return decision.#speaking(PART.RETRY)
   }
@@ -240,6 +252,7 @@ function readDecision(gate, at) {
       results[p + 7],
       results[p + 8],
       results[p + 9],
+      results[p + 10],
     ])
   }
   const figures = [results[at + RESULT.FLAGS], results[at + RESULT.BINDING]]
@@ -247,4 +260,4 @@ function readDecision(gate, at) {
   return new Decision(gate, figures)
 }
 
-module.exports = { Decision, Part, readDecision, styleFlags }
+module.exports = { Decision, ENGINES, Part, readDecision, styleFlags }

@@ -1,41 +1,11 @@
 // SPDX-License-Identifier: MIT
 'use strict'
 
-// The C ABI's codes by number: what `error.code` says.
-const CODES = {
-  1: 'EINVAL',
-  2: 'ESIZE',
-  3: 'ERATE',
-  4: 'EOPTION',
-  5: 'EURL',
-  6: 'EKEY',
-  7: 'ECOST',
-  8: 'EHANDLE',
-  9: 'ENAME',
-  10: 'ECONFLICT',
-  11: 'ECLOSED',
-  12: 'EFORK',
-  13: 'ECANCELED',
-  14: 'EFULL',
-  15: 'ENOMEM',
-  16: 'EINTERNAL',
-  32: 'ESTORE',
-  33: 'ETIMEDOUT',
-  34: 'ECONNECT',
-  35: 'EAUTH',
-  36: 'ETLS',
-  37: 'EPROTOCOL',
-  38: 'ECLUSTER',
-  39: 'EOOM',
-  40: 'EREADONLY',
-  41: 'ELOADING',
-  42: 'EBUSY',
-  43: 'ENOPERM',
-  44: 'EWRONGTYPE',
-}
+// What the C ABI says of a code, [its name, its kind]: native.js knows, once it is loaded.
+let describe
 
-function nameOf(code) {
-  return `TG_${CODES[-code] ?? `E${-code}`}`
+function describeErrorsBy(namesOf) {
+  describe = namesOf
 }
 
 class ConfigError extends RangeError {
@@ -56,25 +26,40 @@ class StoreError extends Error {
 StoreError.prototype.name = 'StoreError'
 
 class ClosedError extends Error {
-  constructor(message = 'the gate is closed') {
+  constructor(message = 'the gate is closed', code = 'TG_ECLOSED') {
     super(message)
-    this.code = 'TG_ECLOSED'
+    this.code = code
   }
 }
 ClosedError.prototype.name = 'ClosedError'
 
+/** Of a reservation that cannot be settled: it was already, or nothing was reserved. */
+class SettleError extends Error {
+  constructor(message) {
+    super(message)
+    this.code = 'ERR_TIDEGATE_SETTLE'
+  }
+}
+SettleError.prototype.name = 'SettleError'
+
 function makeError(code, message, position) {
-  const name = nameOf(code)
-  if (code === -11) return new ClosedError(message)
-  if (code <= -32 && code >= -63) return new StoreError(message, name)
-  if (code >= -10) return new ConfigError(message, name, position)
+  const [known, kind] = describe(code)
+  const name = known || `TG_E${-code}`
+  if (kind === 'closed') return new ClosedError(message, name)
+  if (kind === 'store') return new StoreError(message, name)
+  if (kind === 'config' || kind === 'handle') return new ConfigError(message, name, position)
   return Object.assign(new Error(message), { code: name })
+}
+
+/** The store is away, or the gate is closed. */
+function isOutOfReach(error) {
+  return error instanceof StoreError || error instanceof ClosedError
 }
 
 // What would end a line, or steer a terminal, is written out.
 function printable(text) {
   return text.replace(
-    /[\0-\x1f\x7f-\x9f\u2028\u2029]/g,
+    /[\p{Cc}\u2028\u2029]/gu,
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
 }
@@ -109,9 +94,11 @@ module.exports = {
   ConfigError,
   StoreError,
   ClosedError,
+  SettleError,
+  describeErrorsBy,
+  isOutOfReach,
   makeError,
   misuse,
   typeError,
-  nameOf,
   show,
 }

@@ -5,17 +5,20 @@ const { EventEmitter } = require('node:events')
 const native = require('./native.js')
 const { ClosedError, ConfigError, makeError, misuse, typeError, show } = require('./errors.js')
 const { readDecision } = require('./decision.js')
-const { keyOf } = require('./keys.js')
-const { Limiter, costOf } = require('./limiter.js')
+const { idOf, keyOf, ownKey } = require('./keys.js')
+const { costOf } = require('./cost.js')
+const { Limiter } = require('./limiter.js')
 const { checkNames } = require('./names.js')
 const { optionPairs, spelledAs } = require('./options.js')
 const { Requests } = require('./requests.js')
+const { reserve } = require('./reservation.js')
 const { realClock } = require('./clock.js')
 
 const { OP, OP_BITS, RESULT } = native
 const results = native.results
 const MOST_PARTS = 16
-const PARTS_EXPECTED = `an array of 1 to ${MOST_PARTS} parts [limiter, key, cost]`
+const PARTS_EXPECTED = `an array of 1 to ${MOST_PARTS} parts [limiter, key, cost, id]`
+const PART_EXPECTED = 'an array [limiter, key, cost, id]'
 const CHECK = ['timeoutMs']
 const REFUND = ['timeoutMs', 'source']
 const SOURCES = { memory: 1, store: 2, fallback: 3, fail_open: 4, fail_closed: 5 }
@@ -104,6 +107,24 @@ class Gate extends EventEmitter {
     await this.#askAll(OP.RESET, parts, checkNames('reset', options, CHECK))
   }
 
+  /** Charges what was used already: never denied, each part for itself. */
+  async debit(parts, options = {}) {
+    return this.#askAll(OP.DEBIT, parts, checkNames('debit', options, REFUND))
+  }
+  /** One atomic request of estimates, to be settled when the use is known. */
+  async reserve(parts, options = {}) {
+    checkNames('reserve', options, CHECK)
+    this.#flat(OP.CONSUME, parts)
+    const own = parts.map(([limiter, key, cost, id]) => {
+      if (id !== undefined)
+        throw new ConfigError(
+          'reserve: expected parts without an id; slots are released, not settled',
+        )
+      return [limiter, ownKey(key), costOf(cost)]
+    })
+    return reserve(this, own, options)
+  }
+
   consumeSync(parts) {
     this.#checkEmbedded('consumeSync')
     return this.#decideAll(this.#flat(OP.CONSUME, parts), 0)
@@ -155,8 +176,8 @@ class Gate extends EventEmitter {
     return (this.#clock ?? realClock).nowUs
   }
 
-  /** Rejects with the signal's reason, or when the gate is closed. */
-  async sleep(us, signal) {
+  /** Rejects with the signal's reason, or at close; `idle` keeps no process alive. */
+  async sleep(us, signal, idle = false) {
     const pause = new AbortController()
     const forward = () => pause.abort(signal.reason)
     if (signal?.aborted) forward()
@@ -164,7 +185,7 @@ class Gate extends EventEmitter {
     this.#pauses.add(pause)
     try {
       if (this.#closing) throw new ClosedError()
-      await (this.#clock ?? realClock).sleep(us, pause.signal)
+      await (this.#clock ?? realClock).sleep(us, pause.signal, idle)
     } finally {
       this.#pauses.delete(pause)
       signal?.removeEventListener('abort', forward)
@@ -213,10 +234,15 @@ class Gate extends EventEmitter {
     const plain =
       options === undefined || (options.timeoutMs === undefined && options.source === undefined)
     const selector = (limiter << OP_BITS) | op
-    if (!plain) return this.#askList([selector, text, cost], options)
+    if (!plain) return this.#askList([selector, text, cost, undefined], options)
     return this.#requests
       ? this.#requests.submit(selector, text, cost)
       : this.#decide(op, limiter, text, cost)
+  }
+
+  /** The same of one part with an id. */
+  askOne(op, part, options) {
+    return this.#askAll(op, [part], options)
   }
 
   #askAll(op, parts, options) {
@@ -241,17 +267,17 @@ class Gate extends EventEmitter {
       throw typeError('request', PARTS_EXPECTED, parts)
     const list = []
     for (const part of parts) {
-      if (!Array.isArray(part)) throw typeError('part', 'an array [limiter, key, cost]', part)
-      if (part.length > 3)
-        throw misuse(`part: expected an array [limiter, key, cost], not one of ${part.length}`)
-      const [limiter, key, cost] = part
+      if (!Array.isArray(part)) throw typeError('part', PART_EXPECTED, part)
+      if (part.length > 4)
+        throw misuse(`part: expected ${PART_EXPECTED}, not one of ${part.length}`)
+      const [limiter, key, cost, id] = part
       if (!(limiter instanceof Limiter)) throw typeError('part[0]', 'a limiter', limiter)
       if (limiter.gate !== this)
         throw new ConfigError(
           `limiter ${limiter.name}: expected one of this gate, not of another`,
           'TG_EHANDLE',
         )
-      list.push((limiter.number << OP_BITS) | op, keyOf(key), costOf(cost))
+      list.push((limiter.number << OP_BITS) | op, keyOf(key), costOf(cost), idOf(id))
     }
     return list
   }

@@ -6,7 +6,7 @@ export const version: string
 
 export type Source = 'memory' | 'store' | 'fallback' | 'fail_open' | 'fail_closed'
 export type Algorithm =
-  'token_bucket' | 'gcra' | 'leaky_bucket' | 'fixed_window' | 'sliding_window' | 'sliding_log'
+  'token_bucket' | 'gcra' | 'leaky_bucket' | 'fixed_window' | 'sliding_window' | 'sliding_log' | 'concurrency'
 export type Mode = 'enforce' | 'shadow' | 'off'
 export type OnFailure = 'local' | 'open' | 'closed'
 export type HeaderStyle = 'standard' | 'legacy' | 'legacy-delta'
@@ -58,6 +58,8 @@ export interface LimiterOptions {
   algorithm?: Algorithm | undefined
   mode?: Mode | undefined
   onFailure?: OnFailure | undefined
+  /** Of slots, how long who does not renew keeps them: '30s' (default), or milliseconds. */
+  lease?: string | number | undefined
 }
 
 export interface CheckOptions {
@@ -70,6 +72,16 @@ export interface CheckOptions {
 export interface RefundOptions extends CheckOptions {
   /** Who decided (decision.source): the tokens go back there. */
   source?: Source | null | undefined
+}
+
+export interface SlotOptions {
+  /** Slots to take, 1 or more; 1. */
+  cost?: number | undefined
+  /** How long to wait for them; 0: not at all. */
+  timeoutMs?: number | undefined
+  signal?: AbortSignal | null | undefined
+  /** A renewal found the slots gone. */
+  onLost?: (() => void) | undefined
 }
 
 export interface WaitOptions {
@@ -90,6 +102,10 @@ export class Part {
   readonly resetAfterMs: number | null
   /** The least wait after which `remaining` grows. */
   readonly nextAfterMs: number | null
+  /** Of a debit: tokens of its cost that did not fit. */
+  readonly shortfall: number | null
+  /** Of slots: the id held them already, and none were taken. */
+  readonly renewed: boolean
   toJSON(): PartJSON
 }
 
@@ -104,6 +120,7 @@ export interface PartJSON {
   retryAfterMs: RetryAfterJSON
   resetAfterMs: number | null
   nextAfterMs: number | null
+  shortfall: number | null
 }
 
 export interface DecisionJSON {
@@ -141,11 +158,58 @@ export class Decision {
   toJSON(): DecisionJSON
 }
 
+/** What settle() did. */
+export interface Settlement {
+  /** False: the policy let the reservation pass and nobody charged it, so nothing was done. */
+  charged: boolean
+  /** Tokens given back, of all parts. */
+  givenBack: number
+  /** Tokens charged beyond the estimate, of all parts. */
+  debited: number
+  /** Of that debit; its parts say what did not fit. */
+  decision: Decision | null
+}
+
+/**
+ * Tokens that were taken by estimate. `await using` of one that is not settled gives all back; a
+ * store that is away then is told by the gate's events.
+ */
+export class Reservation {
+  private constructor()
+  readonly allowed: boolean
+  readonly decision: Decision
+  readonly settled: boolean
+  /**
+   * What was really used: less than the estimate is given back, more is charged as a debit, there
+   * where the reservation was made. Of several parts the same number, or an array of one for each.
+   * Once: again, and of a denied one, it rejects with SettleError, also after a StoreError.
+   */
+  settle(used: number | number[]): Promise<Settlement>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** Slots that are held, and renewed every third of their lease; or the denial. */
+export class Slot {
+  private constructor()
+  readonly allowed: boolean
+  readonly decision: Decision
+  /** Under which they are held; null when denied. */
+  readonly id: Uint8Array | null
+  /** A renewal found them gone, or none succeeded for a lease: others may have had them. */
+  readonly lost: boolean
+  /** May be repeated. Rejects with StoreError where the store is away; `await using` does not. */
+  release(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
 export interface Rate {
   limit: number
+  /** Of slots: the lease. */
   windowMs: number
   burst: number | null
   capacity: number
+  /** Tokens beyond the capacity that debits may leave owing. */
+  overdraft: number
   algorithm: Algorithm
   mode: Mode
   onFailure: OnFailure
@@ -172,6 +236,30 @@ export class Limiter {
   /** Forgets the caller. Rejects with StoreError where the store is away. */
   reset(key: Key, options?: { timeoutMs?: number | undefined }): Promise<void>
   /**
+   * Charges what was used already, down to the overdraft: never denied. Rejects with StoreError
+   * where the store is away and onFailure is not local.
+   */
+  debit(key: Key, options?: RefundOptions | number): Promise<Decision>
+  /** Takes an estimate, to be settled when the use is known. */
+  reserve(
+    key: Key,
+    estimate: number,
+    options?: { timeoutMs?: number | undefined },
+  ): Promise<Reservation>
+  /** Slots that renew themselves: await using slot = await limiter.slot(key). */
+  slot(key: Key, options?: SlotOptions): Promise<Slot>
+  /** Takes slots under an id of 1 to 16 bytes, or renews what it holds: part.renewed says which. */
+  acquire(key: Key, id: SlotId, options?: CheckOptions): Promise<Decision>
+  renew(key: Key, id: SlotId, options?: { timeoutMs?: number | undefined }): Promise<Decision>
+  /** Gives back all that the id holds; may be repeated. */
+  release(
+    key: Key,
+    id: SlotId,
+    options?: { timeoutMs?: number | undefined; source?: Source | null | undefined },
+  ): Promise<void>
+  /** How long slots are kept that nobody renews; undefined where there are none. */
+  readonly leaseMs: number | undefined
+  /**
    * Asks again after each retryAfter. The denied decision comes back at once when the wait would
    * exceed the time left, or is never. Rejects with the signal's reason.
    */
@@ -187,8 +275,16 @@ export class Limiter {
   readonly closed: boolean
 }
 
-/** [limiter, key, cost] */
-export type RequestPart = [limiter: Limiter, key: Key, cost?: number | undefined]
+/** Whose slots: 1 to 16 bytes. */
+export type SlotId = string | Uint8Array
+
+/** [limiter, key, cost, id]; the id belongs to slots. */
+export type RequestPart = [
+  limiter: Limiter,
+  key: Key,
+  cost?: number | undefined,
+  id?: SlotId | undefined,
+]
 
 export interface Stats {
   allowed: number
@@ -258,6 +354,16 @@ export class Gate extends EventEmitter {
     parts: RequestPart[],
     options?: { timeoutMs?: number | undefined; source?: Source | null | undefined },
   ): Promise<void>
+  /** Charges what was used already: never denied, each part for itself. */
+  debit(
+    parts: RequestPart[],
+    options?: { timeoutMs?: number | undefined; source?: Source | null | undefined },
+  ): Promise<Decision>
+  /** One atomic request of estimates, to be settled when the use is known. */
+  reserve(
+    parts: RequestPart[],
+    options?: { timeoutMs?: number | undefined },
+  ): Promise<Reservation>
   reset(parts: RequestPart[], options?: { timeoutMs?: number | undefined }): Promise<void>
   /** Resolves to the milliseconds it took; rejects with what is wrong with the store. */
   ping(options?: { timeoutMs?: number | undefined }): Promise<number>
@@ -289,5 +395,9 @@ export class StoreError extends Error {
   readonly code: string
 }
 export class ClosedError extends Error {
-  readonly code: 'TG_ECLOSED'
+  readonly code: 'TG_ECLOSED' | 'TG_EFORK'
+}
+/** A reservation that is settled already, or was denied. */
+export class SettleError extends Error {
+  readonly code: 'ERR_TIDEGATE_SETTLE'
 }

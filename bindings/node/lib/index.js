@@ -2,12 +2,14 @@
 'use strict'
 
 const native = require('./native.js')
-const { ClosedError, ConfigError, StoreError, typeError } = require('./errors.js')
+const { ClosedError, ConfigError, SettleError, StoreError, typeError } = require('./errors.js')
 const { identityOf } = require('./keys.js')
 const { isPlain } = require('./names.js')
 const { Decision, Part } = require('./decision.js')
 const { Gate } = require('./gate.js')
 const { Limiter } = require('./limiter.js')
+const { Reservation } = require('./reservation.js')
+const { Slot } = require('./slot.js')
 
 /** No I/O yet. connect() is the embedded store, or what TIDEGATE_URL names. */
 function connect(url, options) {
@@ -31,7 +33,10 @@ module.exports = {
   Limiter,
   Decision,
   Part,
+  Reservation,
+  Slot,
   ConfigError,
   StoreError,
   ClosedError,
+  SettleError,
 }

@@ -9,8 +9,11 @@ export const {
   Limiter,
   Decision,
   Part,
+  Reservation,
+  Slot,
   ConfigError,
   StoreError,
   ClosedError,
+  SettleError,
 } = tidegate
 export default tidegate

@@ -2,26 +2,47 @@
 'use strict'
 
 const { OP } = require('./native.js')
+const { costOf, tokensOf } = require('./cost.js')
+const { ownKey } = require('./keys.js')
+const { reserve } = require('./reservation.js')
+const { takeSlot } = require('./slot.js')
 const { ConfigError, typeError } = require('./errors.js')
 const { Decision } = require('./decision.js')
 const { checkNames } = require('./names.js')
 
-const SETTINGS = ['name', 'algorithm', 'mode', 'onFailure']
+const SETTINGS = ['name', 'algorithm', 'mode', 'onFailure', 'lease']
 const CHECK = ['cost', 'timeoutMs']
 const CHECK_SYNC = ['cost']
 const REFUND = ['cost', 'timeoutMs', 'source']
 const RESET = ['timeoutMs']
+const RELEASE = ['timeoutMs', 'source']
+const SLOT = ['cost', 'timeoutMs', 'signal', 'onLost']
 const WAIT = ['cost', 'timeoutMs', 'signal']
 // The number of a closed limiter: no limiter's, and with an operation beside it still 31 bits.
 const CLOSED = 2 ** 28 - 1
-const MOST_COST = 2 ** 52 - 1
 
-function costOf(cost) {
-  if (cost === undefined) return 1
-  if (typeof cost !== 'number') throw typeError('cost', 'an integer of 0 or more', cost)
-  if (!Number.isInteger(cost) || cost < 0 || cost > MOST_COST)
-    throw new ConfigError(`cost ${cost}: expected an integer from 0 to ${MOST_COST}`, 'TG_ECOST')
-  return cost
+// Milliseconds as the core reads a lease; a text is that already.
+function leaseText(lease) {
+  if (typeof lease !== 'number') return lease
+  return Number.isInteger(lease) ? `${lease}ms` : `${lease * 1000}us`
+}
+
+function signalOf(signal) {
+  if (signal != null && typeof signal?.throwIfAborted !== 'function')
+    throw typeError('signal', 'an AbortSignal', signal)
+  return signal ?? undefined
+}
+
+// How long to go on asking.
+function patienceMs(timeoutMs) {
+  if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0))
+    throw typeError('timeoutMs', 'a number of 0 or more', timeoutMs)
+  return timeoutMs
+}
+
+function neededId(id) {
+  if (id === undefined) throw typeError('id', 'a string or a Uint8Array of 1 to 16 bytes', id)
+  return id
 }
 
 // What a check was given besides the key, an object or just the cost: the object, if it is right.
@@ -45,7 +66,8 @@ class Limiter {
     this.#names = gate.native.names(number)
   }
 
-  // (rates, name, algorithm, mode, onFailure) as the addon takes them; '' for what is not given.
+  // (rates, name, algorithm, mode, onFailure, lease) as the addon takes them; '' for what is not
+  // given.
   static texts(rates, options, ratesNeeded) {
     if (typeof rates !== 'string' && (ratesNeeded || rates != null))
       throw typeError('limit', 'a rate such as "100/minute"', rates)
@@ -53,9 +75,10 @@ class Limiter {
     return [
       rates ?? '',
       ...SETTINGS.map((name) => {
-        const value = options[name]
+        const value = name === 'lease' ? leaseText(options.lease) : options[name]
         if (value == null) return ''
-        if (typeof value !== 'string') throw typeError(name, 'a string', value)
+        if (typeof value !== 'string')
+          throw typeError(name, name === 'lease' ? 'a text or milliseconds' : 'a string', value)
         if (value === '') throw new ConfigError(`${name}: expected a text that is not empty`)
         return value
       }),
@@ -119,14 +142,56 @@ class Limiter {
     await this.#gate.ask(OP.RESET, this.#number, key, 0, checkNames('reset', options, RESET))
   }
 
+  /** Charges what was used already: never denied. */
+  async debit(key, options) {
+    const given = settings('debit', options, REFUND)
+    return this.#gate.ask(OP.DEBIT, this.#number, key, costOf(given ? given.cost : options), given)
+  }
+
+  /** Takes an estimate, to be settled when the use is known. */
+  async reserve(key, estimate, options = {}) {
+    const parts = [[this, ownKey(key), tokensOf('estimate', estimate)]]
+    return reserve(this.#gate, parts, checkNames('reserve', options, RESET))
+  }
+
+  /** Takes slots under an id, or renews what the id holds. */
+  async acquire(key, id, options = {}) {
+    const { cost, timeoutMs } = checkNames('acquire', options, CHECK)
+    return this.#gate.askOne(OP.CONSUME, [this, key, costOf(cost), neededId(id)], { timeoutMs })
+  }
+  async renew(key, id, options = {}) {
+    const asked = checkNames('renew', options, RESET)
+    return this.#gate.askOne(OP.CONSUME, [this, key, 1, neededId(id)], asked)
+  }
+  /** Gives back all that the id holds; may be repeated. */
+  async release(key, id, options = {}) {
+    const asked = checkNames('release', options, RELEASE)
+    await this.#gate.askOne(OP.REFUND, [this, key, 1, neededId(id)], asked)
+  }
+
+  /** Slots that are renewed while they are held. */
+  async slot(key, options = {}) {
+    const { cost, timeoutMs = 0, signal, onLost } = checkNames('slot', options, SLOT)
+    if (onLost !== undefined && typeof onLost !== 'function')
+      throw typeError('onLost', 'a function', onLost)
+    return takeSlot(this, ownKey(key), {
+      cost: costOf(cost),
+      patienceMs: patienceMs(timeoutMs),
+      signal: signalOf(signal),
+      onLost,
+    })
+  }
+
+  /** How long slots are kept that nobody renews; undefined where there are none. */
+  get leaseMs() {
+    return this.rates.find(({ algorithm }) => algorithm === 'concurrency')?.windowMs
+  }
+
   /** Asks again after each retryAfter, until it passes, or the time left is too short. */
   async wait(key, options = {}) {
-    const { cost, timeoutMs = Infinity, signal } = checkNames('wait', options, WAIT)
-    if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0))
-      throw typeError('timeoutMs', 'a number of 0 or more', timeoutMs)
-    if (signal != null && typeof signal?.throwIfAborted !== 'function')
-      throw typeError('signal', 'an AbortSignal', signal)
-    const endUs = this.#gate.nowUs + timeoutMs * 1000
+    const { cost, timeoutMs = Infinity } = checkNames('wait', options, WAIT)
+    const signal = signalOf(options.signal)
+    const endUs = this.#gate.nowUs + patienceMs(timeoutMs) * 1000
     while (true) {
       signal?.throwIfAborted()
       const decision = await this.consume(key, costOf(cost))
@@ -159,4 +224,4 @@ class Limiter {
   }
 }
 
-module.exports = { Limiter, costOf }
+module.exports = { Limiter }

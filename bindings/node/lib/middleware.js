@@ -5,7 +5,8 @@
 // refusal.
 const native = require('./native.js')
 const { Gate } = require('./gate.js')
-const { Limiter, costOf } = require('./limiter.js')
+const { costOf } = require('./cost.js')
+const { Limiter } = require('./limiter.js')
 const { Lent } = require('./lent.js')
 const { Passed } = require('./passed.js')
 const { identityOf } = require('./keys.js')
@@ -46,6 +47,16 @@ function unavailable(error) {
   throw error
 }
 
+// Slots are given back by who took them, and a middleware does not know when that is.
+function refuseSlots(limiter) {
+  if (limiter.leaseMs !== undefined)
+    throw new ConfigError(
+      `limit ${limiter.name}: expected rates such as "5/minute", not slots; ` +
+        'take those in the handler, with limiter.slot(key)',
+      'TG_EID',
+    )
+}
+
 /**
  * The check behind a middleware. `host` tells what frameworks do differently: address(req) of the
  * caller as the framework sees him, decided(req) whether somebody said whom to trust,
@@ -76,6 +87,7 @@ class Checker {
       if (typeof item.limit === 'string')
         item.limiter = this.#gate.limiter(item.limit, item.settings)
       else if (item.limit instanceof Limiter) item.limiter = this.#own(item.limit)
+      if (item.limiter) refuseSlots(item.limiter)
     }
   }
 

@@ -4,7 +4,8 @@
 // What the options of a middleware say, under whichever of their names; all of it is checked when
 // the app starts.
 const { Gate } = require('./gate.js')
-const { Limiter, costOf } = require('./limiter.js')
+const { costOf } = require('./cost.js')
+const { Limiter } = require('./limiter.js')
 const { styleFlags } = require('./decision.js')
 const { ConfigError, typeError, show } = require('./errors.js')
 const { isPlain, unknownName } = require('./names.js')

@@ -5,7 +5,7 @@
 // install script.
 const fs = require('node:fs')
 const path = require('node:path')
-const { makeError } = require('./errors.js')
+const { describeErrorsBy, makeError } = require('./errors.js')
 
 const PREBUILDS = path.join(__dirname, '..', 'prebuilds')
 
@@ -63,6 +63,7 @@ function load() {
 }
 
 const native = load()
+describeErrorsBy(native.describeError)
 native.onError(makeError)
 // Bun has libuv's functions by name only: they end the process when they are called.
 native.threadWatches = process.versions.bun !== undefined
@@ -81,7 +82,8 @@ module.exports.PART = {
   RESET: 7,
   WINDOW: 8,
   CAPACITY: 9,
-  LENGTH: 10,
+  SHORTFALL: 10,
+  LENGTH: 11,
 }
-module.exports.OP = { CONSUME: 1, PEEK: 2, REFUND: 3, RESET: 4 }
+module.exports.OP = { CONSUME: 1, PEEK: 2, REFUND: 3, RESET: 4, DEBIT: 6 }
 module.exports.OP_BITS = 3

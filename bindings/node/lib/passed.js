@@ -1,20 +1,9 @@
 // SPDX-License-Identifier: MIT
 'use strict'
 
-const PASSED = Symbol('tidegate')
+const { charged } = require('./charged.js')
 
-// The parts of a decision that took something: all rates of a limiter fitted. A shadow limiter's
-// that did not fit took nothing.
-function charged(parts, decision) {
-  const rates = decision.parts
-  const taken = []
-  let at = 0
-  for (const part of parts) {
-    const own = rates.slice(at, (at += part[0].policies.length))
-    if (part[2] !== 0 && own.length > 0 && own.every((rate) => rate.allowed)) taken.push(part)
-  }
-  return at === rates.length ? taken : []
-}
+const PASSED = Symbol('tidegate')
 
 /** What was done to one request so far, by all middleware that it passed. */
 class Passed {

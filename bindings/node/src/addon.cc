@@ -62,6 +62,15 @@ Napi::Value describe_options(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), text.data(), static_cast<size_t>(size));
 }
 
+// (code) => [its name, its kind]
+Napi::Value describe_error(const Napi::CallbackInfo& info) {
+  const int32_t code = info[0].ToNumber().Int32Value();
+  const Napi::Array names = Napi::Array::New(info.Env(), 2);
+  names.Set(0u, tg_error_name(code));
+  names.Set(1u, tg_error_kind(code));
+  return names;
+}
+
 Napi::Value on_error(const Napi::CallbackInfo& info) {
   addon_of(info.Env()).make_error = Napi::Persistent(info[0].As<Napi::Function>());
   return info.Env().Undefined();
@@ -78,6 +87,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("open", Napi::Function::New(env, Gate::open, "open"));
   exports.Set("callerKeys", Napi::Function::New(env, caller_keys, "callerKeys"));
   exports.Set("describeOptions", Napi::Function::New(env, describe_options, "describeOptions"));
+  exports.Set("describeError", Napi::Function::New(env, describe_error, "describeError"));
   exports.Set("onError", Napi::Function::New(env, on_error, "onError"));
   return exports;
 }

@@ -14,9 +14,9 @@ namespace tidegate::node {
 // The results' layout, in doubles (lib/native.js has the same numbers):
 //   a result  slot, status, flags, parts, binding
 //   a part    limiter, rate, flags, limit, remaining, retry_after, next, reset_after, window,
-//   capacity
+//   capacity, shortfall
 inline constexpr size_t kResultDoubles = 5;
-inline constexpr size_t kPartDoubles = 10;
+inline constexpr size_t kPartDoubles = 11;
 inline constexpr size_t kMostParts = size_t{TG_MAX_PARTS} * TG_MAX_RATES;
 inline constexpr size_t kBufferDoubles = 8'192;
 static_assert(kResultDoubles + kMostParts * kPartDoubles < kBufferDoubles);

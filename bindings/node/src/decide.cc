@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The way of every decision, in plain Node-API: few calls, nothing allocated.
+#include <algorithm>
+#include <cstring>
 #include <string>
 
 #include "gate.h"
@@ -97,7 +99,17 @@ void read_part(napi_env env, Gate& gate, napi_value selector, napi_value cost, t
   entry.arg = number_of(env, cost);
 }
 
-// A request of several parts: [selector, key, cost, selector, key, cost, ...].
+// Whose slots: a Uint8Array of 1 to 16 bytes, or undefined.
+void read_id(napi_env env, napi_value value, tg_entry& entry) {
+  bool is_array = false;
+  if (napi_is_typedarray(env, value, &is_array) != napi_ok || !is_array) return;
+  size_t size = 0;
+  void* bytes = nullptr;
+  napi_get_typedarray_info(env, value, nullptr, &size, &bytes, nullptr, nullptr);
+  if (bytes) std::memcpy(entry.id, bytes, std::min(size, sizeof entry.id));
+}
+
+// A request of several parts: [selector, key, cost, id, selector, key, cost, id, ...].
 struct Request {
   tg_entry entries[TG_MAX_PARTS] = {};
   KeyBytes keys[TG_MAX_PARTS];
@@ -107,18 +119,20 @@ struct Request {
                    uint32_t source) {
     uint32_t length = 0;
     napi_get_array_length(env, list, &length);
-    if (length == 0 || length % 3 || length / 3 > TG_MAX_PARTS)
+    if (length == 0 || length % 4 || length / 4 > TG_MAX_PARTS)
       return "a request: expected 1 to 16 parts";
-    for (uint32_t i = 0; i < length; i += 3, ++parts) {
-      napi_value selector, key, cost;
+    for (uint32_t i = 0; i < length; i += 4, ++parts) {
+      napi_value selector, key, cost, id;
       napi_get_element(env, list, i, &selector);
       napi_get_element(env, list, i + 1, &key);
       napi_get_element(env, list, i + 2, &cost);
+      napi_get_element(env, list, i + 3, &id);
       tg_entry& entry = entries[parts];
       read_part(env, gate, selector, cost, entry);
+      read_id(env, id, entry);
       if (!keys[parts].read(env, key)) return kKeyExpected;
       keys[parts].put(entry);
-      entry.flags = (i + 3 < length ? TG_LINK : 0u) | TG_SOURCE_FLAGS(source);
+      entry.flags = (i + 4 < length ? TG_LINK : 0u) | TG_SOURCE_FLAGS(source);
     }
     entries[0].user_data = slot;
     entries[0].timeout_us = timeout_us;
@@ -142,7 +156,7 @@ napi_value decide(napi_env env, napi_callback_info info) {
   return call(env, gate, &entry, 1);
 }
 
-// decideAll(list, source): the same for a request of several parts, or a refund to whom it is due.
+// decideAll(list, source): the same for a request of several parts, of ids, or for whom it is due.
 napi_value decide_all(napi_env env, napi_callback_info info) {
   size_t argc = 2;
   napi_value argv[2];

@@ -90,8 +90,9 @@ size_t Gate::put(const tg_result& result, double* out) {
     *out++ = limiter_number(part->handle);
     *out++ = part->rate;
     *out++ = part->flags;
-    for (const int64_t figure : {part->limit, part->remaining, part->retry_after_us, part->next_us,
-                                 part->reset_after_us, part->window_us, part->capacity})
+    for (const int64_t figure :
+         {part->limit, part->remaining, part->retry_after_us, part->next_us, part->reset_after_us,
+          part->window_us, part->capacity, part->shortfall})
       *out++ = static_cast<double>(figure);
   }
   return kResultDoubles + result.part_count * kPartDoubles;
@@ -111,7 +112,7 @@ bool Gate::get(const double* figures, size_t count, tg_result& result,
     part.rate = static_cast<uint32_t>(*from++);
     part.flags = static_cast<uint32_t>(*from++);
     for (int64_t* figure : {&part.limit, &part.remaining, &part.retry_after_us, &part.next_us,
-                            &part.reset_after_us, &part.window_us, &part.capacity})
+                            &part.reset_after_us, &part.window_us, &part.capacity, &part.shortfall})
       *figure = static_cast<int64_t>(*from++);
   }
   result.parts = parts.data();

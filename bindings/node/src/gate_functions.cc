@@ -52,17 +52,17 @@ constexpr StatField kStatFields[] = {
 };
 static_assert(std::size(kStatFields) * sizeof(int64_t) == sizeof(tg_stats));
 
-// (rates, name, algorithm, mode, onFailure), each a string, empty where it is not given, from
-// argument `first` on.
+// (rates, name, algorithm, mode, onFailure, lease), each a string, empty where it is not given,
+// from argument `first` on.
 struct SpecTexts {
-  std::array<std::string, 5> texts;
+  std::array<std::string, 6> texts;
 
   SpecTexts(const Napi::CallbackInfo& info, size_t first) {
     for (size_t i = 0; i < texts.size(); ++i) texts[i] = info[first + i].ToString();
   }
   tg_limiter_spec spec() const {
     const auto text = [this](size_t i) { return tg_text{texts[i].data(), texts[i].size()}; };
-    return {text(0), text(1), text(2), text(3), text(4)};
+    return {text(0), text(1), text(2), text(3), text(4), text(5)};
   }
 };
 
@@ -162,6 +162,7 @@ Napi::Value Gate::rates(const Napi::CallbackInfo& info) {
     rate.Set("burst", rates[i].burst ? Napi::Value::From(env, static_cast<double>(rates[i].burst))
                                      : env.Null());
     rate.Set("capacity", static_cast<double>(rates[i].capacity));
+    rate.Set("overdraft", static_cast<double>(rates[i].overdraft));
     rate.Set("algorithm", rates[i].algorithm);
     rate.Set("mode", rates[i].mode);
     rate.Set("onFailure", rates[i].on_failure);

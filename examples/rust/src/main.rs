@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: MIT
-//! A small HTTP service with one limit in front of it.
+//! A small HTTP service with one limit in front of it, and generations that are settled by what
+//! they used.
 //!
 //! tidegate-example [--store URL] [--listen HOST:PORT] [--limit RATES] [--name NAME]
 
 mod arguments;
+mod generate;
 
 use std::error::Error;
 use std::net::SocketAddr;
 
 use arguments::Arguments;
-use axum::{routing::get, Extension, Router};
+use axum::{
+    routing::{get, post},
+    Extension, Router,
+};
+use generate::{generate, Limits};
 use tidegate::{tower::RateLimitLayer, Decision, Gate};
 use tokio::net::TcpListener;
 
@@ -29,6 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
     let app = Router::new()
         .route("/", get(hello))
+        .route("/generate", post(generate).with_state(Limits::open(&gate)?))
         .route("/health", get(|| async { "ok\n" }))
         .layer(limit);
     let listener = TcpListener::bind(&arguments.listen).await?;

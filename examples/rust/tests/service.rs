@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 
 struct Service {
     child: Child,
@@ -26,9 +27,18 @@ impl Service {
     }
 
     fn get(&self, path: &str, fields: &str) -> String {
+        self.send(&format!("GET {path}"), fields, "")
+    }
+
+    fn generate(&self, key: &str, prompt: &str) -> String {
+        let fields = format!("X-Api-Key: {key}\r\nContent-Length: {}\r\n", prompt.len());
+        self.send("POST /generate", &fields, prompt)
+    }
+
+    fn send(&self, what: &str, fields: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{fields}\r\n");
-        stream.write_all(head.as_bytes()).unwrap();
+        let head = format!("{what} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{fields}\r\n");
+        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
@@ -57,6 +67,28 @@ fn each_caller_has_the_limit_for_himself_and_health_is_free() {
     for _ in 0..5 {
         assert!(service.get("/health", "X-Api-Key: k_1\r\n").starts_with("HTTP/1.1 200 "));
     }
+}
+
+#[test]
+fn generations_are_two_at_once_and_pay_what_they_used() {
+    let service = Service::start(&[]);
+    let long = "word ".repeat(200); // 600 tokens, estimated as 100
+    let outcomes: Vec<String> = thread::scope(|scope| {
+        let ask = || scope.spawn(|| service.generate("k_1", "a b"));
+        let threads: Vec<_> = (0..5).map(|_| ask()).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let served = outcomes.iter().filter(|answer| answer.starts_with("HTTP/1.1 200 ")).count();
+    let refused: Vec<_> = outcomes.iter().filter(|a| a.starts_with("HTTP/1.1 429 ")).collect();
+    // A slow machine may start one when another is over, but not all of them.
+    assert!((2..5).contains(&served) && served + refused.len() == 5, "{outcomes:?}");
+    assert!(refused.iter().all(|answer| answer.contains("generations")), "{refused:?}");
+    let answer = service.generate("k_2", &long);
+    let left = answer.trim_end().rsplit(' ').nth(1).and_then(|left| left.parse::<u64>().ok());
+    assert!(answer.contains("600 tokens") && (400..500).contains(&left.unwrap()), "{answer}");
+    assert!(service.generate("k_2", &long).ends_with("\n600 tokens, 0 left\n"), "in debt");
+    let refusal = service.generate("k_2", "a b");
+    assert!(refusal.starts_with("HTTP/1.1 429 ") && refusal.contains("tokens"), "{refusal}");
 }
 
 #[test]

@@ -157,6 +157,26 @@ impl PartDecision<'_> {
         self.record.flags & sys::TG_SHADOW != 0
     }
 
+    /// Of slots: the id held them already, and their lease runs anew; none were taken.
+    pub fn is_renewed(&self) -> bool {
+        self.record.flags & sys::TG_RENEWED != 0
+    }
+
+    /// Of a debit: tokens of the cost that did not fit, overdraft included.
+    pub fn shortfall(&self) -> u64 {
+        u64::try_from(self.record.shortfall).unwrap_or(0)
+    }
+
+    /// Which of its limiter's rates it is.
+    pub(crate) fn rate(&self) -> u32 {
+        self.record.rate
+    }
+
+    /// Of slots: their lease, which is their window.
+    pub(crate) fn lease_us(&self) -> Option<i64> {
+        (self.record.window_us > 0).then_some(self.record.window_us)
+    }
+
     /// The name of the limit, with its window where the limiter has several (`api-60s`).
     pub fn name(&self) -> String {
         let rate = Some(self.record.rate);

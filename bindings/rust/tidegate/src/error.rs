@@ -60,6 +60,9 @@ pub enum Error {
     /// A cost above 2^52 - 1.
     #[error("{0}")]
     Cost(Detail),
+    /// Slots without an id of 1 to 16 bytes.
+    #[error("{0}")]
+    Id(Detail),
     /// The limiter was closed, or belongs to another gate.
     #[error("{0}")]
     Limiter(Detail),
@@ -95,16 +98,21 @@ impl Error {
             sys::TG_EURL => Error::Url(detail),
             sys::TG_EKEY => Error::Key(detail),
             sys::TG_ECOST => Error::Cost(detail),
-            sys::TG_EHANDLE => Error::Limiter(detail),
+            sys::TG_EID => Error::Id(detail),
             sys::TG_ENAME => Error::Name(detail),
             sys::TG_ECONFLICT => Error::Conflict(detail),
-            sys::TG_ECLOSED => Error::Closed(detail),
             sys::TG_EFORK => Error::Forked(detail),
-            sys::TG_ECANCELED => Error::Canceled(detail),
-            sys::TG_EFULL => Error::Full(detail),
-            sys::TG_EINVAL | sys::TG_EID => Error::Invalid(detail),
-            -63..=sys::TG_ESTORE => Error::Store(detail),
-            _ => Error::System(detail),
+            sys::TG_ENOMEM => Error::System(detail),
+            // Also what a later library has a code for.
+            _ => match boundary::kind(code) {
+                "config" => Error::Invalid(detail),
+                "handle" => Error::Limiter(detail),
+                "closed" => Error::Closed(detail),
+                "canceled" => Error::Canceled(detail),
+                "full" => Error::Full(detail),
+                "store" => Error::Store(detail),
+                _ => Error::System(detail),
+            },
         }
     }
 
@@ -116,6 +124,7 @@ impl Error {
         match self {
             Error::Invalid(d) | Error::Rate(d) | Error::Setting(d) | Error::Url(d) => d,
             Error::Name(d) | Error::Conflict(d) | Error::Key(d) | Error::Cost(d) => d,
+            Error::Id(d) => d,
             Error::Limiter(d) | Error::Closed(d) | Error::Forked(d) | Error::Canceled(d) => d,
             Error::Full(d) | Error::Store(d) | Error::System(d) => d,
         }

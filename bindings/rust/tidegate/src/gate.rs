@@ -2,7 +2,6 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-#[cfg(feature = "tokio")]
 use std::time::Duration;
 
 use tidegate_sys as sys;
@@ -10,8 +9,10 @@ use tidegate_sys as sys;
 use crate::boundary::{Client, Options};
 use crate::error::Error;
 use crate::events::Event;
+use crate::keeper::Keeper;
 use crate::limiter::LimiterBuilder;
 use crate::request::{Check, Command, Part};
+use crate::reservation::Reserve;
 #[cfg(feature = "tokio")]
 use crate::ring::Driver;
 use crate::stats::Stats;
@@ -39,10 +40,10 @@ pub struct Gate {
 pub(crate) struct Inner {
     #[cfg(feature = "tokio")]
     pub(crate) driver: Driver, // stopped before the client goes
+    pub(crate) keeper: Keeper,
     pub(crate) client: Arc<Client>,
     pub(crate) is_embedded: bool,
     pub(crate) clock: Option<FakeClock>,
-    #[cfg(feature = "tokio")]
     pub(crate) timeout: Duration,
 }
 
@@ -105,9 +106,32 @@ impl Gate {
         Check::new(self, sys::TG_OP_PEEK, parts.into_iter().collect())
     }
 
+    /// Charges what was used already, each part for itself; never denied. Its parts say what did
+    /// not fit: [`PartDecision::shortfall`](crate::PartDecision::shortfall).
+    pub fn debit<'a>(&'a self, parts: impl IntoIterator<Item = Part<'a>>) -> Check<'a> {
+        Check::new(self, sys::TG_OP_DEBIT, parts.into_iter().collect())
+    }
+
+    /// Gives tokens back, never beyond untouched: not idempotent. Of slots it gives back all that
+    /// an id holds.
+    pub fn refund<'a>(&'a self, parts: impl IntoIterator<Item = Part<'a>>) -> Command<'a> {
+        Command::new(self, sys::TG_OP_REFUND, parts.into_iter().collect())
+    }
+
+    /// Forgets the states of these keys.
+    pub fn reset<'a>(&'a self, parts: impl IntoIterator<Item = Part<'a>>) -> Command<'a> {
+        Command::new(self, sys::TG_OP_RESET, parts.into_iter().collect())
+    }
+
+    /// As [`Limiter::reserve`](crate::Limiter::reserve), of several parts, all or nothing. What
+    /// each part costs is its estimate.
+    pub fn reserve<'a>(&'a self, parts: impl IntoIterator<Item = Part<'a>>) -> Reserve<'a> {
+        Reserve::new(self, parts.into_iter().collect())
+    }
+
     /// Asks the store whether it is there; the error says what is wrong: connection, password, TLS.
     pub fn ping(&self) -> Command<'_> {
-        Command::new(self, sys::TG_OP_PING, None)
+        Command::new(self, sys::TG_OP_PING, [].into_iter().collect())
     }
 
     /// Counters since the gate was opened.
@@ -225,10 +249,10 @@ impl GateBuilder {
         let inner = Inner {
             #[cfg(feature = "tokio")]
             driver: Driver::new(client.clone(), in_flight),
+            keeper: Keeper::new(self.clock.clone()),
             client,
             is_embedded: url.starts_with("memory:"),
             clock: self.clock,
-            #[cfg(feature = "tokio")]
             timeout: timeout_of(&self.settings, &url),
         };
         Ok(Gate { inner: Arc::new(inner) })
@@ -237,7 +261,6 @@ impl GateBuilder {
 
 /// `timeout_ms` of a gate that is open, so it parses: as it was set, else as its URL says, else its
 /// default.
-#[cfg(feature = "tokio")]
 fn timeout_of(settings: &[(String, String)], url: &str) -> Duration {
     const NAME: &str = "timeout_ms";
     let set = settings.iter().rev().find(|(name, _)| name == NAME).map(|(_, value)| value.clone());

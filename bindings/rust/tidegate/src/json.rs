@@ -77,6 +77,8 @@ impl Object {
             ("retryAfterMs", part.retry().into()),
             ("resetAfterMs", part.reset_after().into()),
             ("nextAfterMs", part.next_after().into()),
+            ("shortfall", Value::Number(part.shortfall())),
+            ("renewed", Value::Bool(part.is_renewed())),
         ])
     }
 }

@@ -11,11 +11,14 @@ mod events;
 mod gate;
 mod http;
 mod json;
+mod keeper;
 mod limiter;
 mod request;
+mod reservation;
 mod retry;
 #[cfg(feature = "tokio")]
 mod ring;
+mod slot;
 mod source;
 mod stats;
 pub mod testing;
@@ -33,9 +36,11 @@ pub use gate::{Gate, GateBuilder};
 pub use http::{caller_key, Callers, HeaderStyles};
 pub use limiter::{Algorithm, Limiter, LimiterBuilder, LimiterChange, Mode, OnFailure, Rate};
 pub use request::{Check, Command, Part};
+pub use reservation::{Reservation, Reserve, Settle, Settled};
 pub use retry::{Retry, NEVER};
 #[cfg(feature = "tokio")]
-pub use ring::{CheckFuture, CommandFuture, WaitFuture};
+pub use ring::{Asking, CheckFuture, CommandFuture, WaitFuture};
+pub use slot::{Release, Slot, SlotRequest};
 pub use source::Source;
 pub use stats::Stats;
 pub use wait::Wait;

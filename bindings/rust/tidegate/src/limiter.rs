@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use tidegate_sys as sys;
 
-use crate::boundary::Spec;
+use crate::boundary::{self, Spec};
 use crate::error::Error;
 use crate::gate::Gate;
 use crate::request::{Check, Command, Part};
+use crate::reservation::Reserve;
+use crate::slot::SlotRequest;
 use crate::wait::Wait;
 
 macro_rules! words {
@@ -25,6 +27,7 @@ macro_rules! words {
             pub fn as_str(self) -> &'static str {
                 match self { $($name::$variant => $text,)* }
             }
+
         }
     };
 }
@@ -37,10 +40,20 @@ words! {
         TokenBucket = "token_bucket",
         /// Windows that open with their first charge.
         FixedWindow = "fixed_window",
-        /// Two weighted counters.
+        /// Two windows that start at multiples of their length; the one before counts by the share of
+        /// it that is still inside.
         SlidingWindow = "sliding_window",
         /// Exact; at most 10,000 charges.
         SlidingLog = "sliding_log",
+        /// Slots, `"5 at once"`: how many may be under way. Rates that say so need no algorithm.
+        Concurrency = "concurrency",
+    }
+}
+
+impl Algorithm {
+    fn of(text: &str) -> Self {
+        let words = [Self::FixedWindow, Self::SlidingWindow, Self::SlidingLog, Self::Concurrency];
+        words.into_iter().find(|word| word.as_str() == text).unwrap_or(Self::TokenBucket)
     }
 }
 
@@ -91,6 +104,13 @@ macro_rules! wishes {
         /// Enforce, shadow or off.
         pub fn mode(mut self, mode: Mode) -> Self {
             self.wish.spec.mode = mode.as_str();
+            self
+        }
+
+        /// How long slots (`"5 at once"`) stay with a holder who does not renew them: 1 ms to 1 day,
+        /// 30 s unless given. Another lease is another state: who held slots counts no more.
+        pub fn lease(mut self, lease: Duration) -> Self {
+            self.wish.spec.lease = format!("{}us", lease.as_micros());
             self
         }
 
@@ -155,12 +175,16 @@ impl LimiterChange<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rate {
-    /// Tokens per window.
+    /// Tokens per window, or slots.
     pub limit: u64,
-    /// The window.
+    /// The window; of slots, the lease.
     pub window: Duration,
     /// Tokens that may be spent at once.
     pub capacity: u64,
+    /// Tokens beyond the capacity that debits may leave owing.
+    pub overdraft: u64,
+    /// How they come back.
+    pub algorithm: Algorithm,
 }
 
 /// A name with rates. Cheap to clone; it keeps its gate open. Any thread may use it.
@@ -193,16 +217,18 @@ impl Limiter {
         Ok(records
             .iter()
             .map(|record| Rate {
-                limit: u64::try_from(record.limit).unwrap_or(0),
-                window: Duration::from_micros(u64::try_from(record.window_us).unwrap_or(0)),
-                capacity: u64::try_from(record.capacity).unwrap_or(0),
+                limit: figure(record.limit),
+                window: Duration::from_micros(figure(record.window_us)),
+                capacity: figure(record.capacity),
+                overdraft: figure(record.overdraft),
+                algorithm: Algorithm::of(&boundary::of_field(&record.algorithm)),
             })
             .collect())
     }
 
     /// A part of a request of several parts; costs 1 unless it says otherwise.
     pub fn part<'a, K: AsRef<[u8]> + ?Sized>(&'a self, key: &'a K) -> Part<'a> {
-        Part { limiter: self, key: key.as_ref(), cost: 1 }
+        Part { limiter: self, key: key.as_ref(), cost: 1, id: None }
     }
 
     /// Takes tokens from a key's state, if they are there. A key is 1 byte or more, any bytes.
@@ -215,14 +241,94 @@ impl Limiter {
         Check::new(&self.gate, sys::TG_OP_PEEK, self.part(key).into())
     }
 
+    /// Charges what was used already: never denied, and in debt (`"100/minute overdraft 50"`) what
+    /// comes next waits. [`PartDecision::shortfall`](crate::PartDecision::shortfall) says what did
+    /// not fit.
+    pub fn debit<'a, K: AsRef<[u8]> + ?Sized>(&'a self, key: &'a K, cost: u64) -> Check<'a> {
+        Check::new(&self.gate, sys::TG_OP_DEBIT, self.part(key).cost(cost).into())
+    }
+
+    /// Takes an estimate of what is going to be used; [`Reservation::settle`] then gives back or
+    /// debits the difference.
+    ///
+    /// ```
+    /// # let gate = tidegate::Gate::connect("memory://")?;
+    /// let tokens = gate.limiter("90000/minute overdraft 20000").name("tokens").open()?;
+    /// let reservation = tokens.reserve("k_1", 800).call()?; // or, on tokio, .await?
+    /// if reservation.allowed() {
+    ///     let used = 1200; // an early return, `?` or panic before settle gives all back
+    ///     reservation.settle(used).call()?;
+    /// }
+    /// assert_eq!(tokens.peek("k_1").call()?.remaining(), Some(88_800));
+    /// # Ok::<(), tidegate::Error>(())
+    /// ```
+    ///
+    /// [`Reservation::settle`]: crate::Reservation::settle
+    pub fn reserve<'a, K: AsRef<[u8]> + ?Sized>(
+        &'a self,
+        key: &'a K,
+        estimate: u64,
+    ) -> Reserve<'a> {
+        Reserve::new(&self.gate, self.part(key).cost(estimate).into())
+    }
+
+    /// Takes a slot of a key (of a limiter `"5 at once"`) and holds it until it is dropped.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let gate = tidegate::Gate::connect("memory://")?;
+    /// let generations = gate.limiter("2 at once").lease(Duration::from_secs(30)).open()?;
+    /// let slot = generations.slot("k_1").timeout(Duration::from_secs(2)).call()?; // or .await?
+    /// if slot.allowed() {
+    ///     // It renews itself while it is held.
+    ///     assert_eq!(generations.peek("k_1").call()?.remaining(), Some(1));
+    /// }
+    /// drop(slot);
+    /// assert_eq!(generations.peek("k_1").call()?.remaining(), Some(2));
+    /// # Ok::<(), tidegate::Error>(())
+    /// ```
+    pub fn slot<'a, K: AsRef<[u8]> + ?Sized>(&'a self, key: &'a K) -> SlotRequest<'a> {
+        SlotRequest::new(self.part(key))
+    }
+
+    /// Takes slots under an id of 1 to 16 bytes, for a lease. [`Limiter::slot`] does that, renews
+    /// them and gives them back by itself.
+    pub fn acquire<'a, K, I>(&'a self, key: &'a K, id: &'a I) -> Check<'a>
+    where
+        K: AsRef<[u8]> + ?Sized,
+        I: AsRef<[u8]> + ?Sized,
+    {
+        Check::new(&self.gate, sys::TG_OP_CONSUME, self.part(key).id(id).into())
+    }
+
+    /// The lease of an id's slots runs anew. It is `acquire` again: an id that holds none any more
+    /// takes them anew, and its part is not
+    /// [renewed](crate::PartDecision::is_renewed).
+    pub fn renew<'a, K, I>(&'a self, key: &'a K, id: &'a I) -> Check<'a>
+    where
+        K: AsRef<[u8]> + ?Sized,
+        I: AsRef<[u8]> + ?Sized,
+    {
+        self.acquire(key, id)
+    }
+
+    /// Gives all slots of an id back; may be repeated.
+    pub fn release<'a, K, I>(&'a self, key: &'a K, id: &'a I) -> Command<'a>
+    where
+        K: AsRef<[u8]> + ?Sized,
+        I: AsRef<[u8]> + ?Sized,
+    {
+        Command::new(&self.gate, sys::TG_OP_REFUND, self.part(key).id(id).into())
+    }
+
     /// Gives tokens back, never beyond untouched. Not idempotent.
     pub fn refund<'a, K: AsRef<[u8]> + ?Sized>(&'a self, key: &'a K, cost: u64) -> Command<'a> {
-        Command::new(&self.gate, sys::TG_OP_REFUND, Some(self.part(key).cost(cost)))
+        Command::new(&self.gate, sys::TG_OP_REFUND, self.part(key).cost(cost).into())
     }
 
     /// Forgets a key's state.
     pub fn reset<'a, K: AsRef<[u8]> + ?Sized>(&'a self, key: &'a K) -> Command<'a> {
-        Command::new(&self.gate, sys::TG_OP_RESET, Some(self.part(key)))
+        Command::new(&self.gate, sys::TG_OP_RESET, self.part(key).into())
     }
 
     /// Consumes, and asks again after each `retry_after` until it is allowed. The denied decision
@@ -242,6 +348,10 @@ impl Limiter {
     pub fn close(&self) -> Result<(), Error> {
         self.gate.inner.client.close_limiter(self.handle)
     }
+}
+
+fn figure(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
 }
 
 impl fmt::Debug for Limiter {

@@ -10,24 +10,33 @@ use crate::gate::Gate;
 use crate::limiter::Limiter;
 use crate::source::Source;
 
-/// One (limiter, key, cost) of a request; made by [`Limiter::part`].
+/// One (limiter, key, cost) of a request, with an id where it is about slots; made by [`Limiter::part`].
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a part asks nothing by itself: give it to Gate::consume"]
 pub struct Part<'a> {
     pub(crate) limiter: &'a Limiter,
     pub(crate) key: &'a [u8],
     pub(crate) cost: u64,
+    pub(crate) id: Option<&'a [u8]>,
 }
 
-impl Part<'_> {
+impl<'a> Part<'a> {
     /// Tokens to take: 0 (always allowed) to 2^52 - 1.
     pub fn cost(mut self, cost: u64) -> Self {
         self.cost = cost;
         self
     }
 
+    /// Whose slots, 1 to 16 bytes: they are taken, renewed and given back under an id, which is
+    /// best random.
+    pub fn id<I: AsRef<[u8]> + ?Sized>(mut self, id: &'a I) -> Self {
+        self.id = Some(id.as_ref());
+        self
+    }
+
     fn ask(&self) -> PartAsk<'_> {
-        PartAsk { handle: self.limiter.handle, key: self.key, cost: self.cost }
+        let (handle, key, cost) = (self.limiter.handle, self.key, self.cost);
+        PartAsk { handle, key, cost, id: self.id }
     }
 }
 
@@ -36,6 +45,15 @@ impl Part<'_> {
 pub(crate) enum Parts<'a> {
     One(Part<'a>),
     Many(Vec<Part<'a>>),
+}
+
+impl<'a> Parts<'a> {
+    pub(crate) fn as_slice(&self) -> &[Part<'a>] {
+        match self {
+            Parts::One(part) => std::slice::from_ref(part),
+            Parts::Many(parts) => parts,
+        }
+    }
 }
 
 impl<'a> From<Part<'a>> for Parts<'a> {
@@ -58,13 +76,13 @@ const LONGEST: Duration = Duration::from_micros(sys::TG_MAX_TIMEOUT_US as u64);
 pub(crate) struct Request<'a> {
     pub(crate) gate: &'a Gate,
     op: u32,
-    flags: u32,
+    pub(crate) flags: u32,
     timeout_us: i64,
-    parts: Parts<'a>,
+    pub(crate) parts: Parts<'a>,
 }
 
 impl<'a> Request<'a> {
-    fn new(gate: &'a Gate, op: u32, parts: Parts<'a>) -> Self {
+    pub(crate) fn new(gate: &'a Gate, op: u32, parts: Parts<'a>) -> Self {
         Self { gate, op, flags: 0, timeout_us: 0, parts }
     }
 
@@ -109,6 +127,16 @@ impl<'a> Request<'a> {
         self.with_ask(|ask| self.gate.inner.client.call(ask))
     }
 
+    /// Asks without anybody who waits for the answer, for destructors. Within a runtime it does
+    /// not block, unless more requests are out than there is room for; elsewhere it waits.
+    pub(crate) fn call_unawaited(&self) {
+        #[cfg(feature = "tokio")]
+        if !self.gate.inner.is_embedded && self.gate.inner.driver.send_unawaited(self) {
+            return;
+        }
+        drop(self.call());
+    }
+
     pub(crate) fn decision(&self, answer: Answer) -> Decision {
         Decision::new(self.gate.inner.client.clone(), answer)
     }
@@ -145,6 +173,13 @@ impl<'a> Check<'a> {
         self
     }
 
+    /// Of a debit: where it is charged; [`Decision::source`] says who made the decision that it
+    /// follows. Not given: wherever is decided now. Anything else than a debit is refused with it.
+    pub fn source(mut self, source: Source) -> Self {
+        self.request.flags = source.flags();
+        self
+    }
+
     /// Asks and waits for the answer on this thread. The embedded store answers inline. On a server
     /// this blocks: within a runtime, `.await` instead.
     pub fn call(self) -> Result<Decision, Error> {
@@ -160,8 +195,7 @@ pub struct Command<'a> {
 }
 
 impl<'a> Command<'a> {
-    pub(crate) fn new(gate: &'a Gate, op: u32, part: Option<Part<'a>>) -> Self {
-        let parts = part.map_or_else(|| Parts::Many(Vec::new()), Parts::One);
+    pub(crate) fn new(gate: &'a Gate, op: u32, parts: Parts<'a>) -> Self {
         Self { request: Request::new(gate, op, parts) }
     }
 

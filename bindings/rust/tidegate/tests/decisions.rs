@@ -70,9 +70,11 @@ fn a_decision_is_the_same_json_in_every_language() {
             "retryAfterMs": 30000, "resetAfterMs": 60000, "source": "memory",
             "parts": [
                 {"allowed": false, "name": "api-60s", "limit": 2, "remaining": 0,
-                 "retryAfterMs": 30000, "resetAfterMs": 60000, "nextAfterMs": 30000},
+                 "retryAfterMs": 30000, "resetAfterMs": 60000, "nextAfterMs": 30000,
+                 "shortfall": 0, "renewed": false},
                 {"allowed": true, "name": "api-3600s", "limit": 5, "remaining": 3,
-                 "retryAfterMs": 0, "resetAfterMs": 1440000, "nextAfterMs": 720000},
+                 "retryAfterMs": 0, "resetAfterMs": 1440000, "nextAfterMs": 720000,
+                 "shortfall": 0, "renewed": false},
             ],
         })
     );

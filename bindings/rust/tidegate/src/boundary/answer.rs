@@ -14,6 +14,8 @@ pub(crate) struct PartAsk<'a> {
     pub(crate) handle: u64,
     pub(crate) key: &'a [u8],
     pub(crate) cost: u64,
+    /// Whose slots; None: nobody's.
+    pub(crate) id: Option<&'a [u8]>,
 }
 
 /// One request. No parts: a ping.
@@ -136,11 +138,20 @@ fn entry(ask: &Ask<'_>, user_data: u64, part: &PartAsk<'_>) -> Result<sys::tg_en
         let message = format!("cost {}: expected 0 to {}", part.cost, sys::TG_MAX_COST);
         return Err(Error::new(sys::TG_ECOST, message, None));
     };
+    let mut id = [0; 16];
+    if let Some(given) = part.id {
+        let Some(room) = id.get_mut(..given.len()).filter(|room| !room.is_empty()) else {
+            let message = format!("id of {} bytes: expected 1 to 16", given.len());
+            return Err(Error::new(sys::TG_EID, message, None));
+        };
+        room.copy_from_slice(given);
+    }
     Ok(sys::tg_entry {
         handle: part.handle,
         key: part.key.as_ptr().cast(),
         key_len,
         arg,
+        id,
         ..head(ask, user_data)
     })
 }

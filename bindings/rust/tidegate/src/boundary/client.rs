@@ -18,6 +18,7 @@ pub(crate) struct Spec<'a> {
     pub(crate) algorithm: &'a str,
     pub(crate) mode: &'a str,
     pub(crate) on_failure: &'a str,
+    pub(crate) lease: String,
 }
 
 impl Spec<'_> {
@@ -28,10 +29,13 @@ impl Spec<'_> {
             algorithm: text::borrow(self.algorithm),
             mode: text::borrow(self.mode),
             on_failure: text::borrow(self.on_failure),
-            ..Default::default()
+            lease: text::borrow(&self.lease),
         }
     }
 }
+
+/// Requests of one `call_each` that go together.
+const CALLED_AT_ONCE: usize = 256;
 
 /// A client of the library, closed and freed by its last owner.
 pub(crate) struct Client {
@@ -190,12 +194,51 @@ impl Client {
             // for one request.
             unsafe {
                 let n = entries.len() as i32;
-                sys::tg_call_sized(raw, entries.as_ptr(), n, &mut result, 1, sys::TG_LAYOUT)
+                let layout = sys::TG_LAYOUT;
+                let count = sys::tg_call_sized(raw, entries.as_ptr(), n, &mut result, 1, layout);
+                text::of_entries(count, entries)
             }
         })?;
-        check(count)?;
+        count?;
         // SAFETY: written just now, and no other tg_call has run on this thread since.
         unsafe { Answer::of(&result) }
+    }
+
+    /// Runs requests of one part each together, and hands over what each was answered.
+    pub(crate) fn call_each(&self, asks: &[Ask<'_>]) -> Vec<Result<Answer, Error>> {
+        let mut answers = Vec::with_capacity(asks.len());
+        for some in asks.chunks(CALLED_AT_ONCE) {
+            if let Err(why) = self.call_some(some, &mut answers) {
+                answers.resize(answers.len() + some.len(), Err(why));
+            }
+        }
+        answers
+    }
+
+    fn call_some(
+        &self,
+        asks: &[Ask<'_>],
+        answers: &mut Vec<Result<Answer, Error>>,
+    ) -> Result<(), Error> {
+        let raw = self.raw()?;
+        let mut entries = Vec::with_capacity(asks.len());
+        for ask in asks {
+            with_entries(ask, 0, |of_one| entries.extend_from_slice(of_one))?;
+        }
+        let mut results = vec![sys::tg_result::default(); asks.len()];
+        let (n, max) = (entries.len() as i32, results.len() as i32);
+        // SAFETY: the entries and their keys live until the call returns; there is room for as
+        // many results as there are requests.
+        let count = text::of_entries(
+            unsafe {
+                let room = results.as_mut_ptr();
+                sys::tg_call_sized(raw, entries.as_ptr(), n, room, max, sys::TG_LAYOUT)
+            },
+            &entries,
+        )?;
+        // SAFETY: written just now, and no other tg_call has run on this thread since.
+        answers.extend(results[..count].iter().map(|result| unsafe { Answer::of(result) }));
+        Ok(())
     }
 
     /// The header fields of an answer, `Name: value` a line.

@@ -18,4 +18,6 @@ pub(crate) use client::{Client, Spec};
 pub(crate) use options::Options;
 #[cfg(feature = "tokio")]
 pub(crate) use ring::{Results, Ring};
-pub(crate) use text::{describe, into_string, is_fatal, is_retriable, kind, name, options_table};
+pub(crate) use text::{
+    describe, into_string, is_fatal, is_retriable, kind, name, of_field, options_table,
+};

@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tidegate_sys as sys;
 
@@ -81,9 +82,11 @@ impl Ring {
         self.client.raw()?;
         let taken = with_entries(ask, user_data, |entries| {
             // SAFETY: entries and keys live until the call returns, which copies them.
-            unsafe { sys::tg_submit(self.raw.as_ptr(), entries.as_ptr(), entries.len() as i32) }
+            let n = entries.len() as i32;
+            let taken = unsafe { sys::tg_submit(self.raw.as_ptr(), entries.as_ptr(), n) };
+            text::of_entries(taken, entries)
         })?;
-        if check_count(taken)? == 0 {
+        if taken? == 0 {
             return Err(Error::of_code(sys::TG_EFULL));
         }
         Ok(())
@@ -114,19 +117,44 @@ impl Ring {
         &self,
         results: &mut Results,
         sleeps: bool,
+        take: impl FnMut(u64, Result<Answer, Error>),
+    ) -> Result<bool, Error> {
+        self.pump(results, take, |raw, room, max| {
+            // SAFETY: nobody else pumps; there is room for BATCH.
+            unsafe {
+                if sleeps {
+                    sys::tg_reap(raw, room, max)
+                } else {
+                    sys::tg_ring_wait(raw, room, max, 0)
+                }
+            }
+        })
+    }
+
+    /// The same on this thread, which waits for the first result.
+    pub(crate) fn wait(
+        &self,
+        results: &mut Results,
+        timeout: Duration,
+        take: impl FnMut(u64, Result<Answer, Error>),
+    ) -> Result<bool, Error> {
+        let timeout_us = i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX);
+        self.pump(results, take, |raw, room, max| {
+            // SAFETY: nobody else pumps; there is room for BATCH.
+            unsafe { sys::tg_ring_wait(raw, room, max, timeout_us) }
+        })
+    }
+
+    /// `run` gets the ring and room for BATCH results, alone.
+    fn pump(
+        &self,
+        results: &mut Results,
         mut take: impl FnMut(u64, Result<Answer, Error>),
+        run: impl FnOnce(*mut sys::tg_ring, *mut sys::tg_result, i32) -> i32,
     ) -> Result<bool, Error> {
         let _pumping = self.pumping.lock().unwrap_or_else(PoisonError::into_inner);
         self.client.raw()?;
-        let (raw, room, max) = (self.raw.as_ptr(), results.0.as_mut_ptr(), BATCH as i32);
-        // SAFETY: nobody else pumps; there is room for BATCH.
-        let count = unsafe {
-            if sleeps {
-                sys::tg_reap(raw, room, max)
-            } else {
-                sys::tg_ring_wait(raw, room, max, 0)
-            }
-        };
+        let count = run(self.raw.as_ptr(), results.0.as_mut_ptr(), BATCH as i32);
         let count = check_count(count)?;
         for result in &results.0[..count] {
             // SAFETY: reaped just now; the next reap is not before `pumping` is let go.

@@ -58,6 +58,31 @@ fn a_child_that_frees_the_parents_gate_does_not_disturb_it() {
 }
 
 #[test]
+fn a_forked_child_neither_gives_back_nor_renews_what_its_parent_holds() {
+    let gate = Gate::connect("memory://").unwrap();
+    let slots = gate.limiter("1 at once").open().unwrap();
+    let tokens = gate.limiter("10/minute").open().unwrap();
+    let slot = slots.slot("k").call().unwrap();
+    let reservation = tokens.reserve("k", 10).call().unwrap();
+    assert!(in_child(|| {
+        // SAFETY: the child's copies are dropped once; the parent's are in another process.
+        unsafe {
+            drop(std::ptr::read(&slot));
+            drop(std::ptr::read(&reservation));
+        }
+        let own = Gate::connect("memory://").unwrap();
+        let slots = own.limiter("1 at once").open().unwrap();
+        let its_own = slots.slot("k").call().unwrap();
+        its_own.allowed() && its_own.id() != slot.id()
+    }));
+    assert!(!slots.slot("k").call().unwrap().allowed());
+    assert!(!tokens.consume("k").call().unwrap().allowed());
+    drop((slot, reservation));
+    assert!(slots.slot("k").call().unwrap().allowed());
+    assert_eq!(tokens.peek("k").call().unwrap().remaining(), Some(10));
+}
+
+#[test]
 fn a_panicking_listener_does_not_reach_the_library() {
     let gate = Gate::connect("redis://127.0.0.1:1?timeout_ms=50").unwrap();
     let heard = Arc::new(AtomicUsize::new(0));

@@ -35,7 +35,7 @@ pub(super) fn read_bytes(
 }
 
 /// A fixed field that is closed with NUL.
-pub(super) fn of_field(field: &[c_char]) -> String {
+pub(crate) fn of_field(field: &[c_char]) -> String {
     let bytes: Vec<u8> = field.iter().take_while(|c| **c != 0).map(|c| *c as u8).collect();
     into_string(bytes)
 }
@@ -86,6 +86,20 @@ pub(super) fn of_error(code: i32, error: &sys::tg_error) -> Error {
         return Error::of_code(code);
     }
     Error::new(code, message, usize::try_from(error.position).ok())
+}
+
+/// What `tg_call` or `tg_submit` returned about these entries: how many, or the error in words.
+pub(super) fn of_entries(code: i32, entries: &[sys::tg_entry]) -> Result<usize, Error> {
+    if let Ok(count) = usize::try_from(code) {
+        return Ok(count);
+    }
+    let mut error = sys::tg_error::default();
+    // SAFETY: reads the entries and writes one record; their keys are not read.
+    let why = unsafe {
+        let n = entries.len() as i32;
+        sys::tg_check_entries_sized(entries.as_ptr(), n, &mut error, sys::TG_LAYOUT)
+    };
+    Err(if why == code { of_error(code, &error) } else { Error::of_code(code) })
 }
 
 pub(crate) fn is_retriable(code: i32) -> bool {

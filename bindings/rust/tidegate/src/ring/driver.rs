@@ -3,12 +3,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidegate_sys as sys;
 use tokio::runtime::{Handle, Id};
+use tokio::sync::SemaphorePermit;
 use tokio::task::AbortHandle;
 
 use super::line::Line;
 use super::pump::{lost, Pump};
 use crate::boundary::{Client, Ring};
 use crate::error::Error;
+use crate::request::Request;
 
 struct Entry {
     runtime: Id,
@@ -70,6 +72,13 @@ impl Driver {
             Some(line) => Ok(line),
             None => self.open(&runtime),
         }
+    }
+
+    /// Sends a request whose answer nobody will look at; false: here that cannot be done.
+    pub(crate) fn send_unawaited(&self, request: &Request<'_>) -> bool {
+        let Ok(line) = self.line() else { return false };
+        let has_room = line.room().try_acquire().map(SemaphorePermit::forget).is_ok();
+        has_room && request.with_ask(|ask| line.send_unawaited(ask)).is_ok()
     }
 
     fn open(&self, runtime: &Handle) -> Result<Arc<Line>, Error> {

@@ -185,6 +185,30 @@ impl<'a> IntoFuture for Wait<'a> {
     }
 }
 
+/// Several requests that are awaited as one.
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct Asking<'a, T>(Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>);
+
+impl<'a, T> Asking<'a, T> {
+    pub(crate) fn new(run: impl Future<Output = Result<T, Error>> + Send + 'a) -> Self {
+        Self(Box::pin(run))
+    }
+}
+
+impl<T> Future for Asking<'_, T> {
+    type Output = Result<T, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(context)
+    }
+}
+
+impl<T> fmt::Debug for Asking<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asking").finish_non_exhaustive()
+    }
+}
+
 macro_rules! shown_by_name {
     ($($future:ident),*) => {
         $(impl fmt::Debug for $future<'_> {

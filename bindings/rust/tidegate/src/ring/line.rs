@@ -11,15 +11,19 @@ use std::mem;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use crate::boundary::{Answer, Ask, Ring};
+use crate::boundary::{Answer, Ask, Results, Ring};
 use crate::error::Error;
 
 pub(super) const ARMED: u8 = 0;
 pub(super) const AWAKE: u8 = 1;
 pub(super) const UNARMED: u8 = 2;
+
+/// How long the end of a gate or runtime may wait for what destructors have asked.
+const DRAINED: Duration = Duration::from_secs(1);
 
 pub(crate) type Outcome = Result<Answer, Error>;
 
@@ -28,6 +32,8 @@ enum Slot {
     Waiting(Waker),
     /// Nobody waits any more; the result is still to come.
     Abandoned,
+    /// Nobody ever waited: asked by a destructor, to be done all the same.
+    Unawaited,
     Done(Outcome),
 }
 
@@ -37,23 +43,28 @@ struct Table {
     free: Vec<u32>,
     /// Sent, and without a result yet.
     out: usize,
+    /// How many slots are `Unawaited`.
+    unawaited: usize,
     /// Why no result will come any more.
     dead: Option<Error>,
 }
 
 impl Table {
-    fn take_slot(&mut self, waker: Waker) -> u32 {
+    fn take_slot(&mut self, slot: Slot) -> u32 {
+        self.unawaited += usize::from(matches!(slot, Slot::Unawaited));
         if let Some(index) = self.free.pop() {
-            self.slots[index as usize] = Slot::Waiting(waker);
+            self.slots[index as usize] = slot;
             return index;
         }
-        self.slots.push(Slot::Waiting(waker));
+        self.slots.push(slot);
         (self.slots.len() - 1) as u32
     }
 
     fn free_slot(&mut self, index: u32) -> Slot {
         self.free.push(index);
-        mem::replace(&mut self.slots[index as usize], Slot::Free)
+        let slot = mem::replace(&mut self.slots[index as usize], Slot::Free);
+        self.unawaited -= usize::from(matches!(slot, Slot::Unawaited));
+        slot
     }
 }
 
@@ -94,8 +105,26 @@ impl Line {
         &self.room
     }
 
+    /// As `send`, for nobody; on its way when this returns, also where the runtime ends now.
+    pub(super) fn send_unawaited(&self, ask: &Ask<'_>) -> Result<(), Error> {
+        self.submit(ask, Slot::Unawaited)?;
+        self.ring.flush();
+        Ok(())
+    }
+
     /// Submits in a room that was taken. `waker` is called when the result is in the slot.
     pub(super) fn send(&self, ask: &Ask<'_>, waker: &Waker) -> Result<u32, Error> {
+        let (index, is_alone) = self.submit(ask, Slot::Waiting(waker.clone()))?;
+        match self.state.load(SeqCst) {
+            UNARMED => self.ring.flush(),
+            ARMED if is_alone => self.ring.flush(), // no need to wait for the task
+            _ => {}
+        }
+        Ok(index)
+    }
+
+    /// The number of the slot, and whether nothing else is out.
+    fn submit(&self, ask: &Ask<'_>, slot: Slot) -> Result<(u32, bool), Error> {
         let (index, is_alone) = {
             let mut table = self.table();
             if let Some(why) = &table.dead {
@@ -103,7 +132,7 @@ impl Line {
             }
             let is_alone = table.out == 0;
             table.out += 1;
-            (table.take_slot(waker.clone()), is_alone)
+            (table.take_slot(slot), is_alone)
         };
         if let Err(why) = self.ring.submit(ask, index.into()) {
             let mut table = self.table();
@@ -113,12 +142,7 @@ impl Line {
             self.room.add_permits(1);
             return Err(why);
         }
-        match self.state.load(SeqCst) {
-            UNARMED => self.ring.flush(),
-            ARMED if is_alone => self.ring.flush(), // no need to wait for the task
-            _ => {}
-        }
-        Ok(index)
+        Ok((index, is_alone))
     }
 
     /// The result in a slot, if it has come; else `waker` is called when it does.
@@ -163,8 +187,13 @@ impl Line {
         table.out -= count;
         for (number, outcome) in results.drain(..) {
             let index = number as u32;
-            match mem::replace(&mut table.slots[index as usize], Slot::Done(outcome)) {
-                Slot::Waiting(waker) => wakers.push(waker),
+            let slot = &mut table.slots[index as usize];
+            match slot {
+                Slot::Waiting(_) => {
+                    if let Slot::Waiting(waker) = mem::replace(slot, Slot::Done(outcome)) {
+                        wakers.push(waker);
+                    }
+                }
                 _ => drop(table.free_slot(index)),
             }
         }
@@ -174,6 +203,29 @@ impl Line {
             self.room.add_permits(count);
         }
         out
+    }
+
+    /// Waits on this thread, not for long, until what nobody awaits is done: nobody else sees to
+    /// that any more.
+    pub(super) fn drain(&self) {
+        let end = Instant::now() + DRAINED;
+        let mut room = None;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if self.table().unawaited == 0 || left.is_zero() {
+                return;
+            }
+            let take = |number: u64, _| {
+                let mut table = self.table();
+                if matches!(table.slots[number as usize], Slot::Unawaited) {
+                    drop(table.free_slot(number as u32));
+                }
+            };
+            let room = room.get_or_insert_with(Results::default);
+            if self.ring.wait(room, left.min(Duration::from_millis(50)), take).is_err() {
+                return;
+            }
+        }
     }
 
     /// No result will come any more: everybody who waits is told why.
@@ -194,5 +246,15 @@ impl Line {
         drop(table);
         self.room.close(); // wakes those who wait for room
         wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        // Without the lock: a forked child's copy may have been locked for ever.
+        let table = self.table.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if table.unawaited > 0 {
+            self.drain();
+        }
     }
 }

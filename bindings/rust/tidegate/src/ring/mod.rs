@@ -8,4 +8,4 @@ mod line;
 mod pump;
 
 pub(crate) use driver::Driver;
-pub use future::{CheckFuture, CommandFuture, WaitFuture};
+pub use future::{Asking, CheckFuture, CommandFuture, WaitFuture};

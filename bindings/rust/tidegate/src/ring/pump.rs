@@ -71,6 +71,7 @@ impl Pump {
     fn tell(&self, why: &Error) {
         if let Some(line) = self.line.upgrade() {
             line.die(why);
+            line.drain();
         }
         if let Some(lines) = self.lines.upgrade() {
             lines.forget_dead();
