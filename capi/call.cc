@@ -96,17 +96,34 @@ void start(Client& client, Call& call, ShapedRequest& shaped, std::vector<Call*>
   }
 }
 
+// Slots of an embedded client, taken or released: with as little around it as may be.
+bool answer_slots_here(Client& client, Part& part, const tg_entry& entry, RateResult& answer,
+                       tg_result& result) {
+  if (!part.limiter->simple_slots()) return false;
+  part.id = holder_id(entry);
+  if (entry.op == TG_OP_REFUND)
+    put_decision(client.release_slots_here(part), entry.user_data, nullptr, result);
+  else if (part.id.given())
+    put_decision(client.consume_slots_here(part, answer), entry.user_data, &answer, result);
+  else
+    return false;
+  return true;
+}
+
 // Most requests: one consume, answered here, of a limiter that is simple. False: ask in full.
 bool consume_here(Client& client, const tg_entry& entry, tg_result& result) {
-  if (!client.embedded() || entry.op != TG_OP_CONSUME || entry.flags || !well_formed(entry, true))
+  if (!client.embedded() || (entry.op != TG_OP_CONSUME && entry.op != TG_OP_REFUND) ||
+      entry.flags || !well_formed(entry, true))
     return false;
   Part part{.handle = entry.handle,
             .key = {static_cast<const char*>(entry.key), entry.key_len},
             .cost = entry.arg,
             .id = {}};
   const Visits::Visit visit(client.limiters().visits());
-  if (client.resolve(part) != Code::kOk || !part.limiter->simple()) return false;
+  if (client.resolve(part) != Code::kOk) return false;
   static thread_local RateResult answer TIDEGATE_STATIC_TLS;
+  if (!part.limiter->simple() || entry.op != TG_OP_CONSUME) [[unlikely]]
+    return answer_slots_here(client, part, entry, answer, result);
   put_decision(client.consume_here(part, answer), entry.user_data, &answer, result);
   return true;
 }

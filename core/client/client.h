@@ -102,6 +102,11 @@ class Client {
   Decision consume_here(const Part& part, RateResult& result) {
     return engine_.consume_one(part, result);
   }
+  // Or simple_slots(), under an id; and releasing them.
+  Decision consume_slots_here(const Part& part, RateResult& result) {
+    return engine_.consume_slots(part, result);
+  }
+  Decision release_slots_here(const Part& part) { return engine_.release_slots(part); }
 
  private:
   Client(StoreUrl url, Options options);

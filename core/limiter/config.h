@@ -54,6 +54,8 @@ struct LimiterConfig {
   // One rate, not of slots, and not off: what the fastest way through the embedded engine can
   // answer.
   bool simple() const { return rates.size() == 1 && mode != Mode::kOff && !has_slots; }
+  // The same of slots.
+  bool simple_slots() const { return rates.size() == 1 && mode != Mode::kOff && has_slots; }
   // Everything that is asked for, in one line: equal texts are equal limiters.
   std::string text() const;
 };

@@ -37,6 +37,22 @@ bool EmbeddedStore::fits_one(const Part& part, RateResult& result) {
   return fit;
 }
 
+bool EmbeddedStore::takes_slots(const Part& part, RateResult& result) {
+  const Rate& rate = part.limiter->rates[0];
+  result = rate_result(part, 0);
+  Answer answer;
+  store_.consume_slots(fingerprint_(part.key) ^ rate.id, part.id, rate.limit, part.cost,
+                       clock_.now_us(), answer);
+  put_answer(answer, result);
+  return answer.allowed;
+}
+
+Decision EmbeddedStore::release_slots(const Part& part) {
+  const Rate& rate = part.limiter->rates[0];
+  store_.release_slots(fingerprint_(part.key) ^ rate.id, part.id, rate.limit, clock_.now_us());
+  return {.source = Source::kMemory};
+}
+
 Decision EmbeddedStore::decide(Op op, std::span<const Part> parts, NumbersFor numbers_for,
                                Source source, RateResult* results) {
   Leg one;

@@ -30,7 +30,21 @@ class EmbeddedStore {
   // The most frequent request at its cheapest: a consume of one part whose limiter is simple().
   // (Inline, since a decision that goes through memory on its way is waited for.)
   Decision consume_one(const Part& part, RateResult& result) {
-    const bool fit = fits_one(part, result);
+    return decided(part, fits_one(part, result));
+  }
+  // The same where it is simple_slots(); and releasing them.
+  Decision consume_slots(const Part& part, RateResult& result) {
+    return decided(part, takes_slots(part, result));
+  }
+  Decision release_slots(const Part& part);
+
+  // Configurations that are about to be freed: nothing in here refers to them any more.
+  void let_go(std::span<const std::unique_ptr<const LimiterConfig>> gone);
+
+  MemoryStats stats() const { return store_.stats(); }
+
+ private:
+  Decision decided(const Part& part, bool fit) {
     const bool shadow = part.limiter->mode == Mode::kShadow;
     const Decision decision{.allowed = fit || shadow,
                             .would_deny = shadow && !fit,
@@ -39,14 +53,8 @@ class EmbeddedStore {
     recorder_.decided(Op::kConsume, {&part, 1}, decision, Recorder::kNotTimed);
     return decision;
   }
-
-  // Configurations that are about to be freed: nothing in here refers to them any more.
-  void let_go(std::span<const std::unique_ptr<const LimiterConfig>> gone);
-
-  MemoryStats stats() const { return store_.stats(); }
-
- private:
   bool fits_one(const Part& part, RateResult& result);  // charges it where it does
+  bool takes_slots(const Part& part, RateResult& result);
 
   MemoryStore store_;
   const Fingerprinter& fingerprint_;

@@ -31,6 +31,13 @@ TEST(Rate, TextsOfTheGrammar) {
       {"007/007s", "7-per-7s"},
       {"1/250ms", "1-per-250ms"},
       {"1/7us", "1-per-7us"},
+      {"10/second, 1000/hour,", "10-per-1s_1000-per-3600s"},
+      {"90000/minute overdraft 20000", "90000-per-60s-overdraft-20000"},
+      {"9/m Burst 3 OVERDRAFT 1_0", "9-per-60s-burst-3-overdraft-10"},
+      {"9/m overdraft 0", "9-per-60s"},
+      {"5 at once", "5-at-once-30s"},
+      {" 1_000AT\tOnce ;", "1000-at-once-30s"},
+      {"5 at once, 100/minute", "5-at-once-30s_100-per-60s"},
   };
   for (const auto& [text, name] : kCases) {
     const auto rates = parse_rates(text, Algorithm::kTokenBucket);
@@ -69,6 +76,10 @@ TEST(Rate, EveryUnitWithAndWithoutPluralInAnyCase) {
       {"ws", 604'800 * kSecond},
       {"week", 604'800 * kSecond},
       {"weeks", 604'800 * kSecond},
+      {"wk", 604'800 * kSecond},
+      {"wks", 604'800 * kSecond},
+      {"month", 2'592'000 * kSecond},
+      {"months", 2'592'000 * kSecond},
   };
   for (const auto& [unit, us] : kUnits) {
     std::string upper = unit;
@@ -95,23 +106,41 @@ TEST(Rate, AnErrorShowsTheTextThePositionAndWhatWasExpected) {
       {"_1/s", 0, "expected a count, found \"_\""},
       {"-1/s", 0, "expected a count, found \"-\""},
       {"many/s", 0, "expected a count, found \"many\""},
-      {"10", 2, "expected \"/\" or \"per\", found the end"},
-      {"1 000/day", 2, "expected \"/\" or \"per\", found \"0\""},
-      {"1.5/s", 1, "expected \"/\" or \"per\", found \".\""},
-      {"10 persecond", 3, "expected \"/\" or \"per\", found \"persecond\""},
+      {"10", 2, "expected \"/\", \"per\" or \"at once\", found the end"},
+      {"1 000/day", 2, "expected \"/\", \"per\" or \"at once\", found \"0\""},
+      {"1.5/s", 1, "expected \"/\", \"per\" or \"at once\", found \".\""},
+      {"10 persecond", 3, "expected \"/\", \"per\" or \"at once\", found \"persecond\""},
       {"10/", 3, "expected a unit (us, ms, s,"},
       {"100/fortnight", 4, "found \"fortnight\""},
       {"100/sss", 4, "expected a unit"},
-      {"100/month", 4, "expected a unit"},
       {"5/1_0s", 3, "expected a unit"},
       {"5/30", 4, "expected a unit"},
       {"5/3 0s", 4, "expected a unit"},
       {"100/minuteburst 20", 4, "found \"minuteburst\""},
-      {"100/minute bursts 20", 11, "expected \"burst\", \";\" or the end, found \"bursts\""},
+      {"100/minute bursts 20", 11,
+       "expected \"burst\", \"overdraft\", \";\" or the end, found \"bursts\""},
       {"100/minute burst", 16, "expected a burst, found the end"},
-      {"100/minute burst 20 30", 20, "expected \";\" or the end"},
+      {"100/minute burst 20 30", 20, "expected \"overdraft\", \";\" or the end"},
+      {"100/minute overdraft", 20, "expected an overdraft, found the end"},
+      {"100/minute overdraft 5 burst 6", 23, "expected \";\" or the end, found \"burst\""},
+      {"100/minute overdraft -1", 21, "expected an overdraft, found \"-\""},
+      {"1/s overdraft 1000000000001", 14, "expected an overdraft from 0 to 1000000000000, found"},
+      {"5/s; 450/day overdraft 999999999", 5,
+       "at most 521249956 can be counted exactly in 86400s, the overdraft"},
+      {"5 at", 4, "expected \"once\", found the end"},
+      {"5 at twice", 5, "expected \"once\", found \"twice\""},
+      {"5 atonce", 2, "expected \"/\", \"per\" or \"at once\", found \"atonce\""},
+      {"0 at once", 0, "expected a count from 1"},
+      {"5/s, 1001 at once", 5,
+       "expected slots that can be held: slots 1001 is out of range: expected 1 "},
+      {"5 at once burst 2", 10, "expected no burst: it belongs to rates, not to slots"},
+      {"5 at once OVERDRAFT 2", 10, "expected no overdraft: it belongs to rates, not to slots"},
+      {"5 at once 30s", 10, "expected \";\" or the end, found \"3\""},
+      {"5 at once; 10/30s", 11, "expected another window than that of a rate before it, found 30s"},
       {"100/minute burst 0", 17, "expected a burst from 1 to 1000000000000, found \"0\""},
-      {"100/minute, 5/s", 10, "expected \"burst\", \";\" or the end, found \",\""},
+      {"100/minute. 5/s", 10, "expected \"burst\", \"overdraft\", \";\" or the end, found \".\""},
+      {"1,000/day", 1, "expected \"/\", \"per\" or \"at once\", found \",\""},
+      {"10/s,;", 5, "expected a count, found \";\""},
       {"10/s;;", 5, "expected a count, found \";\""},
       {"10/s; 20/1000ms", 6, "expected another window than that of a rate before it, found 1s"},
       {"0/s", 0, "expected a count from 1 to 1000000000000, found \"0\""},
@@ -137,7 +166,7 @@ TEST(Rate, AnErrorShowsTheTextThePositionAndWhatWasExpected) {
   }
   EXPECT_EQ(parse_rates("100/fortnight", Algorithm::kTokenBucket).error().message,
             "rate \"100/fortnight\" at 4: expected a unit (us, ms, s, sec, second, m, min, minute, "
-            "h, hour, d, day, w or week), found \"fortnight\"");
+            "h, hour, d, day, w, wk, week or month), found \"fortnight\"");
 }
 
 TEST(Rate, ABurstBelongsToTheTokenBucket) {
@@ -147,7 +176,48 @@ TEST(Rate, ABurstBelongsToTheTokenBucket) {
   EXPECT_THAT(rates.error().message,
               HasSubstr("it belongs to token_bucket, not to sliding_window"));
   EXPECT_THAT(parse_rates("5/s x", Algorithm::kFixedWindow).error().message,
-              HasSubstr("expected \";\" or the end"));
+              HasSubstr("expected \"overdraft\", \";\" or the end"));
+}
+
+TEST(Rate, SlotsAreSlotsWhateverTheAlgorithmOfRates) {
+  const auto mixed = parse_rates("5 at once; 9/m", Algorithm::kSlidingLog, 2 * kSecond);
+  ASSERT_TRUE(mixed.ok()) << mixed.error().message;
+  EXPECT_EQ(mixed->at(0).algorithm, Algorithm::kConcurrency);
+  EXPECT_EQ(mixed->at(0).window_us, 2 * kSecond);
+  EXPECT_EQ(mixed->at(0).ticks, 2 * kSecond);
+  EXPECT_EQ(mixed->at(1).algorithm, Algorithm::kSlidingLog);
+  const auto refused = parse_rates("5/minute", Algorithm::kConcurrency);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().position, 1);
+  EXPECT_THAT(refused.error().message, HasSubstr("expected \"at once\": concurrency is slots"));
+}
+
+TEST(Rate, ALeaseIsADurationOfAMillisecondToADay) {
+  const std::vector<std::pair<std::string, int64_t>> kCases{
+      {"30s", 30 * kSecond},       {"1ms", 1'000},           {" 1500 ms ", 1'500'000},
+      {"1 Day", 86'400 * kSecond}, {"minute", 60 * kSecond}, {"86400000000us", 86'400 * kSecond}};
+  for (const auto& [text, us] : kCases) {
+    const auto lease = parse_lease(text);
+    ASSERT_TRUE(lease.ok()) << lease.error().message;
+    EXPECT_EQ(*lease, us) << text;
+  }
+  const std::vector<Refused> kRefused{{"0s", 0, "expected a lease from 1 to "},
+                                      {"0", 0, "expected a lease from 1 to "},
+                                      {"30", 2, "expected a unit"},
+                                      {"999us", 0, "expected a lease of 1 ms to 1 day"},
+                                      {"2d", 0, "expected a lease of at most 1 day"},
+                                      {"week", 0, "expected a lease of at most 1 day"},
+                                      {"30s 5", 4, "expected the end, found \"5\""},
+                                      {"-1s", 0, "expected a unit"},
+                                      {std::string(65, ' '), 64, "expected at most 64 bytes"}};
+  for (const Refused& c : kRefused) {
+    const auto lease = parse_lease(c.text);
+    ASSERT_FALSE(lease.ok()) << c.text;
+    EXPECT_EQ(lease.error().code, Code::kRate);
+    EXPECT_EQ(lease.error().position, c.position) << lease.error().message;
+    EXPECT_THAT(lease.error().message, HasSubstr(c.expected));
+    EXPECT_THAT(lease.error().message, HasSubstr("lease \""));
+  }
 }
 
 TEST(Rate, EightAtMostEachWithAnotherWindow) {

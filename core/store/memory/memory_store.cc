@@ -136,47 +136,6 @@ void keep_charged(StateTable& table, std::span<Leg> legs, int64_t now_us) TIDEGA
   }
 }
 
-// The single leg of the most frequent request for slots, without the loops.
-Verdict consume_slots(StateTable& table, Leg& leg, int64_t now_us) {
-  const Numbers& limit = *leg.limit;
-  Slots& view = leg.view.slots;
-  bool fit;
-  {
-    Shard& shard = table.shard_of(leg.id);
-    SpinGuard guard(shard.lock);
-    Slot* slot = shard.find(leg.id);
-    const HolderSpan holders = slot ? slot->holders.span() : HolderSpan{};
-    view = Slots::at(limit, holders, leg.holder, leg.total, now_us);
-    fit = fits(limit, view, leg.total);
-    leg.changed = fit && leg.total;
-    leg.answer.renewed = leg.changed && view.held();
-    if (leg.changed && !view.held() && slot && !slot->holders.has_room(now_us)) [[unlikely]] {
-      view.full = !table.reserve(shard, leg.id, {&leg, 1}, now_us);
-      slot = shard.find(leg.id);
-      if (view.full) fit = leg.changed = false;
-    }
-    if (leg.changed) view.charge(limit, leg.total);
-    if (leg.changed && !slot) slot = table.admit(shard, leg.id, limit, now_us);
-    if (slot) {
-      slot->limit = leg.limit;
-      if (leg.changed || slot->holders.far_ahead(limit, now_us))
-        table.keep(shard, slot, leg, {&leg, 1}, now_us);
-    }
-  }
-  static_cast<Figures&>(leg.answer) = figures_of(limit, view, fit ? 0 : leg.total);
-  leg.answer.allowed = fit;
-  return {.allowed = fit || leg.shadow, .would_deny = leg.shadow && !fit};
-}
-
-void release_slots(StateTable& table, Leg& leg, int64_t now_us) {
-  Shard& shard = table.shard_of(leg.id);
-  SpinGuard guard(shard.lock);
-  Slot* const slot = shard.find(leg.id);
-  if (!slot) return;
-  leg.view.slots = {.now_us = now_us};
-  table.keep(shard, slot, leg, {&leg, 1}, now_us);
-}
-
 // One lock, no loops, and the figures worked out after it is let go.
 template <class Algo>
 bool consume_state(StateTable& table, const Fingerprint& id, const Numbers& limit, int64_t cost,
@@ -242,11 +201,56 @@ bool MemoryStore::consume_one(const Fingerprint& id, const Numbers& limit, int64
   __builtin_unreachable();
 }
 
+void MemoryStore::consume_slots(const Fingerprint& id, const HolderId& holder, const Numbers& limit,
+                                int64_t cost, int64_t now_us, Answer& answer) {
+  Slots view;
+  bool fit, charged;
+  {
+    Shard& shard = table_->shard_of(id);
+    SpinGuard guard(shard.lock);
+    Slot* slot = shard.find(id);
+    view = Slots::at(limit, slot ? slot->holders.span() : HolderSpan{}, holder, cost, now_us);
+    fit = fits(limit, view, cost);
+    charged = fit && cost;
+    answer.renewed = charged && view.held();
+    if (charged && !view.held() && slot && !slot->holders.has_room(now_us)) [[unlikely]] {
+      const Leg spared{.id = id};
+      view.full = !table_->reserve(shard, id, {&spared, 1}, now_us);
+      slot = shard.find(id);
+      if (view.full) fit = charged = false;
+    }
+    if (charged) {
+      view.charge(limit, cost);
+      if (!slot) slot = table_->admit(shard, id, limit, now_us);
+    }
+    if (slot) {
+      slot->limit = &limit;
+      if (charged || slot->holders.far_ahead(limit, now_us))
+        table_->keep_slots(slot, limit, view, holder);
+    }
+  }
+  static_cast<Figures&>(answer) = figures_of(limit, view, fit ? 0 : cost);
+  answer.allowed = fit;
+}
+
+void MemoryStore::release_slots(const Fingerprint& id, const HolderId& holder, const Numbers& limit,
+                                int64_t now_us) {
+  Shard& shard = table_->shard_of(id);
+  SpinGuard guard(shard.lock);
+  if (Slot* const slot = shard.find(id))
+    table_->keep_slots(slot, limit, {.now_us = now_us}, holder);
+}
+
 Verdict MemoryStore::consume(std::span<Leg> legs, int64_t now_us) {
   if (legs.size() == 1) {
     Leg& leg = legs[0];
     leg.changed = false;
-    if (leg.limit->algorithm == Algorithm::kConcurrency) return consume_slots(*table_, leg, now_us);
+    if (leg.limit->algorithm == Algorithm::kConcurrency) {
+      consume_slots(leg.id, leg.holder, *leg.limit, leg.cost, now_us, leg.answer);
+      const bool fits = leg.answer.allowed;
+      leg.changed = fits && leg.cost;
+      return {.allowed = fits || leg.shadow, .would_deny = leg.shadow && !fits};
+    }
     const bool fit = leg.answer.allowed =
         consume_one(leg.id, *leg.limit, leg.cost, now_us, leg.answer);
     leg.changed = fit && leg.cost;
@@ -275,7 +279,7 @@ Verdict MemoryStore::debit(std::span<Leg> legs, int64_t now_us) {
 
 void MemoryStore::refund(std::span<Leg> legs, int64_t now_us) TIDEGATE_UNCHECKED_LOCKS {
   if (legs.size() == 1 && legs[0].limit->algorithm == Algorithm::kConcurrency)
-    return release_slots(*table_, legs[0], now_us);
+    return release_slots(legs[0].id, legs[0].holder, *legs[0].limit, now_us);
   const ShardsLock locked(*table_, legs);
   load(*table_, legs, now_us);
   tidegate::refund(legs);

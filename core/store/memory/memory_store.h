@@ -61,6 +61,11 @@ class MemoryStore {
   // slots. True: allowed.
   bool consume_one(const Fingerprint& id, const Numbers& limit, int64_t cost, int64_t now_us,
                    Figures& figures);
+  // The same of slots; and releasing them.
+  void consume_slots(const Fingerprint& id, const HolderId& holder, const Numbers& limit,
+                     int64_t cost, int64_t now_us, Answer& answer);
+  void release_slots(const Fingerprint& id, const HolderId& holder, const Numbers& limit,
+                     int64_t now_us);
   Verdict peek(std::span<Leg> legs, int64_t now_us);
   Verdict debit(std::span<Leg> legs, int64_t now_us);
   void refund(std::span<Leg> legs, int64_t now_us);

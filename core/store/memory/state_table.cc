@@ -99,8 +99,7 @@ void StateTable::keep(Shard& shard, Slot* slot, const Leg& leg, std::span<const 
       slot->state = leg.view.sliding.state();
       return;
     case Algorithm::kConcurrency:
-      slot->holders.keep(*leg.limit, leg.view.slots, leg.holder, more_bytes_);
-      return;
+      return keep_slots(slot, *leg.limit, leg.view.slots, leg.holder);
     case Algorithm::kSlidingLog:
       break;
   }

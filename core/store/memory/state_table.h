@@ -55,6 +55,10 @@ class StateTable {
   // is no memory.
   bool reserve(Shard& shard, const Fingerprint& id, std::span<const Leg> legs, int64_t now_us)
       TIDEGATE_REQUIRES(shard.lock);
+  // The same for slots alone.
+  void keep_slots(Slot* slot, const Numbers& limit, const Slots& view, const HolderId& holder) {
+    slot->holders.keep(limit, view, holder, more_bytes_);
+  }
   void erase(Shard& shard, const Fingerprint& id) TIDEGATE_REQUIRES(shard.lock);
 
   void let_go(std::span<const Numbers* const> gone);  // MemoryStore::let_go

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The atomic program's source (core/lua/limiter.lua, embedded at build time) and the SHA-1 the
+// The atomic program's source (core/lua, embedded at build time) and the SHA-1 the
 // server knows it by.
 #pragma once
 
