@@ -35,7 +35,7 @@ int32_t tgo_submit(tg_ring* ring, const tgo_request* request, const char* keys);
 int32_t tgo_reap(tg_ring* ring, tg_result* results, int32_t max);
 int32_t tgo_wait(tg_ring* ring, tg_result* results, int32_t max, int64_t timeout_us);
 
-typedef struct tgo_spec { /* of what one text has: rates, name, algorithm, mode, on_failure, lease */
+typedef struct tgo_spec { /* sizes in one text: rates, name, algorithm, mode, on_failure, lease */
   uint32_t size[6];
 } tgo_spec;
 int32_t tgo_limiter_open(tg_client* client, const tgo_spec* spec, const char* text,

@@ -19,6 +19,7 @@ import (
 
 	tidegate "github.com/tidegate/tidegate/bindings/go"
 	"github.com/tidegate/tidegate/bindings/go/internal/servertest"
+	"github.com/tidegate/tidegate/bindings/go/tidegatetest"
 )
 
 func take(
@@ -245,6 +246,27 @@ func TestASlotThatIsLost(t *testing.T) {
 	eventually(t, "taken anew: lost", func() bool { return isLost(other) })
 	if remaining(t, jobs, "k") != 0 || other.Release() != nil || remaining(t, jobs, "k") != 1 {
 		t.Error("what was taken anew is held until it is released")
+	}
+}
+
+func TestSlotsThatBlockNobodyAreNotLost(t *testing.T) {
+	clock := tidegatetest.NewClock(time.UnixMicro(1_000_000_000))
+	gate := open(t, "memory://", tidegate.UseClock(clock))
+	away := open(t, "redis://127.0.0.1:1?timeout_ms=200", quiet())
+	lease := tidegate.Lease(300 * time.Millisecond)
+	for title, jobs := range map[string]*tidegate.Limiter{
+		"shadow": limiter(t, gate, "1 at once", tidegate.Name("s"), tidegate.Mode("shadow"), lease),
+		"off":    limiter(t, gate, "1 at once", tidegate.Name("o"), tidegate.Mode("off"), lease),
+		"open":   limiter(t, away, "1 at once", tidegate.OnFailure(tidegate.Open), lease),
+	} {
+		first, second := take(t, jobs, "k"), take(t, jobs, "k")
+		for range 10 {
+			clock.Advance(100 * time.Millisecond)
+			time.Sleep(50 * time.Millisecond)
+		}
+		if !first.Held() || !second.Held() || first.Release() != nil || second.Release() != nil {
+			t.Errorf("%s: %v %v", title, first.Held(), second.Held())
+		}
 	}
 }
 
