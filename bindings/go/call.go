@@ -39,6 +39,7 @@ func (g *Gate) fill(
 	if op == C.TG_OP_PING {
 		r.count = 1
 		r.part[0].handle, r.part[0].cost, r.part[0].key_len = 0, 0, 0
+		r.part[0].id = [16]C.uint8_t{}
 		return "", nil
 	}
 	if len(charges) == 0 {
@@ -58,8 +59,13 @@ func (g *Gate) fill(
 			return "", failed(C.TG_EKEY,
 				fmt.Sprintf("a key of %d bytes: expected less than 2 GiB", len(c.key)))
 		}
+		if c.idSize > 16 {
+			return "", failed(C.TG_EID,
+				fmt.Sprintf("an id of %d bytes: expected 1 to 16", c.idSize))
+		}
 		p := &r.part[i]
 		p.handle, p.cost, p.key_len = c.limiter.handle, C.int64_t(c.cost), C.uint32_t(len(c.key))
+		p.id = *(*[16]C.uint8_t)(unsafe.Pointer(&c.id))
 		keys += c.key // no copy where it is the only one
 	}
 	return keys, nil

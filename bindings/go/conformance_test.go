@@ -5,7 +5,6 @@ package tidegate_test
 import (
 	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,6 +22,7 @@ type vectorLimit struct {
 	WindowUS  int64 `json:"window_us"`
 	Burst     *int64
 	Shadow    bool
+	Overdraft int64
 }
 
 type vectorAnswer struct {
@@ -31,6 +31,7 @@ type vectorAnswer struct {
 	RetryAfterUS int64 `json:"retry_after_us"`
 	NextUS       int64 `json:"next_us"`
 	ResetAfterUS int64 `json:"reset_after_us"`
+	Short        int64
 }
 
 type vector struct {
@@ -45,6 +46,7 @@ type vector struct {
 			Limit int
 			Key   string
 			Cost  int64
+			ID    string
 		}
 		Expect struct {
 			Allowed bool
@@ -55,9 +57,15 @@ type vector struct {
 }
 
 func (l vectorLimit) rates() string {
+	if l.Algorithm == "concurrency" {
+		return fmt.Sprintf("%d at once", l.Limit)
+	}
 	text := fmt.Sprintf("%d/%dus", l.Limit, l.WindowUS)
 	if l.Burst != nil {
 		text += fmt.Sprintf(" burst %d", *l.Burst)
+	}
+	if l.Overdraft != 0 {
+		text += fmt.Sprintf(" overdraft %d", l.Overdraft)
 	}
 	return text
 }
@@ -67,7 +75,12 @@ func (l vectorLimit) options() []tidegate.LimiterOption {
 	if l.Shadow {
 		mode = "shadow"
 	}
-	return []tidegate.LimiterOption{tidegate.Algorithm(l.Algorithm), tidegate.Mode(mode)}
+	options := []tidegate.LimiterOption{tidegate.Algorithm(l.Algorithm), tidegate.Mode(mode)}
+	if l.Algorithm == "concurrency" {
+		lease := time.Duration(l.WindowUS) * time.Microsecond
+		options = append(options, tidegate.Lease(lease))
+	}
+	return options
 }
 
 func us(d time.Duration) int64 {
@@ -100,8 +113,12 @@ func perform(gate *tidegate.Gate, op string, charges []tidegate.Charge) (tidegat
 		return gate.Consume(ctx, charges...)
 	case "peek":
 		return gate.Peek(ctx, charges...)
-	case "refund", "reset":
-		return tidegate.Decision{}, nil
+	case "debit":
+		return gate.Debit(ctx, tidegate.SourceNone, charges...)
+	case "refund":
+		return tidegate.Decision{}, gate.Refund(ctx, tidegate.SourceNone, charges...)
+	case "reset":
+		return tidegate.Decision{}, gate.Reset(ctx, charges...)
 	}
 	return tidegate.Decision{}, fmt.Errorf("unknown operation %q", op)
 }
@@ -133,27 +150,24 @@ func play(t *testing.T, v *vector, url string, options ...tidegate.ConnectOption
 		}
 		var charges []tidegate.Charge
 		for _, p := range step.Parts {
-			charges = append(charges, limiters[p.Limit].For(p.Key, tidegate.Cost(p.Cost)))
+			options := []tidegate.CallOption{tidegate.Cost(p.Cost)}
+			if p.ID != "" {
+				options = append(options, tidegate.ID(p.ID))
+			}
+			charges = append(charges, limiters[p.Limit].For(p.Key, options...))
 		}
 		d, err := perform(gate, step.Op, charges)
-		for _, p := range step.Parts { // of one part each
-			switch step.Op {
-			case "refund":
-				err = errors.Join(err, limiters[p.Limit].Refund(ctx, p.Key, p.Cost))
-			case "reset":
-				err = errors.Join(err, limiters[p.Limit].Reset(ctx, p.Key))
-			}
-		}
 		if err != nil {
 			t.Fatalf("%s, step %d: %v", v.ID, at, err)
 		}
-		if step.Op != "consume" && step.Op != "peek" {
+		if step.Op == "refund" || step.Op == "reset" {
 			continue
 		}
 		var got []vectorAnswer
 		for _, p := range d.Parts {
 			got = append(got, vectorAnswer{
 				p.Allowed, p.Remaining, us(p.RetryAfter), us(p.NextAfter), us(p.ResetAfter),
+				p.Shortfall,
 			})
 		}
 		binding := step.Expect.Parts[step.Expect.Binding]
@@ -164,8 +178,10 @@ func play(t *testing.T, v *vector, url string, options ...tidegate.ConnectOption
 	}
 }
 
-func playAll(t *testing.T, url string, options func(id string) []tidegate.ConnectOption) {
-	n := eachLine(t, "vectors.jsonl", func(line []byte) {
+func playAll(
+	t *testing.T, file, url string, options func(id string) []tidegate.ConnectOption,
+) {
+	n := eachLine(t, file, func(line []byte) {
 		var v vector
 		if err := json.Unmarshal(line, &v); err != nil {
 			t.Fatal(err)
@@ -178,13 +194,18 @@ func playAll(t *testing.T, url string, options func(id string) []tidegate.Connec
 }
 
 func TestEveryScenarioOfTheModelOnTheEmbeddedStore(t *testing.T) {
-	playAll(t, "memory://", func(string) []tidegate.ConnectOption { return nil })
+	for _, file := range []string{"vectors.jsonl", "slots.jsonl"} {
+		playAll(t, file, "memory://", func(string) []tidegate.ConnectOption { return nil })
+	}
 }
 
 func TestEveryScenarioOfTheModelOnServers(t *testing.T) {
 	servertest.EachServer(t, func(t *testing.T, s *servertest.Server) {
-		playAll(t, s.URL("testing=1", "timeout_ms=10000"), func(id string) []tidegate.ConnectOption {
-			return []tidegate.ConnectOption{tidegate.Namespace("go-" + id), quiet()}
-		})
+		for _, file := range []string{"vectors.jsonl", "slots.jsonl"} {
+			url := s.URL("testing=1", "timeout_ms=10000")
+			playAll(t, file, url, func(id string) []tidegate.ConnectOption {
+				return []tidegate.ConnectOption{tidegate.Namespace("go-" + file[:1] + id), quiet()}
+			})
+		}
 	})
 }

@@ -57,7 +57,7 @@ func (s Source) String() string {
 // Decision is the answer to one request. Its figures are those of the part that speaks for the
 // request.
 type Decision struct {
-	Allowed   bool
+	Allowed   bool // always true of a debit, which may leave the key owing: see RetryAfter
 	WouldDeny bool // a shadow limiter would have refused
 	// Name is the limit's: the limiter's, followed by the window where it has several rates.
 	Name       string
@@ -86,6 +86,8 @@ type Part struct {
 	RetryAfter time.Duration // 0 when allowed, Never when the cost exceeds the capacity
 	NextAfter  time.Duration // until Remaining grows; 0: it is full
 	ResetAfter time.Duration // until nothing of the past is left, or Unknown
+	Shortfall  int64         // of a debit: tokens that did not fit
+	Renewed    bool          // the id held its slots already: none were taken
 
 	rate uint32
 }
@@ -216,6 +218,9 @@ func (p *Part) raw() C.tg_part {
 	if p.Off {
 		flags |= C.TG_OFF
 	}
+	if p.Renewed {
+		flags |= C.TG_RENEWED
+	}
 	return C.tg_part{
 		handle:         p.Limiter.handle,
 		rate:           C.uint32_t(p.rate),
@@ -227,6 +232,7 @@ func (p *Part) raw() C.tg_part {
 		next_us:        toUS(p.NextAfter),
 		reset_after_us: toUS(p.ResetAfter),
 		window_us:      toUS(p.Window),
+		shortfall:      C.int64_t(p.Shortfall),
 	}
 }
 
@@ -282,7 +288,8 @@ func (p *Part) read(raw *C.tg_part, asked []Charge) {
 	p.rate = uint32(raw.rate)
 	p.Name = p.Limiter.policy(p.rate)
 	p.Allowed, p.Shadow = raw.flags&C.TG_ALLOWED != 0, raw.flags&C.TG_SHADOW != 0
-	p.Off = raw.flags&C.TG_OFF != 0
+	p.Off, p.Renewed = raw.flags&C.TG_OFF != 0, raw.flags&C.TG_RENEWED != 0
+	p.Shortfall = int64(raw.shortfall)
 	p.Limit, p.Remaining, p.Capacity = int64(raw.limit), int64(raw.remaining), int64(raw.capacity)
 	p.Window = fromUS(raw.window_us, Unknown)
 	p.NextAfter, p.ResetAfter = fromUS(raw.next_us, Unknown), fromUS(raw.reset_after_us, Unknown)

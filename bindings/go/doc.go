@@ -19,6 +19,9 @@
 // deadline, the failure policy answers. A cancelled check returns the context's error; it may have
 // been charged, and is never refunded behind anybody's back.
 //
+// What a request used beyond an estimate is a debt ([Limiter.Reserve], [Limiter.Debit]); how many may
+// be under way at once are slots ([Limiter.Slot]).
+//
 // The package links libtidegate, found by pkg-config. With the build tag tidegate_static, the
 // advised way, it takes the archive, and the program needs no libtidegate where it runs.
 package tidegate

@@ -194,6 +194,95 @@ func ExampleGate_Refund() {
 	// Output: 10 <nil>
 }
 
+// An LLM proxy knows the tokens of an answer when it is there: it charges an estimate, and settles.
+func ExampleLimiter_Reserve() {
+	gate, tokens, _ := example("1000/minute overdraft 500", "tokens")
+	defer gate.Close()
+	ctx := context.Background()
+	generate := func(estimate, used int64) error {
+		reservation, err := tokens.Reserve(ctx, "user:42", estimate)
+		if err != nil {
+			return err
+		}
+		defer reservation.Release() // gives all back where the work fails
+		if !reservation.Allowed() {
+			return reservation.Decision.Err()
+		}
+		settled, err := reservation.Settle(ctx, used)
+		fmt.Println(settled.Returned, "given back,", settled.Debited, "debited")
+		return err
+	}
+	for _, used := range []int64{300, 1000, 100} {
+		if err := generate(600, used); err != nil {
+			fmt.Println(err)
+		}
+	}
+	// Output:
+	// 300 given back, 0 debited
+	// 0 given back, 400 debited
+	// tidegate: denied by tokens (memory), 0 of 1000 left, retry after 54s
+}
+
+// Two generations at once for each user, over all processes.
+func ExampleLimiter_Slot() {
+	gate, generations, _ := example("2 at once", "generations")
+	defer gate.Close()
+	ctx := context.Background()
+	generate := func(during func()) error {
+		slot, decision, err := generations.Slot(ctx, "user:42")
+		if err != nil {
+			return err
+		}
+		if slot == nil {
+			return decision.Err()
+		}
+		defer slot.Release()
+		fmt.Println("generating,", decision.Remaining, "more may")
+		during()
+		return nil
+	}
+	err := generate(func() {
+		err := generate(func() {
+			fmt.Println(generate(nil))
+		})
+		fmt.Println(err)
+	})
+	fmt.Println(err)
+	// Output:
+	// generating, 1 more may
+	// generating, 0 more may
+	// tidegate: denied by generations (memory), 0 of 2 left, retry after 30s
+	// <nil>
+	// <nil>
+}
+
+// Slots and rates in one atomic request, under an id of the program's own.
+func ExampleID() {
+	gate, tokens, _ := example("1000/minute", "tokens")
+	defer gate.Close()
+	ctx := context.Background()
+	running, err := gate.Limiter("1 at once", tidegate.Lease(time.Minute))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, job := range []string{"job-7", "job-8", "job-7"} {
+		decision, err := gate.Consume(ctx, tokens.For("user:42", tidegate.Cost(100)),
+			running.For("user:42", tidegate.ID(job)))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(job, decision.Allowed, decision.Parts[1].Renewed, decision.Parts[0].Remaining)
+	}
+	fmt.Println(running.Release(ctx, "user:42", "job-7"))
+	// Output:
+	// job-7 true false 900
+	// job-8 false false 900
+	// job-7 true true 800
+	// <nil>
+}
+
 func ExampleCallers() {
 	callers, err := tidegate.NewCallers("10.0.0.0/8", 0) // our proxies' network
 	if err != nil {

@@ -28,6 +28,8 @@ type Gate struct {
 
 	mu       sync.Mutex
 	limiters map[C.uint64_t]*Limiter
+
+	keeper keeper // renews the slots that are held
 }
 
 // core is what the reaping goroutine shares with a gate, so that a forgotten gate can be collected.
@@ -144,9 +146,11 @@ func (c *core) free() {
 	c.eventFlag = nil // so that the race detector sees who still looks at it
 }
 
-// Close completes what is in flight with [ErrClosed]. Closing again is fine.
+// Close completes what is in flight with [ErrClosed]. Slots that are held are renewed no more: they
+// are free when their lease is over. Closing again is fine.
 func (g *Gate) Close() error {
 	g.core.close()
+	g.keeper.close()
 	runtime.KeepAlive(g)
 	return nil
 }
@@ -176,9 +180,23 @@ func (g *Gate) Peek(ctx context.Context, charges ...Charge) (Decision, error) {
 
 // Refund gives the cost of every charge back, in one round trip: what [Gate.Consume] took for a
 // request that was not served after all. by is the decision's [Decision.Source]. It is not
-// idempotent.
+// idempotent, but of slots: these are given back by their id, whatever the cost is.
 func (g *Gate) Refund(ctx context.Context, by Source, charges ...Charge) error {
 	return g.execute(ctx, C.TG_OP_REFUND, C.uint32_t(by)<<8, charges, nil)
+}
+
+// Debit charges what was used already, each part for itself, in one round trip: see [Limiter.Debit].
+// by is the [Decision.Source] of the decision that it settles, or SourceNone. While the store cannot
+// answer, the failure policy local charges this process; open and closed return [ErrStore].
+func (g *Gate) Debit(ctx context.Context, by Source, charges ...Charge) (Decision, error) {
+	var d Decision
+	err := g.execute(ctx, C.TG_OP_DEBIT, C.uint32_t(by)<<8, charges, &d)
+	return d, err
+}
+
+// Reset forgets the state of every charge; costs are not read.
+func (g *Gate) Reset(ctx context.Context, charges ...Charge) error {
+	return g.run(ctx, C.TG_OP_RESET, charges)
 }
 
 // Ping asks the store for a sign of life; its error says what is wrong (address, password, TLS).
@@ -191,6 +209,8 @@ type Charge struct {
 	limiter *Limiter
 	key     string
 	cost    int64
+	idSize  int // as given; 0: none
+	id      [16]byte
 }
 
 // Limiter is the limiter that is asked.

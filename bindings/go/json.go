@@ -87,7 +87,7 @@ func (d Decision) MarshalJSON() ([]byte, error) {
 }
 
 // MarshalJSON writes the part with the names of [Decision.MarshalJSON], and shadow, off, capacity,
-// window_us and next_after_us.
+// window_us, next_after_us, shortfall and renewed.
 func (p Part) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		Allowed    bool   `json:"allowed"`
@@ -101,9 +101,11 @@ func (p Part) MarshalJSON() ([]byte, error) {
 		RetryAfter wait   `json:"retry_after_us"`
 		NextAfter  wait   `json:"next_after_us"`
 		ResetAfter wait   `json:"reset_after_us"`
+		Shortfall  figure `json:"shortfall"`
+		Renewed    bool   `json:"renewed"`
 	}{
 		p.Allowed, p.Shadow, p.Off, word(p.Name), figure(p.Limit), figure(p.Remaining),
 		figure(p.Capacity), wait(p.Window), waitOf(p.RetryAfter, p.Remaining),
-		wait(p.NextAfter), wait(p.ResetAfter),
+		wait(p.NextAfter), wait(p.ResetAfter), figure(p.Shortfall), p.Renewed,
 	})
 }

@@ -31,17 +31,17 @@ func TestADecisionAsJSON(t *testing.T) {
 			`"retry_after_us":0,"reset_after_us":30000000,"source":"memory","parts":[{"allowed":true,` +
 			`"shadow":false,"off":false,"name":"api","limit":2,"remaining":1,"capacity":2,` +
 			`"window_us":60000000,"retry_after_us":0,"next_after_us":30000000,` +
-			`"reset_after_us":30000000}]}`, consume(t, api, "a")},
+			`"reset_after_us":30000000,"shortfall":0,"renewed":false}]}`, consume(t, api, "a")},
 		{"never", `{"allowed":false,"would_deny":false,"name":"api","limit":2,"remaining":1,` +
 			`"retry_after_us":"never","reset_after_us":30000000,"source":"memory","parts":[{` +
 			`"allowed":false,"shadow":false,"off":false,"name":"api","limit":2,"remaining":1,` +
 			`"capacity":2,"window_us":60000000,"retry_after_us":"never","next_after_us":30000000,` +
-			`"reset_after_us":30000000}]}`, consume(t, api, "a", tidegate.Cost(3))},
+			`"reset_after_us":30000000,"shortfall":0,"renewed":false}]}`, consume(t, api, "a", tidegate.Cost(3))},
 		{"off", `{"allowed":true,"would_deny":false,"name":"off","limit":1,"remaining":null,` +
 			`"retry_after_us":null,"reset_after_us":null,"source":"memory","parts":[{"allowed":true,` +
 			`"shadow":false,"off":true,"name":"off","limit":1,"remaining":null,"capacity":1,` +
 			`"window_us":3600000000,"retry_after_us":null,"next_after_us":null,` +
-			`"reset_after_us":null}]}`, consume(t, off, "a")},
+			`"reset_after_us":null,"shortfall":0,"renewed":false}]}`, consume(t, off, "a")},
 		{"nothing", `{"allowed":false,"would_deny":false,"name":null,"limit":0,"remaining":0,` +
 			`"retry_after_us":0,"reset_after_us":0,"source":null,"parts":[]}`, tidegate.Decision{}},
 	} {
@@ -51,7 +51,8 @@ func TestADecisionAsJSON(t *testing.T) {
 	}
 	if text := asJSON(t, tidegate.Part{NextAfter: 1500 * time.Nanosecond}); text !=
 		`{"allowed":false,"shadow":false,"off":false,"name":null,"limit":0,"remaining":0,`+
-			`"capacity":0,"window_us":0,"retry_after_us":0,"next_after_us":2,"reset_after_us":0}` {
+			`"capacity":0,"window_us":0,"retry_after_us":0,"next_after_us":2,"reset_after_us":0,`+
+			`"shortfall":0,"renewed":false}` {
 		t.Error("a wait is rounded up:", text)
 	}
 }

@@ -22,23 +22,26 @@ type Limiter struct {
 	handle C.uint64_t
 	name   string
 	rates  atomic.Pointer[[]Rate]
+	line   line // who waits for a slot
 }
 
 // Rate is one rate of a limiter.
 type Rate struct {
 	Name      string // of the limit in headers
 	Limit     int64
-	Window    time.Duration
-	Burst     int64 // 0: none given
-	Capacity  int64 // the most that can be spent at once
+	Window    time.Duration // of slots: the lease
+	Burst     int64         // 0: none given
+	Capacity  int64         // the most that can be spent at once
 	Algorithm string
 	Mode      string
 	OnFailure string
+	Overdraft int64 // tokens beyond the capacity that debits may leave owing
 }
 
 // Limiter opens a limiter: "100/minute", "10 per second", "5/30s", "1_000/day", "100/minute burst
-// 20", or several in one, all or nothing: "10/second; 1000/hour". The same name and numbers again
-// give the same limiter; the same name with others is an error ([CodeConflict]).
+// 20 overdraft 5", or several in one, all or nothing: "10/second; 1000/hour". "5 at once" are slots:
+// see [Limiter.Slot]. The same name and numbers again give the same limiter; the same name with
+// others is an error ([CodeConflict]).
 func (g *Gate) Limiter(rates string, options ...LimiterOption) (*Limiter, error) {
 	if !g.core.enter() {
 		return nil, errClosed
@@ -71,7 +74,7 @@ func specText(rates string, options []LimiterOption) (C.tgo_spec, string) {
 	}
 	var sizes C.tgo_spec
 	var words string
-	for i, word := range []string{s.rates, s.name, s.algorithm, s.mode, s.onFailure} {
+	for i, word := range []string{s.rates, s.name, s.algorithm, s.mode, s.onFailure, s.lease} {
 		sizes.size[i] = C.uint32_t(len(word))
 		words += word
 	}
@@ -136,6 +139,7 @@ func (l *Limiter) refresh() {
 			Algorithm: C.GoString(&r.algorithm[0]),
 			Mode:      C.GoString(&r.mode[0]),
 			OnFailure: C.GoString(&r.on_failure[0]),
+			Overdraft: int64(r.overdraft),
 		}
 	}
 	l.rates.Store(&rates)
@@ -161,7 +165,8 @@ func (l *Limiter) Rates() []Rate { return append([]Rate(nil), *l.rates.Load()...
 
 // For makes a charge for a request of several parts.
 func (l *Limiter) For(key string, options ...CallOption) Charge {
-	return Charge{l, key, callOf(options).cost}
+	call := callOf(options)
+	return Charge{l, key, call.cost, call.idSize, call.id}
 }
 
 // Consume takes the cost from the key's state, or denies and takes nothing. A key is 1 byte or
@@ -183,12 +188,28 @@ func (l *Limiter) Peek(ctx context.Context, key string, options ...CallOption) (
 func (l *Limiter) Refund(
 	ctx context.Context, key string, tokens int64, options ...CallOption,
 ) error {
-	return l.gate.Refund(ctx, callOf(options).source, Charge{l, key, tokens})
+	return l.gate.Refund(ctx, callOf(options).source, l.of(key, tokens, options))
+}
+
+// Debit charges what was used already, and is never denied: what is there is taken, and then what
+// the rate's overdraft allows to owe ("90000/minute overdraft 20000"). [Part.Shortfall] says how many
+// tokens did not fit.
+func (l *Limiter) Debit(
+	ctx context.Context, key string, tokens int64, options ...CallOption,
+) (Decision, error) {
+	return l.gate.Debit(ctx, callOf(options).source, l.of(key, tokens, options))
+}
+
+// of is a charge whose cost is an argument.
+func (l *Limiter) of(key string, tokens int64, options []CallOption) Charge {
+	c := l.For(key, options...)
+	c.cost = tokens
+	return c
 }
 
 // Reset forgets the key's state.
 func (l *Limiter) Reset(ctx context.Context, key string) error {
-	return l.gate.run(ctx, C.TG_OP_RESET, []Charge{{l, key, 0}})
+	return l.gate.Reset(ctx, l.For(key))
 }
 
 // Wait consumes, and while it is denied asks again after each RetryAfter. Where the wait would

@@ -23,6 +23,8 @@ type CallOption struct {
 	cost    int64
 	costSet bool
 	source  Source
+	idSize  int
+	id      [16]byte
 }
 
 type setting struct{ name, value string }
@@ -35,7 +37,7 @@ type settings struct {
 	cgoWait bool
 }
 
-type spec struct{ rates, name, algorithm, mode, onFailure string }
+type spec struct{ rates, name, algorithm, mode, onFailure, lease string }
 
 type connectOption func(*settings)
 
@@ -126,10 +128,34 @@ func Algorithm(name string) LimiterOption {
 // nobody).
 func Mode(mode string) LimiterOption { return limiterOption(func(s *spec) { s.mode = mode }) }
 
+// Lease is how long slots are held that nobody renews, 1 ms to 1 day in whole microseconds (rounded
+// up); 30 s unless given. It belongs to slots ("5 at once"): see [Limiter.Slot].
+func Lease(d time.Duration) LimiterOption {
+	us := d / time.Microsecond
+	if d%time.Microsecond > 0 {
+		us++
+	}
+	return limiterOption(func(s *spec) { s.lease = strconv.FormatInt(int64(us), 10) + "us" })
+}
+
+// ID says whose the slots are that a charge takes or gives back: 1 to 16 bytes, a shorter id is
+// filled up with zeros.
+func ID[T string | [16]byte](id T) CallOption {
+	switch id := any(id).(type) {
+	case [16]byte:
+		return CallOption{id: id, idSize: 16}
+	default:
+		text := id.(string)
+		call := CallOption{idSize: max(len(text), 1)} // an empty one is none, and the library says so
+		copy(call.id[:], text)
+		return call
+	}
+}
+
 // Cost is how many tokens a request takes, 0 or more.
 func Cost(tokens int64) CallOption { return CallOption{cost: tokens, costSet: true} }
 
-// DecidedBy sends a refund to the engine that charged: the decision's [Decision.Source].
+// DecidedBy sends a refund or debit to the engine that charged: the decision's [Decision.Source].
 func DecidedBy(source Source) CallOption { return CallOption{source: source} }
 
 func callOf(options []CallOption) CallOption {
@@ -140,6 +166,9 @@ func callOf(options []CallOption) CallOption {
 		}
 		if o.source != SourceNone {
 			call.source = o.source
+		}
+		if o.idSize != 0 {
+			call.id, call.idSize = o.id, o.idSize
 		}
 	}
 	return call

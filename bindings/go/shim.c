@@ -14,6 +14,7 @@ static int32_t entries_of(const tgo_request* request, const char* keys, tg_entry
     entry->key = keys;
     entry->key_len = request->part[i].key_len;
     entry->arg = request->part[i].cost;
+    memcpy(entry->id, request->part[i].id, sizeof entry->id);
     keys += entry->key_len;
   }
   entries[0].user_data = request->user_data;
@@ -60,8 +61,9 @@ int32_t tgo_wait(tg_ring* ring, tg_result* results, int32_t max, int64_t timeout
 
 static tg_limiter_spec spec_of(const tgo_spec* from, const char* text) {
   tg_limiter_spec spec = {{0}};
-  tg_text* fields[5] = {&spec.rates, &spec.name, &spec.algorithm, &spec.mode, &spec.on_failure};
-  for (int i = 0; i < 5; ++i) {
+  tg_text* fields[6] = {&spec.rates, &spec.name,       &spec.algorithm,
+                        &spec.mode,  &spec.on_failure, &spec.lease};
+  for (int i = 0; i < 6; ++i) {
     fields[i]->data = text;
     fields[i]->size = from->size[i];
     text += from->size[i];

@@ -17,6 +17,7 @@ typedef struct tgo_request {
     uint64_t handle;
     int64_t cost;
     uint32_t key_len, reserved;
+    uint8_t id[16];
   } part[TG_MAX_PARTS];
 } tgo_request;
 
@@ -34,8 +35,8 @@ int32_t tgo_submit(tg_ring* ring, const tgo_request* request, const char* keys);
 int32_t tgo_reap(tg_ring* ring, tg_result* results, int32_t max);
 int32_t tgo_wait(tg_ring* ring, tg_result* results, int32_t max, int64_t timeout_us);
 
-typedef struct tgo_spec { /* offsets into one text: rates, name, algorithm, mode, on_failure */
-  uint32_t size[5];
+typedef struct tgo_spec { /* sizes in one text: rates, name, algorithm, mode, on_failure, lease */
+  uint32_t size[6];
 } tgo_spec;
 int32_t tgo_limiter_open(tg_client* client, const tgo_spec* spec, const char* text,
                          uint64_t* handle, tg_error* error);

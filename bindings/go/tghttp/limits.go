@@ -107,7 +107,7 @@ func (m *middleware) rule(l Limit) (*rule, error) {
 		if l.Limiter.Gate() != m.Gate {
 			return nil, invalid("limiter " + l.Limiter.Name() + ": expected one of the middleware's gate")
 		}
-		return made, nil
+		return made, noSlots(l.Limiter)
 	}
 	if l.Name == "" {
 		named, numbers, err := probe(l)
@@ -119,8 +119,21 @@ func (m *middleware) rule(l Limit) (*rule, error) {
 		}
 	}
 	var err error
-	made.limiter, err = m.Gate.Limiter(l.Rate, withName(l.Name, l.Options)...)
-	return made, err
+	if made.limiter, err = m.Gate.Limiter(l.Rate, withName(l.Name, l.Options)...); err != nil {
+		return nil, err
+	}
+	return made, noSlots(made.limiter)
+}
+
+// noSlots refuses what every request would fail with: slots are held by an id, and given back.
+func noSlots(l *tidegate.Limiter) error {
+	for _, rate := range l.Rates() {
+		if rate.Algorithm == "concurrency" {
+			return invalid("limiter " + l.Name() + " is of slots: expected a rate; a handler takes a " +
+				"slot with Limiter.Slot, and releases it when it is done")
+		}
+	}
+	return nil
 }
 
 // probe opens the limit where nobody meets it: it finds what is wrong with it before its place is
@@ -133,6 +146,9 @@ func probe(l Limit) (named bool, numbers string, err error) {
 	defer gate.Close()
 	unnamed, err := gate.Limiter(l.Rate, l.Options...)
 	if err != nil {
+		return false, "", err
+	}
+	if err := noSlots(unnamed); err != nil {
 		return false, "", err
 	}
 	other, err := gate.Limiter(l.Rate, withName("probe", l.Options)...)

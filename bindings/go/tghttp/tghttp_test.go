@@ -238,6 +238,10 @@ func TestBadConfigurationsFailAtTheStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	slots, err := g.Limiter("2 at once", tidegate.Name("running"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	of := func(limits ...tghttp.Limit) tghttp.Config { return tghttp.Config{Gate: g, Limits: limits} }
 	mine := &tidegate.Limiter{}
 	key := func(*http.Request) string { return "" }
@@ -255,6 +259,9 @@ func TestBadConfigurationsFailAtTheStart(t *testing.T) {
 		"Per is 7":                       of(tghttp.Limit{Rate: "1/hour", Per: 7}),
 		"Per and Key":                    of(tghttp.Limit{Rate: "1/hour", Per: tghttp.Address, Key: key}),
 		"Limiter and Rate":               of(tghttp.Limit{Rate: "1/hour", Limiter: mine}),
+		"limiter running is of slots":    {Gate: g, Limiters: []*tidegate.Limiter{slots}},
+		"limiter named is of slots":      {Gate: g, Limit: "3 at once", Name: "named"},
+		"is of slots: expected a rate":   of(tghttp.Limit{Rate: "3 at once"}),
 		"magic":                          of(tghttp.Limit{Rate: "1/hour", Options: magic}),
 	} {
 		if _, err := tghttp.New(config); !errors.Is(err, tidegate.ErrConfig) ||
