@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One atomic request of several limiters: client.call(op, requests, decision) and
-// client.call_async(...), where requests are (limiter, key[, cost]) tuples, and the decision of a
+// client.call_async(...), where requests are (limiter, key[, cost[, id]]) tuples, and the decision of a
 // refund says to whom the tokens go back.
 #pragma once
 
