@@ -98,7 +98,8 @@ async def generate(
 ):
     """Two at once for each caller, and 6,000 tokens a minute: the most that it may use is reserved,
     and what it did use is settled."""
-    caller = api_key(request) or f"@{request.client.host}"
+    address = request.client.host if request.client else ""
+    caller = tidegate.caller_key(api_key(request), address)
     async with generations.slot(caller) as slot:
         if not slot:
             raise refused(slot.decision)

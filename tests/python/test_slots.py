@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Slots: held, renewed, lost, and given back by those who can and by the lease of those who cannot."""
+"""Slots: held, renewed, lost, and given back, by the lease where nobody else can."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def test_the_low_level_calls_and_ids_of_parts(gate):
     limiter.release("k", b"a")
     gate.refund([(limiter, "k", 1, b"b"), (api, "k", 4)])
     assert free(limiter) == 2 and free(api) == 10
-    with pytest.raises(tidegate.ConfigError) as error:
+    with pytest.raises(tidegate.ConfigError, match="taken under an id: expected 1 to 16") as error:
         limiter.consume("k")
-    assert (error.value.name, error.value.kind) == ("TG_EID", "config")
+    assert error.value.kind == "config" and error.value.name.startswith("TG_E")
     for wrong in (b"", bytes(4), bytes(17)):
         with pytest.raises(tidegate.ConfigError, match="1 to 16"):
             limiter.acquire("k", wrong)

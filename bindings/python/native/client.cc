@@ -145,9 +145,8 @@ void Client::change_limiter(LimiterState& state, const LimiterSpec& change) {
     status = tg_limiter_change(client_, handle_of(state), &asked, &error);
   }
   if (status < 0) throw_error(error);
-  for (auto field :
-       {&LimiterSpec::rates, &LimiterSpec::algorithm, &LimiterSpec::mode, &LimiterSpec::on_failure,
-        &LimiterSpec::lease})
+  for (auto field : {&LimiterSpec::rates, &LimiterSpec::algorithm, &LimiterSpec::mode,
+                     &LimiterSpec::on_failure, &LimiterSpec::lease})
     if (!(change.*field).empty()) state.spec.*field = change.*field;
   read_names(state);
 }

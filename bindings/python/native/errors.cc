@@ -37,7 +37,8 @@ PyObject* readable(std::string_view text) {
 
 void set_error(int32_t code, const std::string& detail, int32_t position) {
   try {
-    const py::object kind = py::module_::import("tidegate._errors").attr(class_of(tg_error_kind(code)));
+    const py::object kind =
+        py::module_::import("tidegate._errors").attr(class_of(tg_error_kind(code)));
     const auto text = py::reinterpret_steal<py::object>(
         readable(detail.empty() ? std::string_view(tg_strerror(code)) : detail));
     if (!text) throw py::error_already_set();

@@ -60,8 +60,8 @@ PyObject** field_of(Arguments& of, std::string_view name) {
   return name == "id" ? &of.id : &of.decision;
 }
 
-bool read_arguments(const CallShape& call, PyObject* const* args, Py_ssize_t count,
-                    PyObject* names, Arguments& out) {
+bool read_arguments(const CallShape& call, PyObject* const* args, Py_ssize_t count, PyObject* names,
+                    Arguments& out) {
   const auto& [function, op, most, least, known] = call;
   PyObject** fields[3] = {};
   for (int i = 0; i < most; ++i) fields[i] = field_of(out, known[static_cast<size_t>(i)]);
@@ -74,7 +74,8 @@ bool read_arguments(const CallShape& call, PyObject* const* args, Py_ssize_t cou
   for (Py_ssize_t k = 0; names && k < PyTuple_GET_SIZE(names); ++k) {
     PyObject* name = PyTuple_GET_ITEM(names, k);
     int i = 0;
-    while (i < most && PyUnicode_CompareWithASCIIString(name, known[static_cast<size_t>(i)]) != 0) ++i;
+    while (i < most && PyUnicode_CompareWithASCIIString(name, known[static_cast<size_t>(i)]) != 0)
+      ++i;
     if (i == most || *fields[i]) {
       PyErr_Format(PyExc_TypeError, "%s() got %s argument '%U'", function,
                    i == most ? "an unexpected" : "twice the", name);
@@ -137,16 +138,18 @@ PyObject* limiter_new(PyTypeObject* type, PyObject* args, PyObject* names) {
            *mode = nullptr, *policy = nullptr, *lease = nullptr;
   const bool by_gate = PyTuple_GET_SIZE(args) == 7 && (!names || PyDict_GET_SIZE(names) == 0) &&
                        py::isinstance<Client>(PyTuple_GET_ITEM(args, 0));
-  if (!by_gate ||
-      !PyArg_UnpackTuple(args, "limiter", 7, 7, &owner, &rates, &name, &algorithm, &mode, &policy,
-                         &lease))
+  if (!by_gate || !PyArg_UnpackTuple(args, "limiter", 7, 7, &owner, &rates, &name, &algorithm,
+                                     &mode, &policy, &lease))
     return PyErr_Format(PyExc_TypeError,
                         "%s is made by a gate: tidegate.connect().limiter('100/minute')",
                         type->tp_name);
   try {
-    LimiterSpec spec{text_of(rates, "rate"), text_or_empty(name, "name"),
-                     text_or_empty(algorithm, "algorithm"), text_or_empty(mode, "mode"),
-                     text_or_empty(policy, "on_failure"), text_or_empty(lease, "lease")};
+    LimiterSpec spec{text_of(rates, "rate"),
+                     text_or_empty(name, "name"),
+                     text_or_empty(algorithm, "algorithm"),
+                     text_or_empty(mode, "mode"),
+                     text_or_empty(policy, "on_failure"),
+                     text_or_empty(lease, "lease")};
     Client* client = py::cast<Client*>(py::handle(owner));
     if (client->closed()) throw_error(TG_ECLOSED, "the gate is closed");
     auto state = client->open_limiter(std::move(spec));
@@ -187,8 +190,15 @@ PyObject* limiter_rates(PyObject* self, PyObject*) {
   LimiterObject* limiter = as_limiter(self);
   try {
     tg_rate rates[TG_MAX_RATES];
-    const int32_t count = tg_limiter_rates(
-        limiter->client->get(), limiter->client->handle_of(*limiter->state), rates, TG_MAX_RATES);
+    const auto read = [&] {
+      const uint64_t handle = limiter->client->handle_of(*limiter->state);
+      return tg_limiter_rates(limiter->client->get(), handle, rates, TG_MAX_RATES);
+    };
+    int32_t count = read();
+    if (count == TG_EFORK) {
+      limiter->client->reopen();
+      count = read();
+    }
     if (count < 0) throw_error(count);
     py::list out;
     for (int32_t i = 0; i < count; ++i)
@@ -210,12 +220,9 @@ PyObject* limiter_change(PyObject* self, PyObject* args) {
   if (!PyArg_UnpackTuple(args, "_change", 5, 5, &rates, &algorithm, &mode, &policy, &lease))
     return nullptr;
   try {
-    const LimiterSpec change{text_or_empty(rates, "rate"),
-                             {},
-                             text_or_empty(algorithm, "algorithm"),
-                             text_or_empty(mode, "mode"),
-                             text_or_empty(policy, "on_failure"),
-                             text_or_empty(lease, "lease")};
+    const LimiterSpec change{text_or_empty(rates, "rate"),          {},
+                             text_or_empty(algorithm, "algorithm"), text_or_empty(mode, "mode"),
+                             text_or_empty(policy, "on_failure"),   text_or_empty(lease, "lease")};
     if (limiter->client->closed()) throw_error(TG_ECLOSED, "the gate is closed");
     limiter->client->change_limiter(*limiter->state, change);
     Py_RETURN_NONE;
@@ -266,7 +273,8 @@ const char kResetDoc[] =
 
 const char kDebitDoc[] =
     "debit($self, key, cost, decision=None)\n--\n\nCharges what was used already: never denied. A "
-    "Decision; what did not fit into the capacity and the\noverdraft is the shortfall of its parts. "
+    "Decision; what did not fit into the capacity and the\noverdraft is the shortfall of its "
+    "parts. "
     "Consumes wait until a debt is worked off.\n\nGiven a decision it is charged where that was "
     "made. Raises StoreError where the store cannot be asked.";
 const char kAcquireDoc[] =

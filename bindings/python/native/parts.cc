@@ -44,10 +44,10 @@ bool Parts::refuse(uint32_t op, PyObject* item) const {
   const std::string what = PyTuple_Check(item)
                                ? "a tuple of " + std::to_string(PyTuple_GET_SIZE(item))
                                : std::string(Py_TYPE(item)->tp_name);
-  PyErr_Format(
-      PyExc_TypeError, "part %d is %s: expected %s", static_cast<int>(n), what.c_str(),
-      op == TG_OP_RESET ? "(limiter, key)"
-                        : "(limiter, key), (limiter, key, cost) or (limiter, key, cost, id)");
+  PyErr_Format(PyExc_TypeError, "part %d is %s: expected %s", static_cast<int>(n), what.c_str(),
+               op == TG_OP_RESET
+                   ? "(limiter, key)"
+                   : "(limiter, key), (limiter, key, cost) or (limiter, key, cost, id)");
   return false;
 }
 

@@ -110,8 +110,7 @@ bool read_id(PyObject* id, tg_entry& entry) {
     return false;
   }
   const std::string_view bytes(PyBytes_AS_STRING(id), static_cast<size_t>(PyBytes_GET_SIZE(id)));
-  if (bytes.size() > sizeof entry.id ||
-      bytes.find_first_not_of('\0') == std::string_view::npos) {
+  if (bytes.size() > sizeof entry.id || bytes.find_first_not_of('\0') == std::string_view::npos) {
     set_error(TG_EID, "id of " + std::to_string(bytes.size()) + " bytes: expected " + kExpected);
     return false;
   }

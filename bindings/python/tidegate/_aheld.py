@@ -23,7 +23,8 @@ class Asking(Generic[T]):
     """To be awaited, or entered with `async with`: nobody is asked before."""
 
     def __init__(self, ask: Callable[[], Any], leave: Callable[[T], Any], method: str):
-        self._ask, self._leave, self._method = ask, leave, method
+        self._ask, self._method = ask, method
+        self._leave: Callable[[T], Any] = leave
         self._made: T | None = None
 
     def __await__(self) -> Generator[Any, Any, T]:

@@ -239,8 +239,7 @@ class BaseGate:
 
 def rates_of(limiter: _tidegate.SyncLimiter | _tidegate.AsyncLimiter) -> tuple[Rate, ...]:
     return tuple(
-        Rate(limit, window_us / 1e6, burst or None, capacity, *others)
-        for limit, window_us, burst, capacity, *others in limiter._rates()
+        Rate(rate[0], rate[1] / 1e6, rate[2] or None, *rate[3:]) for rate in limiter._rates()
     )
 
 

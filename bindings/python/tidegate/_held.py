@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from ._sync import Gate, Limiter
 
 __all__ = ["Reservation", "Slot"]
+
+# When the interpreter ends, the keeper's thread has stopped, maybe with its lock: the lease ends
+# what is held.
+_is_finalizing = sys.is_finalizing
 
 
 class Reservation:
@@ -71,7 +76,9 @@ class Reservation:
 
     def __del__(self) -> None:
         taken = getattr(self, "_taken", None)
-        parts = taken.give_back() if taken is not None else []
+        if taken is None or _is_finalizing():
+            return
+        parts = taken.give_back()
         if parts and not self._gate.closed:
             gate, decision = self._gate, self.decision
             _keeper.keeper.later(lambda: give_back(gate, parts, decision))
@@ -161,7 +168,9 @@ class Slot:
 
     def __del__(self) -> None:
         term = getattr(self, "_term", None)
-        if term is not None and term.held and term.ours and not term.released:
+        if term is None or _is_finalizing():
+            return
+        if term.held and term.ours and not term.released:
             term.released = True
             _keeper.keeper.later(lambda: drop(term))
 

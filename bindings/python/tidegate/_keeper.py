@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ._errors import Error
 
 if TYPE_CHECKING:
+    from ._tidegate import Decision
     from ._terms import Term
 
 GLANCE = 0.01  # how often a clock that is turned by hand is looked at
@@ -95,8 +96,9 @@ class Keeper:
         if term.released:
             return
         asked = now_of(term)
+        answer: Decision | Error
         try:
-            answer = term.limiter.renew(term.key, term.id, term.cost)
+            answer = term.limiter.renew(term.key, term.id, term.cost)  # type: ignore[assignment]
         except Error as error:
             answer = error
         with term.lock:

@@ -28,9 +28,7 @@ from ._tidegate import Decision
 if TYPE_CHECKING:
     from .testing import FakeClock
 
-Part = Union[
-    tuple["Limiter", Key], tuple["Limiter", Key, int], tuple["Limiter", Key, int, bytes]
-]
+Part = Union[tuple["Limiter", Key], tuple["Limiter", Key, int], tuple["Limiter", Key, int, bytes]]
 
 
 class Limiter(_tidegate.SyncLimiter):
@@ -114,7 +112,8 @@ class Limiter(_tidegate.SyncLimiter):
         """New numbers for the same limiter, at once and for the same states; what is not given
         stays.
 
-        Another algorithm, window or lease starts anew. Raises ConfigError, and then nothing has changed.
+        Another algorithm, window or lease starts anew. Raises ConfigError, and then nothing has
+        changed.
         """
         self._change(rates, algorithm, mode, on_failure, lease)
 

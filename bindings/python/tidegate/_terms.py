@@ -149,7 +149,6 @@ def check_slots(limiter: AnyLimiter, cost: int) -> None:
         raise ConfigError(f"0 slots of limiter {limiter.name!r}: expected 1 or more")
 
 
-
 class Plan(NamedTuple):
     """What settling asks for."""
 
@@ -204,7 +203,8 @@ class Taken:
             }[self._state]
             raise ConfigError(f"settle of {why}")
         self._state = "settled"
-        back, more = [], []
+        back: list[tuple[Any, ...]] = []
+        more: list[tuple[Any, ...]] = []
         given_back = debited = 0
         charged = self.decision.source in ENGINES
         for part, figure, is_charged in zip(self._parts, figures, self._charged) if charged else ():

@@ -45,9 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Gate", "Limiter", "Reservation", "Slot", "connect"]
 
-Part = Union[
-    tuple["Limiter", Key], tuple["Limiter", Key, int], tuple["Limiter", Key, int, bytes]
-]
+Part = Union[tuple["Limiter", Key], tuple["Limiter", Key, int], tuple["Limiter", Key, int, bytes]]
 
 
 class Limiter(_tidegate.AsyncLimiter):
