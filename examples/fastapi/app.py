@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: MIT
 """A small API with rate limits: tiers by API key, an expensive endpoint, a limit for everybody,
-admin pages.
+tokens and generations of a language model, admin pages.
 
 pip install tidegate fastapi uvicorn
 uvicorn app:app                                    # limits in this process
 TIDEGATE_URL=redis://localhost uvicorn app:app     # limits shared by all processes
 """
 
+import asyncio
 import os
 import secrets
 
-from fastapi import Depends, FastAPI, Header, HTTPException, Request
+from fastapi import Body, Depends, FastAPI, Header, HTTPException, Request
 
 import tidegate.aio
 from tidegate.fastapi import RateLimit, RateLimitMiddleware
@@ -26,6 +27,8 @@ ADMIN_TOKEN = os.environ.get("ADMIN_TOKEN", "let-me-in")
 gate = tidegate.aio.connect()  # $TIDEGATE_URL, or a store in this process
 tiers = {name: gate.limiter(rate, name=f"tier-{name}") for name, rate in TIERS.items()}
 everybody = gate.limiter("20000/minute", name="everybody")
+tokens = gate.limiter("6000/minute overdraft 2000", name="tokens")
+generations = gate.limiter("2 at once", lease="30s", name="generations")
 
 
 def api_key(request: Request):
@@ -76,6 +79,36 @@ async def items():
 def report():
     """Expensive: 5 a minute for each caller, whatever the tier."""
     return {"report": "done"}
+
+
+def refused(decision):
+    return HTTPException(decision.status, "rate limit", decision.headers())
+
+
+async def language_model(prompt: str, most: int):
+    """A stand-in: it "thinks", and says what it used."""
+    await asyncio.sleep(0.3)
+    answer = prompt.upper().split()[:most]
+    return " ".join(answer), len(prompt.split()) + len(answer)
+
+
+@app.post("/generate")
+async def generate(
+    request: Request, prompt: str = Body(embed=True), max_tokens: int = Body(500, ge=1, embed=True)
+):
+    """Two at once for each caller, and 6,000 tokens a minute: the most that it may use is reserved,
+    and what it did use is settled."""
+    address = request.client.host if request.client else ""
+    caller = tidegate.caller_key(api_key(request), address)
+    async with generations.slot(caller) as slot:
+        if not slot:
+            raise refused(slot.decision)
+        async with tokens.reserve(caller, len(prompt.split()) + max_tokens) as reservation:
+            if not reservation:
+                raise refused(reservation.decision)
+            answer, used = await language_model(prompt, max_tokens)
+            await reservation.settle(used)
+    return {"answer": answer, "used": used}
 
 
 def admin(x_admin_token: str = Header("")):

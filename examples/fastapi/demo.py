@@ -140,9 +140,13 @@ def problems(tallies: dict[str, Tally]) -> list[str]:
     return found
 
 
-def ask(port: int, method: str, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
+def ask(
+    port: int, method: str, path: str, headers: dict[str, str], body: object = None
+) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request(method, path, headers=headers)
+    if body is not None:
+        headers = {**headers, "Content-Type": "application/json"}
+    connection.request(method, path, None if body is None else json.dumps(body), headers)
     response = connection.getresponse()
     answer = response.status, response.read()
     connection.close()
@@ -169,6 +173,32 @@ def check_the_rest(port: int) -> list[str]:
     return found
 
 
+def check_generations(port: int) -> list[str]:
+    """Two at once for each caller; an estimate is settled by what was used."""
+    key, body = {"X-Api-Key": "basic-2"}, {"prompt": "one two three", "max_tokens": 2990}
+    found, answers = [], []
+
+    def generate() -> None:
+        answers.append(ask(port, "POST", "/generate", key, body)[0])
+
+    threads = [threading.Thread(target=generate) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if sorted(answers) != [200, 200, 429, 429]:
+        found.append(f"/generate, four at once: {answers}, expected two times 200 and 429")
+    # Four times 2,993 tokens would be more than there are: but each used 6.
+    answers.clear()
+    for _ in range(2):
+        generate()
+    if answers != [200, 200]:
+        found.append(f"/generate, settled: {answers}, expected two times 200")
+    if ask(port, "POST", "/generate", key, {**body, "max_tokens": 6000})[0] != 429:
+        found.append("/generate reserved more tokens than there are")
+    return found
+
+
 def commands(port: int) -> str:
     url = f"http://127.0.0.1:{port}"
     return f"""
@@ -176,6 +206,7 @@ It is still running; Ctrl-C ends it. To try:
 
   curl -i -H 'X-Api-Key: pro-1' {url}/items
   for i in $(seq 8); do curl -s -o /dev/null -w '%{{http_code}}\\n' -X POST {url}/report; done
+  curl -H 'X-Api-Key: pro-1' --json '{{"prompt": "a long story"}}' {url}/generate
   curl -H 'X-Admin-Token: let-me-in' {url}/admin/callers/basic-1
   curl -X DELETE -H 'X-Admin-Token: let-me-in' {url}/admin/callers/basic-1
   curl -H 'X-Admin-Token: let-me-in' {url}/admin/stats
@@ -211,7 +242,7 @@ def main() -> int:
             thread.start()
         watch(tallies, threads, live=sys.stdout.isatty() and not arguments.check)
         if arguments.check:
-            found = problems(tallies) + check_the_rest(port)
+            found = problems(tallies) + check_the_rest(port) + check_generations(port)
             print("\n".join(f"wrong: {one}" for one in found) or "the numbers are right")
             return 1 if found else 0
         print(commands(port), flush=True)

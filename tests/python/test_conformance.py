@@ -14,6 +14,7 @@ import tidegate
 from tidegate.testing import FakeClock
 
 CASES = [json.loads(line) for line in (ROOT / "tests/conformance/vectors.jsonl").open()]
+SLOTS = [json.loads(line) for line in (ROOT / "tests/conformance/slots.jsonl").open()]
 HTTP = [json.loads(line) for line in (ROOT / "tests/conformance/http.jsonl").open()]
 
 
@@ -22,8 +23,15 @@ def seconds(us):
 
 
 def rate_text(limit):
+    if limit["algorithm"] == "concurrency":
+        return f"{limit['limit']} at once"
     burst = f" burst {limit['burst']}" if limit["burst"] is not None else ""
-    return f"{limit['limit']}/{limit['window_us']}us{burst}"
+    overdraft = f" overdraft {limit['overdraft']}" if limit.get("overdraft") else ""
+    return f"{limit['limit']}/{limit['window_us']}us{burst}{overdraft}"
+
+
+def lease_text(limit):
+    return f"{limit['window_us']}us" if limit["algorithm"] == "concurrency" else None
 
 
 def open_limit(gate, name, limit):
@@ -32,6 +40,7 @@ def open_limit(gate, name, limit):
         name,
         algorithm=limit["algorithm"],
         mode="shadow" if limit["shadow"] else "enforce",
+        lease=lease_text(limit),
     )
 
 
@@ -66,34 +75,43 @@ async def play(case, gate, clock):
         where = f"{case['id']} step {number}"
         if step["op"] == "change":
             limit = step["to"]
-            limiters[step["limit"]].change(rate_text(limit), algorithm=limit["algorithm"])
+            limiters[step["limit"]].change(
+                rate_text(limit), algorithm=limit["algorithm"], lease=lease_text(limit)
+            )
             continue
-        parts = [(limiters[p["limit"]], p["key"], p["cost"]) for p in step["parts"]]
-        if step["op"] in ("consume", "peek"):
+        parts = [
+            (limiters[p["limit"]], p["key"], p["cost"]) + ((p["id"].encode(),) if "id" in p else ())
+            for p in step["parts"]
+        ]
+        if step["op"] in ("consume", "peek", "debit"):
             decision = await finished(getattr(gate, step["op"])(parts))
             expect = step["expect"]
             assert decision.allowed == expect["allowed"], where
             assert figures(decision) == expected_figures(expect["parts"]), where
+            short = [one.get("short", 0) for one in expect["parts"]]
+            assert [part.shortfall for part in decision.parts] == short, where
+            assert decision.source in ("memory", "store"), where
             speaks = decision.parts[expect["binding"]]
             assert (decision.retry_after, decision.remaining, decision.limit) == (
                 speaks.retry_after,
                 speaks.remaining,
                 speaks.limit,
             ), where
-            if len(parts) == 1:
+            if len(parts) == 1 and len(parts[0]) == 3:
                 again = await finished(limiters[step["parts"][0]["limit"]].peek(*parts[0][1:]))
                 assert len(again.parts) == 1
         else:
-            for limiter, key, cost in parts:
-                await finished(
-                    limiter.refund(key, cost) if step["op"] == "refund" else limiter.reset(key)
-                )
+            if step["op"] == "reset":
+                await finished(gate.reset([part[:2] for part in parts]))
+            else:
+                await finished(gate.refund(parts))
 
 
 @pytest.mark.parametrize("kind", ["sync", "aio"])
-def test_the_scenarios_of_the_model(url, kind):
+@pytest.mark.parametrize("cases", [CASES, SLOTS], ids=["rates", "slots"])
+def test_the_scenarios_of_the_model(url, kind, cases):
     async def main():
-        for number, case in enumerate(CASES):
+        for number, case in enumerate(cases):
             clock = FakeClock(case["steps"][0]["at"])
             options = (
                 {} if url == "memory://" else {"namespace": f"{namespace_of(url)}.{kind}{number}"}

@@ -167,6 +167,7 @@ def test_a_decision_as_a_dict_and_as_json(gate):
             "retry_after": 0.0,
             "next_after": 2.0,
             "reset_after": 2.0,
+            "shortfall": 0,
         }
     )
     assert json.loads(decision.as_json()) == data
@@ -180,3 +181,4 @@ def test_never_and_unknown_are_told_apart(gate):
     assert told["retry_after"] == told["parts"][0]["retry_after"] == "never"
     unknown = gate.limiter("3/minute", name="off", mode="off").consume("a")
     assert unknown.as_dict()["remaining"] is json.loads(unknown.as_json())["limit"] is None
+    assert unknown.as_dict()["retry_after"] is json.loads(unknown.as_json())["retry_after"] is None

@@ -47,14 +47,16 @@ def in_child(work):
             os._exit(0)
     os.close(writing)
     end = time.monotonic() + 30
-    while os.waitpid(child, os.WNOHANG)[0] == 0:
+    while (ended := os.waitpid(child, os.WNOHANG))[0] == 0:
         if time.monotonic() > end:
             os.kill(child, 9)
             os.waitpid(child, 0)
             raise AssertionError("the child hangs")
         time.sleep(0.01)
     with os.fdopen(reading) as answer:
-        return answer.read()
+        text = answer.read()
+    assert ended[1] == 0, f"the child ended with status {ended[1]}: {text}"
+    return text
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -220,8 +222,8 @@ def test_a_limiter_is_made_by_a_gate_only():
     code = """
         import tidegate, tidegate.aio
         for kind in (tidegate.Limiter, tidegate.aio.Limiter):
-            for arguments in ((), ("100/minute",), (None, "1/minute"), (None,) * 6, (1, "1/minute"),
-                              (tidegate.connect(), "1/minute", None, None, None, None)):
+            for arguments in ((), ("100/minute",), (None, "1/minute"), (None,) * 7, (1, "1/minute"),
+                              (tidegate.connect(), "1/minute", *[None] * 5)):
                 try: kind(*arguments)
                 except TypeError as error: assert "made by a gate" in str(error), error
                 else: print(kind, arguments)

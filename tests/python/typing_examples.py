@@ -36,6 +36,19 @@ def synchronous() -> float | None:
         api.reset(b"bytes are keys too")
         fields: dict[str, str] = api.peek("user:42").headers(["standard"])
         gate.on_event(lambda event: print(event.text, names, fields))
+        owed: int | None = api.debit("user:42", 3, decision).parts[0].shortfall
+        gate.debit([(api, "a", 3), (api, b"b")])
+        with api.reserve("user:42", 800) as reservation, gate.reserve([(api, "a", 3)]):
+            settled: tidegate.Settled = reservation.settle(300)
+            print(settled.given_back, owed)
+        slots = gate.limiter("5 at once", lease="30s")
+        with slots.slot("user:42", timeout=2.0, on_lost=lambda: print("lost")) as slot:
+            print(slot.lost, bool(slot), slot.id)
+        gate.consume([(api, "a", 3), (slots, "a", 1, b"id")])
+        renewed: bool = slots.acquire("a", id=b"id").parts[0].renewed
+        slots.release("a", b"id")
+        slots.acquire("a", id="id")  # type: ignore[arg-type]
+        print(renewed)
         return api.wait("user:42", timeout=2.0).reset_after
 
 
@@ -47,6 +60,14 @@ async def asynchronous() -> int:
         decision = await api.wait("a", timeout=1)
         await gate.ping()
         await gate.refund([(api, 7)], one)
+        async with api.reserve("user:42", 800) as reservation:
+            settled: tidegate.Settled = await reservation.settle(300)
+            print(settled.debited)
+        async with gate.limiter("5 at once").slot("user:42") as slot:
+            print(slot.lost)
+        held: tidegate.aio.Slot = await gate.limiter("5 at once").slot("user:42")
+        await held.release()
+        await api.debit("user:42", 3)
         return (one.remaining or 0) + (two.remaining or 0) + gate.stats().allowed + bool(decision)
 
 

@@ -38,7 +38,7 @@ std::string read_name(tg_client* client, uint64_t handle, int32_t rate) {
 }  // namespace
 
 tg_limiter_spec LimiterSpec::view() const {
-  return {text(rates), text(name), text(algorithm), text(mode), text(on_failure)};
+  return {text(rates), text(name), text(algorithm), text(mode), text(on_failure), text(lease)};
 }
 
 Client::Client(std::string url, bool has_url, Options options)
@@ -145,8 +145,8 @@ void Client::change_limiter(LimiterState& state, const LimiterSpec& change) {
     status = tg_limiter_change(client_, handle_of(state), &asked, &error);
   }
   if (status < 0) throw_error(error);
-  for (auto field :
-       {&LimiterSpec::rates, &LimiterSpec::algorithm, &LimiterSpec::mode, &LimiterSpec::on_failure})
+  for (auto field : {&LimiterSpec::rates, &LimiterSpec::algorithm, &LimiterSpec::mode,
+                     &LimiterSpec::on_failure, &LimiterSpec::lease})
     if (!(change.*field).empty()) state.spec.*field = change.*field;
   read_names(state);
 }

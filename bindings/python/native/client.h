@@ -25,7 +25,7 @@ class Ring;
 
 // A limiter as it was asked for: enough to open it again in a forked child.
 struct LimiterSpec {
-  std::string rates, name, algorithm, mode, on_failure;
+  std::string rates, name, algorithm, mode, on_failure, lease;
   tg_limiter_spec view() const;
 };
 

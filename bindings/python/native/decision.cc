@@ -47,7 +47,7 @@ bool known(const DecisionObject* decision, const tg_part* part) {
 PyObject* seconds(int64_t us) { return PyFloat_FromDouble(static_cast<double>(us) / 1e6); }
 
 // The getters of a decision and of a part are the same questions to a tg_part.
-enum Figure : intptr_t { kLimit, kRemaining, kRetryAfter, kNextAfter, kResetAfter };
+enum Figure : intptr_t { kLimit, kRemaining, kRetryAfter, kNextAfter, kResetAfter, kShortfall };
 
 PyObject* figure(const DecisionObject* decision, const tg_part* part, Figure which) {
   if (which == kRetryAfter) {
@@ -65,6 +65,8 @@ PyObject* figure(const DecisionObject* decision, const tg_part* part, Figure whi
       return PyLong_FromLongLong(part->remaining);
     case kNextAfter:
       return seconds(part->next_us);
+    case kShortfall:
+      return PyLong_FromLongLong(part->shortfall);
     default:
       return seconds(part->reset_after_us);
   }
@@ -298,6 +300,8 @@ int part_bool(PyObject* self) { return leg(self)->flags & TG_ALLOWED ? 1 : 0; }
 
 void* as_closure(intptr_t value) { return reinterpret_cast<void*>(value); }
 
+const char kShortfallDoc[] =
+    "Of a debit: tokens of the cost that did not fit; else 0. None where unknown.";
 const char kLimitDoc[] = "Tokens per window; None where no engine was asked.";
 const char kRemainingDoc[] = "Tokens that could be spent at this instant; None where unknown.";
 const char kRetryDoc[] =
@@ -368,6 +372,9 @@ PyGetSetDef part_getset[] = {
     {"retry_after", part_figure, nullptr, kRetryDoc, as_closure(kRetryAfter)},
     {"next_after", part_figure, nullptr, kNextDoc, as_closure(kNextAfter)},
     {"reset_after", part_figure, nullptr, kResetDoc, as_closure(kResetAfter)},
+    {"shortfall", part_figure, nullptr, kShortfallDoc, as_closure(kShortfall)},
+    {"renewed", part_flag, nullptr, "Whether the id held its slots already: none were taken.",
+     as_closure(TG_RENEWED)},
     {"source", part_source, nullptr, kSourceDoc, nullptr},
     {}};
 

@@ -6,24 +6,10 @@ namespace py = pybind11;
 namespace tidegate_python {
 namespace {
 
-const char* class_of(int32_t code) {
-  if (code <= TG_ESTORE) return "StoreError";
-  switch (code) {
-    case TG_EINVAL:
-    case TG_ERATE:
-    case TG_EOPTION:
-    case TG_EURL:
-    case TG_EKEY:
-    case TG_ECOST:
-    case TG_EHANDLE:
-    case TG_ENAME:
-    case TG_ECONFLICT:
-      return "ConfigError";
-    case TG_ECLOSED:
-      return "ClosedError";
-    default:
-      return "Error";
-  }
+const char* class_of(std::string_view kind) {
+  if (kind == "store") return "StoreError";
+  if (kind == "config" || kind == "handle") return "ConfigError";
+  return kind == "closed" ? "ClosedError" : "Error";
 }
 
 bool is_control(unsigned char c, unsigned char next) {
@@ -51,12 +37,15 @@ PyObject* readable(std::string_view text) {
 
 void set_error(int32_t code, const std::string& detail, int32_t position) {
   try {
-    const py::object kind = py::module_::import("tidegate._errors").attr(class_of(code));
+    const py::object kind =
+        py::module_::import("tidegate._errors").attr(class_of(tg_error_kind(code)));
     const auto text = py::reinterpret_steal<py::object>(
         readable(detail.empty() ? std::string_view(tg_strerror(code)) : detail));
     if (!text) throw py::error_already_set();
     py::object error = kind(text);
     error.attr("code") = code;
+    error.attr("name") = tg_error_name(code);
+    error.attr("kind") = tg_error_kind(code);
     error.attr("position") = position < 0 ? py::object(py::none()) : py::object(py::int_(position));
     PyErr_SetObject(kind.ptr(), error.ptr());
   } catch (py::error_already_set& other) {

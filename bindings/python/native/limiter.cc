@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "limiter.h"
 
+#include <array>
 #include <memory>
 #include <new>
 #include <string>
+#include <string_view>
 
 #include "client.h"
 #include "decision.h"
@@ -27,17 +29,42 @@ PyTypeObject* async_type = nullptr;
 
 LimiterObject* as_limiter(PyObject* self) { return reinterpret_cast<LimiterObject*>(self); }
 
-// The arguments of (key, cost=1, decision=None), by place or by name.
+// The arguments of a call, by place or by name: kPlain's first two or three, kOfSlots' likewise.
 struct Arguments {
   PyObject* key = nullptr;
   PyObject* cost = nullptr;
   PyObject* decision = nullptr;
+  PyObject* id = nullptr;
 };
 
-bool read_arguments(const char* function, int most, PyObject* const* args, Py_ssize_t count,
-                    PyObject* names, Arguments& out) {
-  static const char* const kNames[] = {"key", "cost", "decision"};
-  PyObject** const fields[] = {&out.key, &out.cost, &out.decision};
+enum Call { kConsume, kPeek, kRefund, kReset, kDebit, kAcquire, kRelease };
+struct CallShape {
+  const char* name;
+  uint32_t op;
+  int most, least;
+  std::array<const char*, 3> names;
+};
+constexpr CallShape kCalls[] = {
+    {"consume", TG_OP_CONSUME, 2, 1, {"key", "cost", ""}},
+    {"peek", TG_OP_PEEK, 2, 1, {"key", "cost", ""}},
+    {"refund", TG_OP_REFUND, 3, 1, {"key", "cost", "decision"}},
+    {"reset", TG_OP_RESET, 1, 1, {"key", "", ""}},
+    {"debit", TG_OP_DEBIT, 3, 2, {"key", "cost", "decision"}},
+    {"acquire", TG_OP_CONSUME, 3, 2, {"key", "id", "cost"}},
+    {"release", TG_OP_REFUND, 3, 2, {"key", "id", "decision"}},
+};
+
+PyObject** field_of(Arguments& of, std::string_view name) {
+  if (name == "key") return &of.key;
+  if (name == "cost") return &of.cost;
+  return name == "id" ? &of.id : &of.decision;
+}
+
+bool read_arguments(const CallShape& call, PyObject* const* args, Py_ssize_t count, PyObject* names,
+                    Arguments& out) {
+  const auto& [function, op, most, least, known] = call;
+  PyObject** fields[3] = {};
+  for (int i = 0; i < most; ++i) fields[i] = field_of(out, known[static_cast<size_t>(i)]);
   if (count > most) {
     PyErr_Format(PyExc_TypeError, "%s() takes at most %d arguments, %zd given", function, most,
                  count);
@@ -47,7 +74,8 @@ bool read_arguments(const char* function, int most, PyObject* const* args, Py_ss
   for (Py_ssize_t k = 0; names && k < PyTuple_GET_SIZE(names); ++k) {
     PyObject* name = PyTuple_GET_ITEM(names, k);
     int i = 0;
-    while (i < most && PyUnicode_CompareWithASCIIString(name, kNames[i]) != 0) ++i;
+    while (i < most && PyUnicode_CompareWithASCIIString(name, known[static_cast<size_t>(i)]) != 0)
+      ++i;
     if (i == most || *fields[i]) {
       PyErr_Format(PyExc_TypeError, "%s() got %s argument '%U'", function,
                    i == most ? "an unexpected" : "twice the", name);
@@ -55,30 +83,30 @@ bool read_arguments(const char* function, int most, PyObject* const* args, Py_ss
     }
     *fields[i] = args[count + k];
   }
-  if (out.key) return true;
-  PyErr_Format(PyExc_TypeError, "%s() misses its argument 'key'", function);
-  return false;
+  for (int i = 0; i < least; ++i) {
+    if (*fields[i]) continue;
+    PyErr_Format(PyExc_TypeError, "%s() misses its argument '%s'", function,
+                 known[static_cast<size_t>(i)]);
+    return false;
+  }
+  return true;
 }
 
-template <uint32_t kOp, bool kAsync>
+template <Call kCall, bool kAsync>
 PyObject* ask(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
-  constexpr const char* kName = kOp == TG_OP_CONSUME  ? "consume"
-                                : kOp == TG_OP_PEEK   ? "peek"
-                                : kOp == TG_OP_REFUND ? "refund"
-                                                      : "reset";
-  constexpr int kMost = kOp == TG_OP_REFUND ? 3 : kOp == TG_OP_RESET ? 1 : 2;
+  constexpr const CallShape& call = kCalls[kCall];
   Arguments given;
-  if (count == 1 && !names) {
+  if (call.least == 1 && count == 1 && !names) {
     given.key = args[0];
-  } else if (!read_arguments(kName, kMost, args, count, names, given)) {
+  } else if (!read_arguments(call, args, count, names, given)) {
     return nullptr;
   }
   LimiterObject* limiter = as_limiter(self);
   tg_entry entry{};
   py::object kept;
-  entry.op = kOp;
+  entry.op = call.op;
   if (!read_key(given.key, entry, kept) || !read_cost(given.cost, entry) ||
-      !read_source(given.decision, entry))
+      !read_id(given.id, entry) || !read_source(given.decision, entry))
     return nullptr;
   LimiterState* state = limiter->state.get();
   Asker asker{limiter->owner, limiter->client, &entry, 1, &state};
@@ -104,21 +132,24 @@ std::string text_of(PyObject* value, const char* what) {
   throw py::error_already_set();
 }
 
-// (client, rates, name, algorithm, mode, on_failure), by place: what Gate.limiter passes on.
+// (client, rates, name, algorithm, mode, on_failure, lease), by place: what Gate.limiter passes on.
 PyObject* limiter_new(PyTypeObject* type, PyObject* args, PyObject* names) {
   PyObject *owner = nullptr, *rates = nullptr, *name = nullptr, *algorithm = nullptr,
-           *mode = nullptr, *policy = nullptr;
-  const bool by_gate = PyTuple_GET_SIZE(args) == 6 && (!names || PyDict_GET_SIZE(names) == 0) &&
+           *mode = nullptr, *policy = nullptr, *lease = nullptr;
+  const bool by_gate = PyTuple_GET_SIZE(args) == 7 && (!names || PyDict_GET_SIZE(names) == 0) &&
                        py::isinstance<Client>(PyTuple_GET_ITEM(args, 0));
-  if (!by_gate ||
-      !PyArg_UnpackTuple(args, "limiter", 6, 6, &owner, &rates, &name, &algorithm, &mode, &policy))
+  if (!by_gate || !PyArg_UnpackTuple(args, "limiter", 7, 7, &owner, &rates, &name, &algorithm,
+                                     &mode, &policy, &lease))
     return PyErr_Format(PyExc_TypeError,
                         "%s is made by a gate: tidegate.connect().limiter('100/minute')",
                         type->tp_name);
   try {
-    LimiterSpec spec{text_of(rates, "rate"), text_or_empty(name, "name"),
-                     text_or_empty(algorithm, "algorithm"), text_or_empty(mode, "mode"),
-                     text_or_empty(policy, "on_failure")};
+    LimiterSpec spec{text_of(rates, "rate"),
+                     text_or_empty(name, "name"),
+                     text_or_empty(algorithm, "algorithm"),
+                     text_or_empty(mode, "mode"),
+                     text_or_empty(policy, "on_failure"),
+                     text_or_empty(lease, "lease")};
     Client* client = py::cast<Client*>(py::handle(owner));
     if (client->closed()) throw_error(TG_ECLOSED, "the gate is closed");
     auto state = client->open_limiter(std::move(spec));
@@ -159,14 +190,21 @@ PyObject* limiter_rates(PyObject* self, PyObject*) {
   LimiterObject* limiter = as_limiter(self);
   try {
     tg_rate rates[TG_MAX_RATES];
-    const int32_t count = tg_limiter_rates(
-        limiter->client->get(), limiter->client->handle_of(*limiter->state), rates, TG_MAX_RATES);
+    const auto read = [&] {
+      const uint64_t handle = limiter->client->handle_of(*limiter->state);
+      return tg_limiter_rates(limiter->client->get(), handle, rates, TG_MAX_RATES);
+    };
+    int32_t count = read();
+    if (count == TG_EFORK) {
+      limiter->client->reopen();
+      count = read();
+    }
     if (count < 0) throw_error(count);
     py::list out;
     for (int32_t i = 0; i < count; ++i)
       out.append(py::make_tuple(rates[i].limit, rates[i].window_us, rates[i].burst,
                                 rates[i].capacity, rates[i].algorithm, rates[i].mode,
-                                rates[i].on_failure));
+                                rates[i].on_failure, rates[i].overdraft));
     return out.release().ptr();
   } catch (py::error_already_set& error) {
     error.restore();
@@ -174,17 +212,17 @@ PyObject* limiter_rates(PyObject* self, PyObject*) {
   }
 }
 
-// _change(rates, algorithm, mode, on_failure): None leaves it as it was.
+// _change(rates, algorithm, mode, on_failure, lease): None leaves it as it was.
 PyObject* limiter_change(PyObject* self, PyObject* args) {
   LimiterObject* limiter = as_limiter(self);
-  PyObject *rates = nullptr, *algorithm = nullptr, *mode = nullptr, *policy = nullptr;
-  if (!PyArg_UnpackTuple(args, "_change", 4, 4, &rates, &algorithm, &mode, &policy)) return nullptr;
+  PyObject *rates = nullptr, *algorithm = nullptr, *mode = nullptr, *policy = nullptr,
+           *lease = nullptr;
+  if (!PyArg_UnpackTuple(args, "_change", 5, 5, &rates, &algorithm, &mode, &policy, &lease))
+    return nullptr;
   try {
-    const LimiterSpec change{text_or_empty(rates, "rate"),
-                             {},
-                             text_or_empty(algorithm, "algorithm"),
-                             text_or_empty(mode, "mode"),
-                             text_or_empty(policy, "on_failure")};
+    const LimiterSpec change{text_or_empty(rates, "rate"),          {},
+                             text_or_empty(algorithm, "algorithm"), text_or_empty(mode, "mode"),
+                             text_or_empty(policy, "on_failure"),   text_or_empty(lease, "lease")};
     if (limiter->client->closed()) throw_error(TG_ECLOSED, "the gate is closed");
     limiter->client->change_limiter(*limiter->state, change);
     Py_RETURN_NONE;
@@ -233,6 +271,19 @@ const char kResetDoc[] =
     "reset($self, key)\n--\n\nForgets what `key` has used.\n\nRaises StoreError where the store "
     "cannot be asked.";
 
+const char kDebitDoc[] =
+    "debit($self, key, cost, decision=None)\n--\n\nCharges what was used already: never denied. A "
+    "Decision; what did not fit into the capacity and the\noverdraft is the shortfall of its "
+    "parts. "
+    "Consumes wait until a debt is worked off.\n\nGiven a decision it is charged where that was "
+    "made. Raises StoreError where the store cannot be asked.";
+const char kAcquireDoc[] =
+    "acquire($self, key, id, cost=1)\n--\n\nTakes `cost` slots under `id` (bytes of 1 to 16), or "
+    "renews those that it holds: a Decision. See slot.";
+const char kReleaseDoc[] =
+    "release($self, key, id, decision=None)\n--\n\nReleases all slots that `id` holds. May be "
+    "repeated. Given a decision it goes to the engine that\ndecided.";
+
 const char kCloseDoc[] =
     "close($self)\n--\n\nGives the name free in this gate, for everybody who has this limiter; its "
     "states stay.\n\nFor rates that come and go: a gate has at most 65,536 limiters. Later calls "
@@ -240,10 +291,14 @@ const char kCloseDoc[] =
     "Idempotent; no I/O is done.";
 
 template <bool kAsync>
-PyMethodDef methods[] = {{"consume", as_function(ask<TG_OP_CONSUME, kAsync>), kFast, kConsumeDoc},
-                         {"peek", as_function(ask<TG_OP_PEEK, kAsync>), kFast, kPeekDoc},
-                         {"refund", as_function(ask<TG_OP_REFUND, kAsync>), kFast, kRefundDoc},
-                         {"reset", as_function(ask<TG_OP_RESET, kAsync>), kFast, kResetDoc},
+PyMethodDef methods[] = {{"consume", as_function(ask<kConsume, kAsync>), kFast, kConsumeDoc},
+                         {"peek", as_function(ask<kPeek, kAsync>), kFast, kPeekDoc},
+                         {"refund", as_function(ask<kRefund, kAsync>), kFast, kRefundDoc},
+                         {"reset", as_function(ask<kReset, kAsync>), kFast, kResetDoc},
+                         {"debit", as_function(ask<kDebit, kAsync>), kFast, kDebitDoc},
+                         {"acquire", as_function(ask<kAcquire, kAsync>), kFast, kAcquireDoc},
+                         {"renew", as_function(ask<kAcquire, kAsync>), kFast, kAcquireDoc},
+                         {"release", as_function(ask<kRelease, kAsync>), kFast, kReleaseDoc},
                          {"close", limiter_close, METH_NOARGS, kCloseDoc},
                          {"_close_with_it", limiter_close_with_it, METH_NOARGS, nullptr},
                          {"_rates", limiter_rates, METH_NOARGS, nullptr},

@@ -84,6 +84,7 @@ PYBIND11_MODULE(tidegate_module, module) {
   module.attr("OP_PING") = TG_OP_PING;
   module.attr("OP_REFUND") = TG_OP_REFUND;
   module.attr("OP_RESET") = TG_OP_RESET;
+  module.attr("OP_DEBIT") = TG_OP_DEBIT;
   module.def("describe_options", describe_options);
   add_decision_types(module);
   add_check_type(module);

@@ -45,14 +45,16 @@ bool Parts::refuse(uint32_t op, PyObject* item) const {
                                ? "a tuple of " + std::to_string(PyTuple_GET_SIZE(item))
                                : std::string(Py_TYPE(item)->tp_name);
   PyErr_Format(PyExc_TypeError, "part %d is %s: expected %s", static_cast<int>(n), what.c_str(),
-               op == TG_OP_RESET ? "(limiter, key)" : "(limiter, key) or (limiter, key, cost)");
+               op == TG_OP_RESET
+                   ? "(limiter, key)"
+                   : "(limiter, key), (limiter, key, cost) or (limiter, key, cost, id)");
   return false;
 }
 
 bool Parts::read_part(Client* client, uint32_t op, PyObject* item) {
   const Py_ssize_t size = PyTuple_Check(item) ? PyTuple_GET_SIZE(item) : 0;
   PyObject* limiter = size ? PyTuple_GET_ITEM(item, 0) : nullptr;
-  if (size < 2 || size > (op == TG_OP_RESET ? 2 : 3) || !is_limiter(limiter))
+  if (size < 2 || size > (op == TG_OP_RESET ? 2 : 4) || !is_limiter(limiter))
     return refuse(op, item);
   if (client_of(limiter) != client) {
     set_error(TG_EHANDLE, "limiter '" + state_of(limiter)->name +
@@ -63,7 +65,8 @@ bool Parts::read_part(Client* client, uint32_t op, PyObject* item) {
   entries[at].op = op;
   states[n++] = state_of(limiter);
   return read_key(PyTuple_GET_ITEM(item, 1), entries[at], kept[at]) &&
-         read_cost(size == 3 ? PyTuple_GET_ITEM(item, 2) : nullptr, entries[at]);
+         read_cost(size >= 3 ? PyTuple_GET_ITEM(item, 2) : nullptr, entries[at]) &&
+         read_id(size == 4 ? PyTuple_GET_ITEM(item, 3) : nullptr, entries[at]);
 }
 
 py::object call(py::handle owner, uint32_t op, py::handle requests, py::handle decision,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One atomic request of several limiters: client.call(op, requests, decision) and
-// client.call_async(...), where requests are (limiter, key[, cost]) tuples, and the decision of a
-// refund says to whom the tokens go back.
+// client.call_async(...), where requests are (limiter, key[, cost[, id]]) tuples, and the decision
+// of a refund says to whom the tokens go back.
 #pragma once
 
 #include <pybind11/pybind11.h>

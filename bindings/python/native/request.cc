@@ -3,7 +3,9 @@
 
 #include <time.h>
 
+#include <cstring>
 #include <string>
+#include <string_view>
 
 #include "check.h"
 #include "decision.h"
@@ -100,6 +102,22 @@ bool read_cost(PyObject* cost, tg_entry& entry) {
   return true;
 }
 
+bool read_id(PyObject* id, tg_entry& entry) {
+  static const char kExpected[] = "bytes of 1 to 16, not all of them 0";
+  if (!id) return true;
+  if (!PyBytes_Check(id)) {
+    PyErr_Format(PyExc_TypeError, "id: expected %s, not %s", kExpected, Py_TYPE(id)->tp_name);
+    return false;
+  }
+  const std::string_view bytes(PyBytes_AS_STRING(id), static_cast<size_t>(PyBytes_GET_SIZE(id)));
+  if (bytes.size() > sizeof entry.id || bytes.find_first_not_of('\0') == std::string_view::npos) {
+    set_error(TG_EID, "id of " + std::to_string(bytes.size()) + " bytes: expected " + kExpected);
+    return false;
+  }
+  std::memcpy(entry.id, bytes.data(), bytes.size());
+  return true;
+}
+
 bool read_source(PyObject* decision, tg_entry& entry) {
   if (!decision || decision == Py_None) return true;
   const int source = source_of(decision);
@@ -107,7 +125,7 @@ bool read_source(PyObject* decision, tg_entry& entry) {
     entry.flags |= TG_SOURCE_FLAGS(source);
     return true;
   }
-  PyErr_Format(PyExc_TypeError, "refund(decision=...): expected a Decision, not %s",
+  PyErr_Format(PyExc_TypeError, "decision: expected a Decision, not %s",
                Py_TYPE(decision)->tp_name);
   return false;
 }
@@ -129,7 +147,7 @@ PyObject* Asker::answer(const tg_result& result, int64_t started_us) {
     return nullptr;
   }
   const uint32_t op = entries[0].op;
-  if (op == TG_OP_CONSUME || op == TG_OP_PEEK) return new_decision(owner, client, result);
+  if (has_decision(op)) return new_decision(owner, client, result);
   if (op == TG_OP_PING) return PyFloat_FromDouble((monotonic_us() - started_us) / 1e6);
   Py_RETURN_NONE;
 }
@@ -170,6 +188,8 @@ const char* Asker::method() const {
       return "refund";
     case TG_OP_RESET:
       return "reset";
+    case TG_OP_DEBIT:
+      return "debit";
     default:
       return "ping";
   }

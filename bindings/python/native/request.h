@@ -12,10 +12,18 @@ namespace tidegate_python {
 
 // str, bytes, or an int as its decimal text. The bytes live as long as `key` and `kept` do.
 bool read_key(PyObject* key, tg_entry& entry, pybind11::object& kept);
+// Whether the operation is answered by a Decision.
+constexpr bool has_decision(uint32_t op) {
+  return op == TG_OP_CONSUME || op == TG_OP_PEEK || op == TG_OP_DEBIT;
+}
+
 // NULL or an integer of 0 or more; booleans and fractions are refused.
 bool read_cost(PyObject* cost, tg_entry& entry);
 
-// NULL, None, or the Decision of a refund: the tokens go back to who decided.
+// NULL, or bytes of 1 to 16, not all of them 0: under which slots are taken.
+bool read_id(PyObject* id, tg_entry& entry);
+
+// NULL, None, or the Decision of a refund or debit: it goes to who decided.
 bool read_source(PyObject* decision, tg_entry& entry);
 
 // Asks, in this thread or on the running loop. `owner` is the client's Python object. NULL with a

@@ -8,6 +8,7 @@
 
 #include "decision.h"
 #include "errors.h"
+#include "request.h"
 
 namespace py = pybind11;
 
@@ -305,8 +306,7 @@ PyObject* Ring::answer(const Slot& slot, const tg_result& result) {
     set_error(result.status, text ? std::string(text, result.data_len) : std::string());
     return nullptr;
   }
-  if (slot.op == TG_OP_CONSUME || slot.op == TG_OP_PEEK)
-    return new_decision(owner_, client_, result);
+  if (has_decision(slot.op)) return new_decision(owner_, client_, result);
   if (slot.op == TG_OP_PING)
     return PyFloat_FromDouble(static_cast<double>(monotonic_us() - slot.started_us) / 1e6);
   Py_RETURN_NONE;

@@ -22,7 +22,9 @@ from . import _tidegate
 from ._callers import identity_of
 from ._base import Algorithm, Event, Mode, OnFailure, Rate, Stats
 from ._errors import ClosedError, ConfigError, Error, StoreError
+from ._held import Reservation, Slot
 from ._sync import Gate, Limiter, connect
+from ._terms import Settled
 from ._tidegate import Decision, Part
 
 if TYPE_CHECKING:
@@ -41,6 +43,9 @@ __all__ = [
     "OnFailure",
     "Part",
     "Rate",
+    "Reservation",
+    "Settled",
+    "Slot",
     "Stats",
     "StoreError",
     "caller_key",
@@ -89,6 +94,6 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-for _class in (Event, Rate, Stats, Gate, Limiter, OptionInfo):
+for _class in (Event, Rate, Settled, Stats, Gate, Limiter, OptionInfo):
     _class.__module__ = __name__
 del _class

@@ -23,7 +23,13 @@ LEVELS = {1: INFO, 2: WARNING, 3: ERROR}
 Key = Union[str, bytes, int]
 Option = Union[str, int, bool, "os.PathLike[str]"]
 Algorithm = Literal[
-    "token_bucket", "gcra", "leaky_bucket", "fixed_window", "sliding_window", "sliding_log"
+    "token_bucket",
+    "gcra",
+    "leaky_bucket",
+    "fixed_window",
+    "sliding_window",
+    "sliding_log",
+    "concurrency",
 ]
 Mode = Literal["enforce", "shadow", "off"]
 OnFailure = Literal["local", "open", "closed"]
@@ -47,9 +53,9 @@ class Rate(NamedTuple):
     """One rate of a limiter."""
 
     limit: int
-    """Tokens per window."""
+    """Tokens per window, or slots."""
     window: float
-    """Seconds."""
+    """Seconds; of slots: their lease."""
     burst: int | None
     """The token bucket's capacity where it was given."""
     capacity: int
@@ -57,6 +63,8 @@ class Rate(NamedTuple):
     algorithm: Algorithm
     mode: Mode
     on_failure: OnFailure
+    overdraft: int = 0
+    """Tokens beyond the capacity that debits may leave owing."""
 
 
 class Stats(NamedTuple):
@@ -231,8 +239,7 @@ class BaseGate:
 
 def rates_of(limiter: _tidegate.SyncLimiter | _tidegate.AsyncLimiter) -> tuple[Rate, ...]:
     return tuple(
-        Rate(limit, window_us / 1e6, burst or None, capacity, algorithm, mode, on_failure)
-        for limit, window_us, burst, capacity, algorithm, mode, on_failure in limiter._rates()
+        Rate(rate[0], rate[1] / 1e6, rate[2] or None, *rate[3:]) for rate in limiter._rates()
     )
 
 
@@ -244,8 +251,11 @@ def rates_shown(limiter: _tidegate.SyncLimiter | _tidegate.AsyncLimiter) -> str:
     except ClosedError:
         return "closed"
     for rate in rates:
-        window = f"{rate.window:g}s"
-        texts.append(f"{rate.limit}/{window}" + (f" burst {rate.burst}" if rate.burst else ""))
+        if rate.algorithm == "concurrency":
+            texts.append(f"{rate.limit} at once")
+            continue
+        text = f"{rate.limit}/{rate.window:g}s" + (f" burst {rate.burst}" if rate.burst else "")
+        texts.append(text + (f" overdraft {rate.overdraft}" if rate.overdraft else ""))
     return repr("; ".join(texts))
 
 

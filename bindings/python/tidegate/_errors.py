@@ -9,6 +9,10 @@ class Error(Exception):
 
     code: int = 0
     """The core's error code (TG_E... in tidegate.h), 0 where the error is not the core's."""
+    name: str = ""
+    """Its name, such as "TG_ERATE"."""
+    kind: str = ""
+    """config, handle (a limiter that is gone), closed, canceled, full, store or internal."""
     position: int | None = None
     """Where in a text (a rate, a URL) it went wrong: a byte offset, or None."""
 

@@ -10,8 +10,8 @@ from typing import Any
 from ._tidegate import Decision, Part
 
 TIMES = ("retry_after", "next_after", "reset_after")
-OF_PART = ("allowed", "would_deny", "shadow", "name", "limit", "remaining", *TIMES)
-OF_DECISION = tuple(name for name in OF_PART if name not in ("shadow", "next_after"))
+OF_PART = ("allowed", "would_deny", "shadow", "name", "limit", "remaining", *TIMES, "shortfall")
+OF_DECISION = tuple(name for name in OF_PART if name not in ("shadow", "next_after", "shortfall"))
 
 
 def fields(of: Decision | Part, names: tuple[str, ...], never: object) -> dict[str, Any]:
@@ -19,6 +19,8 @@ def fields(of: Decision | Part, names: tuple[str, ...], never: object) -> dict[s
     for name in TIMES:
         if values.get(name) == math.inf:
             values[name] = never
+    if values["remaining"] is None and values["retry_after"] == 0.0:
+        values["retry_after"] = None  # allowed, but nobody was asked: not even "no wait" is known
     return values
 
 

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Generator
 from typing import Any
 
+from ._errors import Error
+
 _trio_loops: dict[Any, TrioLoop] = {}
 
 
@@ -131,3 +133,115 @@ class TrioLoop:
 
     def is_closed(self) -> bool:
         return self._closed
+
+
+_background: set[Any] = set()  # tasks that nobody awaits
+
+
+async def _quietly(awaitable: Any) -> None:
+    try:
+        await awaitable
+    except Error:
+        pass
+
+
+def in_background(awaitable: Any) -> None:
+    """Awaits it on the running loop, where there is one; what becomes of it is nobody's."""
+    start(lambda: _quietly(awaitable), awaitable)
+
+
+def start(work: Callable[[], Any], without: Any = None) -> Callable[[], object]:
+    """Runs `work()` on the running loop, and returns what stops it, on any thread. Nothing waits
+    for it: not the program either. Without a loop only the embedded store answers: `without`, its
+    answer, is there already."""
+    if in_trio():
+        return _start_in_trio(work)
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        if without is not None:
+            without.close()
+        return lambda: None
+    task = loop.create_task(work())
+    _background.add(task)
+    task.add_done_callback(_background.discard)
+
+    def stop() -> None:
+        try:
+            if asyncio._get_running_loop() is loop:
+                task.cancel()
+            else:
+                loop.call_soon_threadsafe(task.cancel)
+        except RuntimeError:  # the loop is closed
+            pass
+
+    return stop
+
+
+def _start_in_trio(work: Callable[[], Any]) -> Callable[[], object]:
+    import trio
+
+    scope = trio.CancelScope()
+    token = trio.lowlevel.current_trio_token()
+
+    async def run() -> None:
+        with scope:
+            await work()
+
+    trio.lowlevel.spawn_system_task(run)
+
+    def stop() -> None:
+        try:
+            token.run_sync_soon(scope.cancel)
+        except trio.RunFinishedError:
+            pass
+
+    return stop
+
+
+def call_soon() -> Callable[[Callable[[], object]], None]:
+    """What calls something on the running loop soon, from any thread; where there is none, here."""
+    if in_trio():
+        import trio
+
+        soon: Any = trio.lowlevel.current_trio_token().run_sync_soon
+        gone: type[Exception] = trio.RunFinishedError
+    else:
+        try:
+            soon, gone = asyncio.get_running_loop().call_soon_threadsafe, RuntimeError
+        except RuntimeError:
+            return lambda call: quietly(call)
+
+    def call(what: Callable[[], object]) -> None:
+        try:
+            soon(quietly, what)
+        except gone:
+            pass
+
+    return call
+
+
+def quietly(call: Callable[[], object]) -> None:
+    try:
+        call()
+    except (Error, RuntimeError):
+        pass
+
+
+async def or_undo(check: Any, undo: Callable[[Any], Any]) -> Any:
+    """The answer. Where we are cancelled before it is there, `undo(an awaitable of it)` runs behind
+    our back."""
+    if in_trio():
+        import trio
+
+        try:
+            return await check
+        except trio.Cancelled:
+            start(lambda: _quietly(undo(check)))
+            raise
+    answer = asyncio.ensure_future(check)
+    try:
+        return await asyncio.shield(answer)
+    except asyncio.CancelledError:
+        in_background(undo(answer))
+        raise

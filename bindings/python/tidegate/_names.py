@@ -20,7 +20,7 @@ def _probe() -> _tidegate.Client:
 @functools.lru_cache(maxsize=1024)
 def numbers_of(rates: str, algorithm: str) -> str:
     """The numbers of a rate as a name: "100-per-60s". Raises ConfigError."""
-    limiter = _tidegate.SyncLimiter(_probe(), rates, None, algorithm, None, None)
+    limiter = _tidegate.SyncLimiter(_probe(), rates, None, algorithm, None, None, None)
     limiter._close_with_it()
     return limiter.name
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Union
 
@@ -22,19 +22,20 @@ from ._base import (
     rates_of,
     rates_shown,
 )
+from ._held import Reservation, Slot
 from ._tidegate import Decision
 
 if TYPE_CHECKING:
     from .testing import FakeClock
 
-Part = Union[tuple["Limiter", Key], tuple["Limiter", Key, int]]
+Part = Union[tuple["Limiter", Key], tuple["Limiter", Key, int], tuple["Limiter", Key, int, bytes]]
 
 
 class Limiter(_tidegate.SyncLimiter):
     """A limit by name, made by Gate.limiter. Any thread may use it.
 
-    consume, peek, refund and reset take the caller's key; a Decision is true when the request may
-    pass.
+    consume, peek, debit, refund and reset take the caller's key; a Decision is true when the
+    request may pass.
     """
 
     __slots__ = ("_gate", "__weakref__")
@@ -71,6 +72,34 @@ class Limiter(_tidegate.SyncLimiter):
             else:
                 time.sleep(pause)
 
+    def reserve(self, key: Key, estimate: int) -> Reservation:
+        """Takes `estimate` tokens, to be settled by what was really used:
+
+            with api.reserve(key, 800) as reservation:
+                if reservation:                         # else denied: see reservation.decision
+                    reservation.settle(used)            # gives back or debits the difference
+
+        Leaving the block without settle gives all of it back.
+        """
+        return Reservation(self._gate, [(self, key, estimate)])
+
+    def slot(
+        self,
+        key: Key,
+        cost: int = 1,
+        timeout: float | None = None,
+        *,
+        on_lost: Callable[[], object] | None = None,
+    ) -> Slot:
+        """Holds `cost` slots of a limiter such as "5 at once", for a block or until release(); it
+        is false when none was free.
+
+        timeout: seconds to wait for a free one at most (math.inf: no end); None: one look. No order
+        among those who wait is promised.
+        on_lost: called once, on the thread that renews, when Slot.lost becomes true.
+        """
+        return Slot(self, key, cost, timeout, on_lost)
+
     def change(
         self,
         rates: str | None = None,
@@ -78,13 +107,15 @@ class Limiter(_tidegate.SyncLimiter):
         algorithm: Algorithm | None = None,
         mode: Mode | None = None,
         on_failure: OnFailure | None = None,
+        lease: str | None = None,
     ) -> None:
         """New numbers for the same limiter, at once and for the same states; what is not given
         stays.
 
-        Another algorithm or window starts anew. Raises ConfigError, and then nothing has changed.
+        Another algorithm, window or lease starts anew. Raises ConfigError, and then nothing has
+        changed.
         """
-        self._change(rates, algorithm, mode, on_failure)
+        self._change(rates, algorithm, mode, on_failure, lease)
 
     def __repr__(self) -> str:
         return f"<tidegate.Limiter {self.name!r} {rates_shown(self)}>"
@@ -102,35 +133,48 @@ class Gate(BaseGate):
         rates: str,
         name: str | None = None,
         *,
-        algorithm: Algorithm = "token_bucket",
+        algorithm: Algorithm | None = None,
         mode: Mode = "enforce",
         on_failure: OnFailure | None = None,
+        lease: str | None = None,
     ) -> Limiter:
         """A limiter of this gate.
 
         rates: "100/minute", "10 per second", "100/minute burst 20", several as "10/second;
-        1000/hour".
+        1000/hour", with room for debts "100/minute overdraft 50", slots "5 at once".
         name: [A-Za-z0-9_.-]{1,64}; default: from the numbers, "100-per-60s-burst-20".
-        algorithm: token_bucket (gcra, leaky_bucket), fixed_window, sliding_window, sliding_log.
+        algorithm: token_bucket (gcra, leaky_bucket; the default), fixed_window, sliding_window,
+        sliding_log.
         mode: enforce, shadow (decides, but never blocks) or off.
         on_failure: local, open or closed; default: the gate's.
+        lease: of slots, how long a holder that does not renew keeps them: "30s", the default.
 
         The same name and numbers again give the same limiter; the same name with other numbers, a
         rate that does not parse or cannot be enforced exactly is a ConfigError.
         """
         self._require_open()
-        made = Limiter(self._client, rates, name, algorithm, mode, on_failure)
+        made = Limiter(self._client, rates, name, algorithm, mode, on_failure, lease)
         made._gate = self
         return made
 
     def consume(self, parts: Sequence[Part]) -> Decision:
-        """One atomic request: takes all of [(limiter, key), (limiter, key, cost), ...], or
-        nothing."""
+        """One atomic request: takes all of [(limiter, key), (limiter, key, cost), ...], or nothing.
+
+        Slots are taken under an id, bytes of 1 to 16: (limiter, key, cost, id).
+        """
         return self._client.call(_tidegate.OP_CONSUME, parts)
 
     def peek(self, parts: Sequence[Part]) -> Decision:
         """What consume would answer now. Nothing is written."""
         return self._client.call(_tidegate.OP_PEEK, parts)
+
+    def debit(self, parts: Sequence[Part], decision: Decision | None = None) -> Decision:
+        """Charges what was used already, of [(limiter, key, cost), ...], as Limiter.debit."""
+        return self._client.call(_tidegate.OP_DEBIT, parts, decision)
+
+    def reserve(self, parts: Sequence[Part]) -> Reservation:
+        """As Limiter.reserve, of several: takes all of the estimates, or nothing."""
+        return Reservation(self, parts)
 
     def refund(self, parts: Sequence[Part], decision: Decision | None = None) -> None:
         """Gives the costs of [(limiter, key), (limiter, key, cost), ...] back in one request, as

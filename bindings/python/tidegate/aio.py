@@ -19,11 +19,12 @@ one more is an Error (code -14).
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Union
 
-from . import _loops, _tidegate
+from . import _aheld, _loops, _tidegate
+from ._aheld import Asking, Reservation, Slot
 from ._base import (
     Algorithm,
     BaseGate,
@@ -42,13 +43,14 @@ from ._tidegate import Decision
 if TYPE_CHECKING:
     from .testing import FakeClock
 
-__all__ = ["Gate", "Limiter", "connect"]
+__all__ = ["Gate", "Limiter", "Reservation", "Slot", "connect"]
 
-Part = Union[tuple["Limiter", Key], tuple["Limiter", Key, int]]
+Part = Union[tuple["Limiter", Key], tuple["Limiter", Key, int], tuple["Limiter", Key, int, bytes]]
 
 
 class Limiter(_tidegate.AsyncLimiter):
-    """A limit by name, made by Gate.limiter; consume, peek, refund and reset are awaited."""
+    """A limit by name, made by Gate.limiter; consume, peek, debit, refund and reset are
+    awaited."""
 
     __slots__ = ("_gate", "__weakref__")
     _gate: Gate
@@ -80,6 +82,23 @@ class Limiter(_tidegate.AsyncLimiter):
             else:
                 await _loops.sleep(pause)
 
+    def reserve(self, key: Key, estimate: int) -> Asking[Reservation]:
+        """As tidegate.Limiter.reserve: `async with api.reserve(key, 800) as reservation`, or
+        awaited."""
+        return _aheld.reserve(self._gate, [(self, key, estimate)])
+
+    def slot(
+        self,
+        key: Key,
+        cost: int = 1,
+        timeout: float | None = None,
+        *,
+        on_lost: Callable[[], object] | None = None,
+    ) -> Asking[Slot]:
+        """As tidegate.Limiter.slot: `async with limiter.slot(key) as slot`, or awaited. A task of
+        the running loop (asyncio, uvloop, trio) renews it."""
+        return _aheld.slot(self, key, cost, timeout, on_lost)
+
     def change(
         self,
         rates: str | None = None,
@@ -87,10 +106,11 @@ class Limiter(_tidegate.AsyncLimiter):
         algorithm: Algorithm | None = None,
         mode: Mode | None = None,
         on_failure: OnFailure | None = None,
+        lease: str | None = None,
     ) -> None:
         """New numbers for the same limiter, at once. As tidegate.Limiter.change; not awaited: no
         I/O is done."""
-        self._change(rates, algorithm, mode, on_failure)
+        self._change(rates, algorithm, mode, on_failure, lease)
 
     def __repr__(self) -> str:
         return f"<tidegate.aio.Limiter {self.name!r} {rates_shown(self)}>"
@@ -105,24 +125,37 @@ class Gate(BaseGate):
         rates: str,
         name: str | None = None,
         *,
-        algorithm: Algorithm = "token_bucket",
+        algorithm: Algorithm | None = None,
         mode: Mode = "enforce",
         on_failure: OnFailure | None = None,
+        lease: str | None = None,
     ) -> Limiter:
         """A limiter of this gate. As tidegate.Gate.limiter; not awaited: no I/O is done."""
         self._require_open()
-        made = Limiter(self._client, rates, name, algorithm, mode, on_failure)
+        made = Limiter(self._client, rates, name, algorithm, mode, on_failure, lease)
         made._gate = self
         return made
 
     def consume(self, parts: Sequence[Part]) -> Coroutine[Any, Any, Decision]:
-        """One atomic request: takes all of [(limiter, key), (limiter, key, cost), ...], or
-        nothing."""
+        """One atomic request: takes all of [(limiter, key), (limiter, key, cost), ...], or nothing.
+
+        Slots are taken under an id, bytes of 1 to 16: (limiter, key, cost, id).
+        """
         return self._client.call_async(_tidegate.OP_CONSUME, parts)
 
     def peek(self, parts: Sequence[Part]) -> Coroutine[Any, Any, Decision]:
         """What consume would answer now. Nothing is written."""
         return self._client.call_async(_tidegate.OP_PEEK, parts)
+
+    def debit(
+        self, parts: Sequence[Part], decision: Decision | None = None
+    ) -> Coroutine[Any, Any, Decision]:
+        """Charges what was used already, of [(limiter, key, cost), ...], as Limiter.debit."""
+        return self._client.call_async(_tidegate.OP_DEBIT, parts, decision)
+
+    def reserve(self, parts: Sequence[Part]) -> Asking[Reservation]:
+        """As Limiter.reserve, of several: takes all of the estimates, or nothing."""
+        return _aheld.reserve(self, parts)
 
     def refund(
         self, parts: Sequence[Part], decision: Decision | None = None
