@@ -73,7 +73,7 @@ class Client {
       return Code::kCost;
     return Code::kOk;
   }
-  // The first that is not kOk; kInvalid: slots are to be taken without an id.
+  // The first that is not kOk; kId: slots are to be taken without an id.
   Code resolve(Op op, std::span<Part> parts) const;
   static std::string why(Code code, std::span<const Part> parts);  // what resolve() found, in words
 

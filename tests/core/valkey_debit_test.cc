@@ -76,11 +76,11 @@ void refuse_bad_input(Gate& gate) {
   EXPECT_EQ(gate.call(TG_OP_DEBIT, {{rate, "k", TG_MAX_COST}}).parts.at(0).shortfall,
             TG_MAX_COST - 15);
   const Outcome nobody = gate.call(TG_OP_CONSUME, {{rate, "j", 1}, {slots, "k", 1}});
-  EXPECT_EQ(nobody.status, TG_EINVAL);
+  EXPECT_EQ(nobody.status, TG_EID);
   EXPECT_NE(nobody.text.find("'s'"), std::string::npos) << nobody.text;
   EXPECT_EQ(gate.call(TG_OP_PEEK, {{rate, "j", 0}}).parts.at(0).remaining, 10);  // did nothing
   // The first part of a state says in whose name.
-  EXPECT_EQ(gate.call(TG_OP_CONSUME, {{slots, "k", 0}, {slots, "k", 1, "x"}}).status, TG_EINVAL);
+  EXPECT_EQ(gate.call(TG_OP_CONSUME, {{slots, "k", 0}, {slots, "k", 1, "x"}}).status, TG_EID);
   EXPECT_TRUE(gate.call(TG_OP_CONSUME, {{slots, "k", 1, "x"}, {slots, "k", 1}}).allowed);
   EXPECT_EQ(gate.call(TG_OP_CONSUME, {{slots, "k", 0}}).parts.at(0).remaining, 1);
   EXPECT_EQ(gate.call(TG_OP_CONSUME, {{slots, "k", 4, "y"}}).parts.at(0).retry_after_us, -1);
