@@ -154,12 +154,13 @@ func TestSlotsUnderIDsOfTheProgram(t *testing.T) {
 func TestASlotIsRenewedWhileItIsHeld(t *testing.T) {
 	both := func(t *testing.T, url string) {
 		gate := open(t, url, quiet())
-		jobs := limiter(t, gate, "1 at once", tidegate.Lease(600*time.Millisecond))
+		jobs := limiter(t, gate, "1 at once", tidegate.Lease(2*time.Second))
 		slot := take(t, jobs, "k")
-		for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); {
+		for end, last := time.Now().Add(3*time.Second), time.Now(); time.Now().Before(end); {
 			if take(t, jobs, "k") != nil {
-				t.Fatal("it was not renewed")
+				t.Fatalf("it was not renewed; this goroutine slept %v for 20 ms", time.Since(last))
 			}
+			last = time.Now()
 			time.Sleep(20 * time.Millisecond)
 		}
 		if !slot.Held() || slot.Release() != nil || take(t, jobs, "k") == nil {
