@@ -226,11 +226,12 @@ def test_the_slots_of_a_killed_worker_are_free_after_its_lease_not_before(store)
 
 
 def test_a_process_that_ends_with_slots_held_does_not_hang(store):
-    began = time.monotonic()
-    process = worker(store.url(timeout_ms=5000), 0, "end")
-    assert process.wait(20) == 0 and process.stdout.read() == b"held\n"
-    process.stdout.close()
-    assert time.monotonic() - began < 15
+    for _ in range(4):
+        process = worker(store.url(timeout_ms=5000), 0, "end")
+        try:
+            assert process.communicate(timeout=30)[0] == b"held\n" and process.returncode == 0
+        finally:
+            process.kill()
 
 
 def test_a_forked_child_holds_nothing_and_may_take_its_own(store):
