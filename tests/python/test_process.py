@@ -124,7 +124,7 @@ def test_a_fork_in_the_middle_of_a_call_does_not_hang_the_child():
         threads = [threading.Thread(target=work) for _ in range(4)]
         [thread.start() for thread in threads]
         try:
-            for _ in range(400):
+            for _ in range(100):
                 child = os.fork()
                 if child == 0:
                     signal.signal(signal.SIGALRM, signal.SIG_DFL)
