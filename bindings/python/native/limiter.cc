@@ -159,8 +159,15 @@ PyObject* limiter_rates(PyObject* self, PyObject*) {
   LimiterObject* limiter = as_limiter(self);
   try {
     tg_rate rates[TG_MAX_RATES];
-    const int32_t count = tg_limiter_rates(
-        limiter->client->get(), limiter->client->handle_of(*limiter->state), rates, TG_MAX_RATES);
+    const auto read = [&] {
+      const uint64_t handle = limiter->client->handle_of(*limiter->state);
+      return tg_limiter_rates(limiter->client->get(), handle, rates, TG_MAX_RATES);
+    };
+    int32_t count = read();
+    if (count == TG_EFORK) {
+      limiter->client->reopen();
+      count = read();
+    }
     if (count < 0) throw_error(count);
     py::list out;
     for (int32_t i = 0; i < count; ++i)
