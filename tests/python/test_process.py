@@ -82,6 +82,14 @@ def test_a_forked_child_goes_on_with_the_same_limits(store):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_gate_and_its_limiters_look_the_same_in_a_child(url):
+    with tidegate.connect(url) as gate:
+        api = gate.limiter("10/hour", name="api")
+        assert in_child(lambda: (gate, gate.url)) == str((gate, gate.url))
+        assert in_child(lambda: (api, api.rates)) == str((api, api.rates))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_embedded_store_starts_empty_in_a_child():
     with tidegate.connect() as gate:
         api = gate.limiter("2/hour", name="api")
@@ -126,7 +134,7 @@ def test_a_fork_in_the_middle_of_a_call_does_not_hang_the_child():
         threads = [threading.Thread(target=work) for _ in range(4)]
         [thread.start() for thread in threads]
         try:
-            for _ in range(400):
+            for _ in range(100):
                 child = os.fork()
                 if child == 0:
                     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -200,22 +208,27 @@ def test_an_open_gate_at_exit_is_no_trouble(store):
     )
 
 
+@pytest.mark.parametrize("away", [False, True])
 @pytest.mark.parametrize("call", ["api.consume('b')", "gate.consume([(api, 'b')])", "gate.ping()"])
-def test_threads_that_ask_for_ever_do_not_disturb_the_end(store, call):
+def test_threads_that_ask_for_ever_do_not_disturb_the_end(store, call, away):
+    url = "redis://127.0.0.1:1" if away else store.url(timeout_ms=5000)
     code = f"""
         import atexit, sys, threading, time
-        import tidegate
+        import logging, tidegate
+        logging.disable()
         gate = tidegate.connect(sys.argv[1])
         api = gate.limiter("10/hour", name="api")
         atexit.register(lambda: print(bool(gate.peek([(api, "other")]))))
         def busy():
-            while True: {call}
+            while True:
+                try: {call}
+                except tidegate.StoreError: pass
         for _ in range(4): threading.Thread(target=busy, daemon=True).start()
         time.sleep(0.1)
         print("done")
     """
     for _ in range(5):
-        assert run_code(code, store.url()) == "done\nTrue\n"
+        assert run_code(code, url) == "done\nTrue\n"
 
 
 def test_a_limiter_is_made_by_a_gate_only():

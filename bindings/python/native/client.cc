@@ -35,6 +35,14 @@ std::string read_name(tg_client* client, uint64_t handle, int32_t rate) {
   return longer;
 }
 
+std::string read_url(const tg_client* client) {
+  std::string url(static_cast<size_t>(std::max<int64_t>(0, tg_client_url(client, nullptr, 0))) + 1,
+                  '\0');
+  tg_client_url(client, url.data(), url.size());
+  url.pop_back();
+  return url;
+}
+
 }  // namespace
 
 tg_limiter_spec LimiterSpec::view() const {
@@ -62,7 +70,8 @@ void Client::open() {
                      &client_, &error) < 0)
     throw_error(error);
   tg_client_on_event(client_, on_event, this);
-  embedded_ = url().starts_with("memory:");
+  shown_url_ = read_url(client_);
+  embedded_ = shown_url_.starts_with("memory:");
   if (time_us_ >= 0) tg_client_set_time(client_, time_us_);
   ++generation_;
   forks_ = forks.load(std::memory_order_relaxed);
@@ -79,17 +88,6 @@ void Client::reopen() {
   calls_ = std::make_unique<Gate>();
   limiters_.clear();
   open();
-}
-
-std::string Client::url() const {
-  char buffer[1024];
-  const int64_t size = tg_client_url(client_, buffer, sizeof buffer);
-  if (size < 0) return {};
-  if (static_cast<size_t>(size) < sizeof buffer) return {buffer, static_cast<size_t>(size)};
-  std::string longer(static_cast<size_t>(size) + 1, '\0');
-  tg_client_url(client_, longer.data(), longer.size());
-  longer.pop_back();
-  return longer;
 }
 
 std::shared_ptr<LimiterState> Client::open_limiter(LimiterSpec spec) {
@@ -174,7 +172,7 @@ PyObject* Client::policy_name(uint64_t handle, uint32_t rate, uint64_t generatio
   return Py_NewRef(found->second->policies[rate].ptr());
 }
 
-int32_t Client::run(const tg_entry* entries, int32_t n, tg_result& result) {
+int32_t Client::run(const Inside& inside, const tg_entry* entries, int32_t n, tg_result& result) {
   if (closed_) return TG_ECLOSED;
   if (embedded_) return tg_call(client_, entries, n, &result, 1);
   if (forked()) return TG_EFORK;
@@ -184,7 +182,7 @@ int32_t Client::run(const tg_entry* entries, int32_t n, tg_result& result) {
     const std::scoped_lock lock(calls->mutex);
     ++calls->running;
   }
-  return without_gil([&] {
+  return inside.without_gil([&] {
     const int32_t status = tg_call(client, entries, n, &result, 1);
     const std::scoped_lock lock(calls->mutex);
     if (--calls->running == 0) calls->idle.notify_all();
@@ -288,7 +286,8 @@ void Client::close() {
   Gate* const calls = calls_.get();
   tg_client* const client = client_;
   if (!forked()) {  // in a forked child nobody else runs
-    without_gil([&] {
+    const Inside inside;
+    inside.without_gil([&] {
       std::unique_lock lock(calls->mutex);
       calls->idle.wait(lock, [&] { return calls->running == 0; });
       return 0;

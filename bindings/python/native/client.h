@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "threads.h"
 #include "tidegate.h"
 
 namespace tidegate_python {
@@ -50,7 +51,7 @@ class Client {
   bool closed() const { return closed_; }
   uint64_t generation() const { return generation_; }
   tg_client* get() const { return client_; }
-  std::string url() const;
+  const std::string& url() const { return shown_url_; }  // without its password
 
   std::shared_ptr<LimiterState> open_limiter(LimiterSpec spec);
   void change_limiter(LimiterState& state, const LimiterSpec& change);
@@ -68,7 +69,7 @@ class Client {
 
   // tg_call for one request. The store is asked without the GIL. Returns a TG_E code, or 1: result
   // is set.
-  int32_t run(const tg_entry* entries, int32_t n, tg_result& result);
+  int32_t run(const Inside& inside, const tg_entry* entries, int32_t n, tg_result& result);
 
   void set_time(int64_t now_us);
   pybind11::dict stats();
@@ -99,6 +100,7 @@ class Client {
   const bool has_url_;
   const Options options_;
   tg_client* client_ = nullptr;
+  std::string shown_url_;
   bool embedded_ = false;
   bool closed_ = false;
   uint64_t generation_ = 0;

@@ -153,10 +153,11 @@ PyObject* Asker::answer(const tg_result& result, int64_t started_us) {
 }
 
 PyObject* Asker::in_place() {
+  const Inside inside;
   if (!bind()) return nullptr;
   const int64_t started_us = entries[0].op == TG_OP_PING ? monotonic_us() : 0;
   tg_result result;
-  int32_t status = client->run(entries, n, result);
+  int32_t status = client->run(inside, entries, n, result);
   if (status == TG_EFORK) {
     try {
       client->reopen();
@@ -165,7 +166,7 @@ PyObject* Asker::in_place() {
       return nullptr;
     }
     if (!bind()) return nullptr;
-    status = client->run(entries, n, result);
+    status = client->run(inside, entries, n, result);
   }
   if (status < 0) {
     set_error(status, status == TG_ECLOSED ? "the gate is closed" : "");

@@ -14,14 +14,25 @@ namespace {
 constexpr int kPatience = 1'000;  // looks, a millisecond apart
 
 std::atomic<bool> ending{false};
-std::atomic<int> on_their_way{0};  // threads that wait for the lock, and will get it
+std::atomic<int> inside{0};  // threads that have the lock, or wait for it and will get it
 pthread_t ender;
+
+bool may_enter() {
+  inside.fetch_add(1);
+  if (!ending.load() || pthread_equal(pthread_self(), ender)) return true;
+  inside.fetch_sub(1);
+  return false;
+}
+
+[[noreturn]] void stop_here() {
+  while (true) pause();
+}
 
 // Runs in the thread that ends the interpreter, while the others still may have the lock.
 void interpreter_ends() {
   ender = pthread_self();
   ending.store(true);
-  for (int i = 0; i < kPatience && on_their_way.load() > 0; ++i) {
+  for (int i = 0; i < kPatience && inside.load() > 0; ++i) {
     PyThreadState* const thread = PyEval_SaveThread();
     usleep(1'000);
     PyEval_RestoreThread(thread);
@@ -34,16 +45,24 @@ void watch_exit() {
   py::module_::import("atexit").attr("register")(py::cpp_function(&interpreter_ends));
 }
 
-void forget_other_threads() { on_their_way.store(0); }
+void forget_other_threads() { inside.store(0); }
 
-void come_back(PyThreadState* thread) {
-  on_their_way.fetch_add(1);
-  if (ending.load() && !pthread_equal(pthread_self(), ender)) {
-    on_their_way.fetch_sub(1);
-    while (true) pause();
-  }
+Inside::Inside() {
+  if (may_enter()) return;
+  PyEval_SaveThread();
+  stop_here();
+}
+
+Inside::~Inside() { inside.fetch_sub(1); }
+
+PyThreadState* Inside::go() {
+  inside.fetch_sub(1);
+  return PyEval_SaveThread();
+}
+
+void Inside::come_back(PyThreadState* thread) {
+  if (!may_enter()) stop_here();
   PyEval_RestoreThread(thread);
-  on_their_way.fetch_sub(1);
 }
 
 }  // namespace tidegate_python

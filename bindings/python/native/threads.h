@@ -17,16 +17,28 @@ void watch_exit();
 // For a child of this process: of its threads there is only this one.
 void forget_other_threads();
 
-// Takes the lock again. Does not return once the interpreter ends, but to the thread that ends it.
-void come_back(PyThreadState* thread);
+// While it lives, the thread is between the interpreter's frames, in ours: the interpreter does not
+// end meanwhile (but after a second). Where it is about to end, the constructor does not return,
+// but to the thread that ends it.
+class Inside {
+ public:
+  Inside();
+  ~Inside();
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
 
-// What work() returns; it runs without the lock and must not throw.
-template <class Work>
-auto without_gil(Work work) {
-  PyThreadState* const thread = PyEval_SaveThread();
-  auto out = work();
-  come_back(thread);
-  return out;
-}
+  // What work() returns; it runs without the lock and must not throw.
+  template <class Work>
+  auto without_gil(Work work) const {
+    PyThreadState* const thread = go();
+    auto out = work();
+    come_back(thread);
+    return out;
+  }
+
+ private:
+  static PyThreadState* go();
+  static void come_back(PyThreadState* thread);
+};
 
 }  // namespace tidegate_python

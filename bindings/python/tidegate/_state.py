@@ -83,8 +83,9 @@ class State:
         client = gate._client
         new: dict[tuple[int, int, bytes], Check] = {}
         for check in checks:
-            if check.mark not in self.charged:
-                new.setdefault(check.mark, check)
+            mark = check.mark
+            if mark not in self.charged:
+                new.setdefault(mark, check)
         if not new:
             return None
         several = list(new.values())
@@ -203,5 +204,5 @@ def with_fields(headers: Iterable[Field], fields: list[Field]) -> list[Field]:
     """A response's header fields and ours. What the application says itself stands, and ours of
     that family are left out: no field is there twice, with two meanings."""
     out = list(headers)
-    there = {family(name) for name, _ in out}
+    there = {family(name) for name, _ in out if name[:1] in b"rxRX"}  # all of ours begin so
     return [*out, *(field for field in fields if family(field[0]) not in there)]

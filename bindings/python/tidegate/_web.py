@@ -285,13 +285,14 @@ class Rule:
             front = f"{base}." if base is not None else ""
             names += [short_name(f"{front}{numbers}")] if base is not None else []
             names += [short_name(f"{front}{numbers}.{self.spec['mode']}.{policy}")]
+        open_limiter: Callable[..., AnyLimiter] = gate.limiter  # type: ignore[attr-defined]
         for name in names[:-1]:
             try:
-                return gate.limiter(limit, name, **self.spec)  # type: ignore[attr-defined,no-any-return]
+                return open_limiter(limit, name, **self.spec)
             except ConfigError as error:
                 if error.code != ECONFLICT:
                     raise
-        return gate.limiter(limit, names[-1], **self.spec)  # type: ignore[attr-defined,no-any-return]
+        return open_limiter(limit, names[-1], **self.spec)
 
 
 def paths_of(scope: Any) -> set[str]:
