@@ -311,6 +311,7 @@ TEST(ValkeyNode, ACancellationThatComesBeforeTheCallMeansItAllTheSame) {
 
 TEST(ValkeyNode, ASlowLookUpIsUsedWhenItHasEnded) {
   const auto names = std::make_shared<SlowNames>();
+  std::vector<std::unique_ptr<Asked>> pings;  // one that is still out outlives the server
   ScriptedServer server("", "db.example:1", names);
   server.consume("k");
   server.pump();
@@ -330,7 +331,7 @@ TEST(ValkeyNode, ASlowLookUpIsUsedWhenItHasEnded) {
   names->may_answer = true;
   std::string why;  // port 1 refuses: the address was found, and tried
   for (int i = 0; i < 2'000 && why.find("refused") == std::string::npos; ++i) {
-    Asked ping;
+    Asked& ping = *pings.emplace_back(std::make_unique<Asked>());
     server.submit(ping);
     usleep(1'000);
     server.pass(100 * kMs);
