@@ -65,8 +65,9 @@ struct TrustedProxies {
 // "0", "2", or "10.0.0.0/8, ::1/128". kOption with the position otherwise.
 Result<TrustedProxies> parse_trusted_proxies(std::string_view text);
 
-// Who is calling: http_model.client_address. "unknown" where there is no address. forwarded_for:
-// the header's lines joined by commas.
+// Who is calling: http_model.client_address. Where there is no address, the peer's name
+// ("testclient": a letter, then letters, digits and _.-, 64 at most), or else "unknown".
+// forwarded_for: the header's lines joined by commas.
 std::string client_address(std::string_view peer, std::string_view forwarded_for,
                            const TrustedProxies& trusted, int ipv6_prefix);
 // http_model.caller_key.

@@ -8,6 +8,7 @@
 namespace tidegate {
 namespace {
 
+constexpr size_t kMaxName = 64;
 constexpr int64_t kMaxHops = 255;
 constexpr size_t kMaxNetworks = 1024;
 constexpr std::string_view kExpected =
@@ -58,9 +59,21 @@ bool contains(const Network& network, const Address& address) {
   return std::equal(std::begin(masked.bytes), std::end(masked.bytes), network.address);
 }
 
-bool trusts(const TrustedProxies& trusted, int64_t index, const std::optional<Address>& address) {
+// A peer that has no address but is called something: a test client, a process behind a socket.
+bool is_name(std::string_view peer) {
+  const auto letter = [](char c) { return lower(c) >= 'a' && lower(c) <= 'z'; };
+  return !peer.empty() && peer.size() <= kMaxName && letter(peer.front()) &&
+         std::ranges::all_of(peer, [&](char c) {
+           return letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+         });
+}
+
+// A peer without an address is in no network; one without a name either is a socket of this
+// machine.
+bool trusts(const TrustedProxies& trusted, int64_t index, const std::optional<Address>& address,
+            std::string_view hop) {
   if (!trusted.use_networks) return index < trusted.hops;
-  if (!address) return true;
+  if (!address) return hop.empty();
   return std::any_of(trusted.networks.begin(), trusted.networks.end(),
                      [&](const Network& network) { return contains(network, *address); });
 }
@@ -122,16 +135,16 @@ std::string client_address(std::string_view peer, std::string_view forwarded_for
   std::optional<std::string_view> rest = forwarded_for;
   for (int64_t index = 0;; ++index) {
     const auto address = parse_hop(hop);
-    // A peer without an address (a local socket) is a hop like any other.
-    const bool local_peer = index == 0 && peer.empty();
-    if (!address && !local_peer) break;
+    // A peer without an address (a local socket, a name) is a hop like any other.
+    const bool no_address = index == 0 && (peer.empty() || is_name(peer));
+    if (!address && !no_address) break;
     if (address) found = address;
-    if (!trusts(trusted, index, address) || !rest) break;
+    if (!trusts(trusted, index, address, hop) || !rest) break;
     const size_t comma = rest->rfind(',');
     hop = comma == rest->npos ? *rest : rest->substr(comma + 1);
     rest = comma == rest->npos ? std::nullopt : std::optional(rest->substr(0, comma));
   }
-  if (!found) return "unknown";
+  if (!found) return is_name(peer) ? std::string(peer) : "unknown";
   if (!found->v6 || ipv6_prefix >= 128) return found->text();
   return found->masked(ipv6_prefix).text() + "/" + std::to_string(std::max(0, ipv6_prefix));
 }

@@ -198,6 +198,21 @@ TEST(ClientAddress, IsWrittenInItsCanonicalForm) {
     EXPECT_EQ(client_address(peer, "", {}, 128), expected) << peer;
 }
 
+// A test client is called something and has no address.
+TEST(ClientAddress, APeerThatIsANameIsAHopUnderACountAndACallerOfItsOwn) {
+  const TrustedProxies one{.hops = 1};
+  const TrustedProxies networks = *parse_trusted_proxies("10.0.0.0/8");
+  EXPECT_EQ(client_address("testclient", "", {}, 64), "testclient");
+  EXPECT_EQ(client_address("testclient", "203.0.113.7", {}, 64), "testclient");
+  EXPECT_EQ(client_address("testclient", "203.0.113.7", one, 64), "203.0.113.7");
+  EXPECT_EQ(client_address("testclient", "198.51.100.1, 203.0.113.7", one, 64), "203.0.113.7");
+  EXPECT_EQ(client_address("testclient", "garbage", one, 64), "testclient");
+  EXPECT_EQ(client_address("testclient", "203.0.113.7", networks, 64), "testclient");
+  EXPECT_EQ(client_address("", "203.0.113.7", networks, 64), "203.0.113.7");  // a local socket
+  for (const std::string& peer : {std::string("a b"), std::string("_x"), std::string(65, 'a')})
+    EXPECT_EQ(client_address(peer, "", {}, 64), "unknown") << peer;
+}
+
 TEST(TrustedProxies, RefusesWhatItCannotMean) {
   struct Case {
     std::string text;

@@ -255,7 +255,6 @@ def test_a_route_with_a_key_of_its_own_takes_the_address_from_around(gate):
     assert [ask(app, headers=one).status for one in callers] == [200, 200, 429]
 
 
-@pytest.mark.xfail(strict=True, reason="core/http: a peer that is a name ends the walk")
 def test_the_test_client_is_a_caller_behind_a_proxy(gate):
     app = wrapped(FastAPI(), gate)
     app.user_middleware[0].kwargs.update(trusted_proxies=1, limit="1/minute")
