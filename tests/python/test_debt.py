@@ -30,6 +30,7 @@ def test_a_debit_goes_into_debt_and_consumes_wait_for_it():
     clock = FakeClock()
     with tidegate.connect(clock=clock) as gate:
         api = gate.limiter("10/minute overdraft 20", name="api")
+        assert api.rates[0].overdraft == 20 and "overdraft 20" in repr(api)
         decision = api.debit("a", 31)
         assert decision.allowed and decision.remaining == 0 and decision.retry_after == 126.0
         assert decision.parts[0].shortfall == 1

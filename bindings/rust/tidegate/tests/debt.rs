@@ -26,6 +26,7 @@ fn left(limiter: &Limiter) -> u64 {
 fn a_debit_is_never_denied_and_says_what_did_not_fit() {
     let gate = still();
     let api = gate.limiter("10/minute overdraft 20").name("api").open().unwrap();
+    assert_eq!(api.rates().unwrap()[0].overdraft, 20);
     let debit = api.debit("k", 31).call().unwrap();
     assert!(debit.allowed());
     assert_eq!(debit.remaining(), Some(0));
