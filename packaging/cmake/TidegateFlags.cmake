@@ -11,6 +11,8 @@ if(TIDEGATE_THREAD_SAFETY)
   target_compile_options(tidegate_flags INTERFACE -Wthread-safety -Werror=thread-safety)
 endif()
 if(TIDEGATE_SANITIZE)
+  # Sanitizers' code hides from GCC what is initialised, inside the standard library above all.
+  add_compile_options($<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   add_compile_options(-fsanitize=${TIDEGATE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${TIDEGATE_SANITIZE})
 endif()
