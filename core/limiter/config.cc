@@ -195,6 +195,8 @@ Result<std::unique_ptr<const LimiterConfig>> make_limiter(const LimiterSpec& spe
     rate.state_head = state_head(defaults.name_space, config->name, limit);
     config->rates.push_back(std::move(rate));
   }
+  if (config->rates.size() == 1 && config->mode != Mode::kOff)
+    config->way = config->has_slots ? LimiterConfig::Way::kOneOfSlots : LimiterConfig::Way::kOne;
   return std::unique_ptr<const LimiterConfig>(std::move(config));
 }
 

@@ -46,6 +46,8 @@ struct LimiterConfig {
   Mode mode = Mode::kEnforce;
   OnFailure on_failure = OnFailure::kLocal;
   bool has_slots = false;  // one of its rates is of slots: consumes need an id
+  enum class Way : uint8_t { kFull, kOne, kOneOfSlots };
+  Way way = Way::kFull;  // make_limiter works it out
 
   // When the store is to be told its numbers (again); of the Timeline. 0: it has become the name's.
   mutable std::atomic<int64_t> tell_at_us{0};
@@ -53,9 +55,9 @@ struct LimiterConfig {
 
   // One rate, not of slots, and not off: what the fastest way through the embedded engine can
   // answer.
-  bool simple() const { return rates.size() == 1 && mode != Mode::kOff && !has_slots; }
+  bool simple() const { return way == Way::kOne; }
   // The same of slots.
-  bool simple_slots() const { return rates.size() == 1 && mode != Mode::kOff && has_slots; }
+  bool simple_slots() const { return way == Way::kOneOfSlots; }
   // Everything that is asked for, in one line: equal texts are equal limiters.
   std::string text() const;
 };

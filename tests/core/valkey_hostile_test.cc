@@ -123,7 +123,11 @@ void expect_bounded(bool greets) {
       EXPECT_EQ(gate.consume(limiter, "k").source, TG_SOURCE_FALLBACK);
       EXPECT_LT(now_ms() - start, 1'500);  // 100 ms, on a machine that is busy
     }
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // these keep what was freed
     EXPECT_LT(resident_kb() - before_kb, 64 * 1024);
+#else
+    static_cast<void>(before_kb);
+#endif
   }
 }
 

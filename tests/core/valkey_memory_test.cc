@@ -22,6 +22,9 @@ void* allocate(size_t size) {
 
 }  // namespace
 
+// What is freed here was allocated above: GCC looks at one of them alone.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+
 void* operator new(size_t size) { return allocate(size); }
 void* operator new[](size_t size) { return allocate(size); }
 void operator delete(void* memory) noexcept { std::free(memory); }

@@ -85,12 +85,13 @@ class ScriptedServer {
   Options options_;
   Fingerprinter fingerprint_{1};
   Clock clock_{true};
-  Recorder recorder_;
-  EmbeddedStore local_{{1'000, 1'000'000}, fingerprint_, clock_, recorder_};
-  EventLog events_;
+  // Before the store whose states refer to its numbers.
   Limiters limiters_{{"tg", OnFailure::kLocal, 1},
                      fingerprint_,
                      [this](std::span<const Limiters::ConfigPtr> gone) { local_.let_go(gone); }};
+  Recorder recorder_;
+  EmbeddedStore local_{{1'000, 1'000'000}, fingerprint_, clock_, recorder_};
+  EventLog events_;
   uint64_t limiter_ = 0;
   std::unique_ptr<StoreContext> context_;
   std::unique_ptr<Reactor> reactor_;
