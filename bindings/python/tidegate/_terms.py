@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import math
 import os
-import random
-import secrets
 import threading
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -47,7 +45,7 @@ class Term:
         self, limiter: AnyLimiter, key: Key, cost: int, on_lost: Callable[[], object] | None
     ):
         self.limiter, self.key, self.cost, self.on_lost = limiter, key, cost, on_lost
-        self.id = secrets.token_bytes(15) + b"\1"  # never all zeros
+        self.id = os.urandom(15) + b"\1"  # never all zeros
         self.lost = self.released = self.held = False
         self.takers: dict[str, Decision] = {}  # whom to ask to give them back
         self.source = ""
@@ -132,7 +130,7 @@ class Looks:
         if wait is None or wait == math.inf:
             return None
         # Holders let go before their lease ends: that they do not is the longest it can take.
-        pause = min(wait, self._longest) * random.uniform(0.5, 1.0)
+        pause = min(wait, self._longest) * (0.5 + os.urandom(1)[0] / 510)
         self._longest = min(2 * self._longest, PAUSES[1])
         return min(pause, self._until - now)
 

@@ -73,6 +73,8 @@ functions! {
     fn tg_client_close(client: *mut tg_client) -> i32;
     fn tg_client_free(client: *mut tg_client) -> ();
     fn tg_client_set_time(client: *mut tg_client, now_us: i64) -> i32;
+    fn tg_client_report(client: *mut tg_client, buffer: *mut c_char, size: usize) -> i64;
+    fn tg_client_metrics(client: *mut tg_client, buffer: *mut c_char, size: usize) -> i64;
     fn tg_client_stats_sized(client: *mut tg_client, stats: *mut tg_stats, size: usize) -> i32;
     fn tg_client_on_event_sized(
         client: *mut tg_client,

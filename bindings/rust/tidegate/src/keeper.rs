@@ -259,17 +259,18 @@ impl Shared {
         let mut state = lock(&self.state);
         loop {
             let now_us = self.now_us();
-            let mut due = Vec::new();
-            let mut next_us = i64::MAX;
-            for (number, holding) in &state.held {
-                let due_us = lock(&holding.term).due_us;
-                if due_us <= now_us {
-                    due.push((*number, holding.clone()));
-                } else {
-                    next_us = next_us.min(due_us);
-                }
-            }
-            if !due.is_empty() {
+            let next_us = state.held.values().map(|holding| lock(&holding.term).due_us).min();
+            let next_us = next_us.unwrap_or(i64::MAX);
+            if next_us <= now_us {
+                // Who would be due in a moment goes along: slots that were taken one after another
+                // do not travel one by one for ever.
+                let is_due = |holding: &Holding| {
+                    let term = lock(&holding.term);
+                    term.due_us <= now_us + term.lease_us / 12
+                };
+                let held = state.held.iter().filter(|(_, holding)| is_due(holding));
+                let due: Vec<_> =
+                    held.map(|(number, holding)| (*number, holding.clone())).collect();
                 drop(state);
                 let gone = self.renew(&due);
                 drop(due); // where a gate's last users may go, with no lock held

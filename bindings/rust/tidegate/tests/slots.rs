@@ -98,7 +98,10 @@ fn what_cannot_be_is_refused_in_words() {
     assert_eq!((rate.limit, rate.window), (5, Duration::from_secs(30)));
     assert_eq!(rate.algorithm, tidegate::Algorithm::Concurrency);
     let why = limiter.consume("k").call().unwrap_err();
-    assert!(matches!(why, Error::Id(_)) && why.to_string().contains("taken under an id"), "{why:?}");
+    assert!(
+        matches!(why, Error::Id(_)) && why.to_string().contains("taken under an id"),
+        "{why:?}"
+    );
     for (id, told) in [("", "0 bytes"), ("seventeen letters", "17 bytes")] {
         let why = limiter.acquire("k", id).call().unwrap_err();
         assert!(matches!(why, Error::Id(_)), "{why:?}");
