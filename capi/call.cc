@@ -110,13 +110,6 @@ bool answer_slots_here(Client& client, Part& part, const tg_entry& entry, RateRe
   return true;
 }
 
-// well_formed() of an entry without flags, of an operation that has a handle and a key.
-bool is_plain(const tg_entry& entry) {
-  const auto reserved = reinterpret_cast<uintptr_t>(entry.value) | entry.value_len |
-                        static_cast<uint64_t>(entry.arg2 | entry.arg3);
-  return reserved == 0 && entry.timeout_us >= 0 && (entry.key || !entry.key_len);
-}
-
 // Most requests: one consume, answered here, of a limiter that is simple. False: ask in full.
 bool consume_here(Client& client, const tg_entry& entry, tg_result& result) {
   if (!client.embedded() || (entry.op != TG_OP_CONSUME && entry.op != TG_OP_REFUND) ||

@@ -82,16 +82,22 @@ void put_result(const Call& call, const Layout& layout, std::vector<char>& scrat
 // How much scratch put_result needs for the call.
 size_t scratch_needed(const Call& call, const Layout& layout);
 
+// What holds of every entry whatever its operation and flags: nothing reserved is set, the time is
+// no time before now, and a key that has a length is there.
+inline bool is_plain(const tg_entry& entry) {
+  const auto reserved = reinterpret_cast<uintptr_t>(entry.value) | entry.value_len |
+                        static_cast<uint64_t>(entry.arg2 | entry.arg3);
+  return reserved == 0 && entry.timeout_us >= 0 && (entry.key || !entry.key_len);
+}
+
 // Is the entry one that this version knows, alone or as the first of its request? (why_malformed
 // says the same in words.)
 inline bool well_formed(const tg_entry& entry, bool first) {
   const bool back = entry.op == TG_OP_REFUND || entry.op == TG_OP_DEBIT;
   const uint32_t known = TG_LINK | (back ? TG_SOURCE_FLAGS(15u) : 0);
-  const bool wrong = !is_operation(entry.op) || entry.flags & ~known ||
-                     TG_SOURCE(entry.flags) > TG_SOURCE_NEAR || entry.timeout_us < 0 ||
-                     (!entry.key && entry.key_len);
-  const bool reserved = entry.value || entry.value_len || entry.arg2 | entry.arg3;
-  if (wrong || reserved) [[unlikely]]
+  const bool wrong =
+      !is_operation(entry.op) || entry.flags & ~known || TG_SOURCE(entry.flags) > TG_SOURCE_NEAR;
+  if (wrong || !is_plain(entry)) [[unlikely]]
     return false;
   if (entry.op == TG_OP_PING)
     return first && !(entry.flags & TG_LINK) && !entry.handle && !entry.key_len && !entry.arg;
