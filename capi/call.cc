@@ -76,6 +76,22 @@ int32_t count_requests(const tg_entry* entries, int32_t n, const Layout& layout,
   return count;
 }
 
+// The limiters are visited.
+void start_check(Client& client, Call& call, const ShapedRequest& shaped,
+                 std::vector<Call*>& asked) {
+  const Ring::Request& request = shaped.request;
+  if (!client.take_check(call, request.guard, request.attributes, request.scope)) return;
+  auto& check = static_cast<Check&>(*call.extra);
+  if (!client.embedded()) {
+    call.take(check.parts);
+    if (client.prepare(&call)) asked.push_back(&call);
+    return;
+  }
+  call.copy(check.parts);
+  call.decision = client.decide_here(call.op, call.parts, call.room_for_results());
+  check.compose(call);  // while the limiters are visited
+}
+
 void start(Client& client, Call& call, ShapedRequest& shaped, std::vector<Call*>& asked) {
   call.user_data = shaped.request.user_data;
   call.op = shaped.request.op;
@@ -83,7 +99,9 @@ void start(Client& client, Call& call, ShapedRequest& shaped, std::vector<Call*>
   call.timeout_us = shaped.request.timeout_us;
   call.status = Code::kOk;
   call.decision = {};
+  call.checked = false;
   const Visits::Visit visit(client.limiters().visits());
+  if (shaped.request.op == Op::kCheck) return start_check(client, call, shaped, asked);
   if (const Code code = client.resolve(shaped.request.op, shaped.request.parts);
       code != Code::kOk) {
     call.fail(code, Client::why(code, shaped.request.parts));

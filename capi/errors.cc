@@ -29,6 +29,8 @@ constexpr ErrorRow kErrors[] = {
     {TG_ENOMEM, "TG_ENOMEM", "full", "no memory or descriptor left", true},
     {TG_EINTERNAL, "TG_EINTERNAL", "internal", "a bug in tidegate"},
     {TG_EID, "TG_EID", "config", "slots are taken under an id"},
+    {TG_EPOLICY, "TG_EPOLICY", "config", "a policy that does not parse, or says what cannot be"},
+    {TG_EATTRIBUTE, "TG_EATTRIBUTE", "config", "an attribute of a request that cannot be"},
     {TG_ESTORE, "TG_ESTORE", "store", "the store could not do it", true},
     {TG_ETIMEDOUT, "TG_ETIMEDOUT", "store", "no answer from the store within the deadline", true},
     {TG_ECONNECT, "TG_ECONNECT", "store", "no connection to the store", true},

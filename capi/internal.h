@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "client/check.h"
 #include "client/client.h"
 #include "client/ring.h"
 #include "tidegate.h"
@@ -77,8 +78,8 @@ inline void put_decision(const Decision& decision, uint64_t user_data, const Rat
 }
 
 // Writes `count` results of ours into the caller's, parts in the caller's layout (copied into
-// `scratch` where it differs from ours).
-void put_result(const Call& call, const Layout& layout, std::vector<char>& scratch, char* out);
+// `scratch` where it differs from ours), and a check's answer, which is in `scratch` too.
+void put_result(Call& call, const Layout& layout, std::vector<char>& scratch, char* out);
 // How much scratch put_result needs for the call.
 size_t scratch_needed(const Call& call, const Layout& layout);
 
@@ -90,9 +91,16 @@ inline bool is_plain(const tg_entry& entry) {
   return reserved == 0 && entry.timeout_us >= 0 && (entry.key || !entry.key_len);
 }
 
+// A guard's: attributes in place of a cost.
+inline bool is_check(const tg_entry& entry) {
+  return !entry.flags && !(entry.arg | entry.arg2 | entry.arg3) && entry.timeout_us >= 0 &&
+         (entry.key || !entry.key_len) && (entry.value || !entry.value_len);
+}
+
 // Is the entry one that this version knows, alone or as the first of its request? (why_malformed
 // says the same in words.)
 inline bool well_formed(const tg_entry& entry, bool first) {
+  if (entry.op == TG_OP_CHECK) return first && is_check(entry);
   const bool back = entry.op == TG_OP_REFUND || entry.op == TG_OP_DEBIT;
   const uint32_t known = TG_LINK | (back ? TG_SOURCE_FLAGS(15u) : 0);
   const bool wrong =

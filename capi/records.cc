@@ -16,6 +16,10 @@ static_assert(TG_ALLOWED == RateResult::kAllowed && TG_SHADOW == RateResult::kSh
               TG_OFF == RateResult::kOff && TG_RENEWED == RateResult::kRenewed);
 static_assert(static_cast<uint32_t>(Source::kNear) == TG_SOURCE_NEAR);
 static_assert(static_cast<uint32_t>(Op::kDebit) == TG_OP_DEBIT);
+static_assert(static_cast<uint32_t>(Op::kCheck) == TG_OP_CHECK);
+static_assert(static_cast<uint32_t>(PolicyVerdict::kLimits) == TG_VERDICT_LIMITS &&
+              static_cast<uint32_t>(PolicyVerdict::kExempt) == TG_VERDICT_EXEMPT &&
+              static_cast<uint32_t>(PolicyVerdict::kBanned) == TG_VERDICT_BANNED);
 
 constexpr size_t kMostRecord = 4'096;
 
@@ -40,7 +44,11 @@ bool Layout::valid() const {
 
 std::string why_malformed(const tg_entry& entry, bool first) {
   if (!is_operation(entry.op))
-    return "op " + std::to_string(entry.op) + ": expected TG_OP_CONSUME to TG_OP_DEBIT";
+    return "op " + std::to_string(entry.op) + ": expected TG_OP_CONSUME to TG_OP_CHECK";
+  if (entry.op == TG_OP_CHECK)
+    return first ? "a check: expected flags, arg, arg2 and arg3 of 0, a timeout of 0 or more, and no "
+                   "NULL with a length"
+                 : "a check cannot be linked to";
   const bool back = entry.op == TG_OP_REFUND || entry.op == TG_OP_DEBIT;
   if (!back && entry.flags & ~TG_LINK)
     return "flags " + std::to_string(entry.flags) +
@@ -84,6 +92,11 @@ int32_t read_request(const void* entries, int32_t at, int32_t n, const Layout& l
     } else if (static_cast<Op>(entry->op) != shaped.request.op) {
       return refuse(here, "another operation than the entry that it is linked to");
     }
+    if (shaped.request.op == Op::kCheck) {
+      shaped.request.guard = entry->handle;
+      shaped.request.scope = {static_cast<const char*>(entry->key), entry->key_len};
+      shaped.request.attributes = {static_cast<const char*>(entry->value), entry->value_len};
+    }
     Part& part = shaped.parts[shaped.entries];
     part = {.handle = entry->handle,
             .key = {static_cast<const char*>(entry->key), entry->key_len},
@@ -91,27 +104,60 @@ int32_t read_request(const void* entries, int32_t at, int32_t n, const Layout& l
             .id = holder_id(*entry)};
     linked = entry->flags & TG_LINK;
   }
-  const bool ping = shaped.request.op == Op::kPing;
-  shaped.request.parts = {shaped.parts, ping ? 0 : static_cast<size_t>(shaped.entries)};
+  const bool none = shaped.request.op == Op::kPing || shaped.request.op == Op::kCheck;
+  shaped.request.parts = {shaped.parts, none ? 0 : static_cast<size_t>(shaped.entries)};
   return TG_OK;
 }
 
-size_t scratch_needed(const Call& call, const Layout& layout) {
-  return layout.same_parts() ? 0 : call.decision.part_count * layout.part;
+namespace {
+
+size_t aligned(size_t size) { return (size + 7) / 8 * 8; }
+
+tg_text text_of(std::string_view text) { return {text.data(), text.size()}; }
+
+// A check's answer, behind what is in `scratch`.
+void put_answer_record(Call& call, std::vector<char>& scratch, tg_result& result) {
+  auto& check = static_cast<Check&>(*call.extra);
+  if (!check.composed) check.compose(call);
+  tg_answer answer{};
+  answer.status = check.status;
+  answer.verdict = static_cast<uint32_t>(check.verdict);
+  answer.fields = text_of(check.fields);
+  answer.body = text_of(check.body);
+  answer.scope = text_of(check.scope);
+  answer.caller = text_of(check.caller);
+  answer.reason = text_of(check.reason);
+  answer.retry_after_us = check.retry_after_us;
+  answer.renew_us = check.renew_us;
+  answer.finish = check.finish;
+  const size_t at = scratch.size();
+  scratch.resize(at + aligned(sizeof answer));
+  std::memcpy(scratch.data() + at, &answer, sizeof answer);
+  result.data = scratch.data() + at;
+  result.data_len = sizeof answer;
 }
 
-void put_result(const Call& call, const Layout& layout, std::vector<char>& scratch, char* out) {
+}  // namespace
+
+size_t scratch_needed(const Call& call, const Layout& layout) {
+  return (layout.same_parts() ? 0 : aligned(call.decision.part_count * layout.part)) +
+         (call.checked ? aligned(sizeof(tg_answer)) : 0);
+}
+
+void put_result(Call& call, const Layout& layout, std::vector<char>& scratch, char* out) {
   tg_result result{};
   if (call.status == Code::kOk) {
     put_decision(call.decision, call.user_data, call.results.data(), result);
     if (!layout.same_parts()) {
       const size_t at = scratch.size();
-      scratch.resize(at + scratch_needed(call, layout));  // reserved by the caller: does not move
+      // Reserved by the caller: does not move.
+      scratch.resize(at + aligned(call.decision.part_count * layout.part));
       char* part = scratch.data() + at;
       result.parts = reinterpret_cast<const tg_part*>(part);
       for (uint32_t i = 0; i < call.decision.part_count; ++i, part += layout.part)
         std::memcpy(part, &call.results[i], std::min(layout.part, sizeof(tg_part)));
     }
+    if (call.checked) put_answer_record(call, scratch, result);
   } else {
     result.user_data = call.user_data;
     result.status = static_cast<int32_t>(call.status);

@@ -19,7 +19,7 @@ int32_t put_results(tg_ring& ring, std::span<Call* const> calls, tg_result* resu
   ring.scratch.clear();
   ring.scratch.reserve(needed);
   char* out = reinterpret_cast<char*>(results);
-  for (const Call* call : calls) {
+  for (Call* call : calls) {
     put_result(*call, ring.layout, ring.scratch, out);
     out += ring.layout.result;
   }

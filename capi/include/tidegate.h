@@ -255,7 +255,7 @@ typedef struct tg_entry {      /* one part of a request; copied by submit */
   uint32_t op, flags;          /* TG_OP_...; TG_LINK, TG_SOURCE_FLAGS */
   uint64_t handle;             /* a limiter */
   const void *key;             /* 1 byte or more, any bytes; above 512 its SHA-256 stands for it */
-  uint32_t key_len, value_len; /* value: reserved */
+  uint32_t key_len, value_len; /* value: of a guard's check (TG_OP_CHECK) */
   const void *value;
   int64_t arg, arg2, arg3;     /* arg: the cost, 0 to TG_MAX_COST; the others: reserved */
   int64_t timeout_us;          /* of the first part; 0: the client's; TG_EINVAL below 0 */
@@ -345,4 +345,5 @@ int64_t tg_caller_key(const tg_options *, const char *peer, size_t peer_len,
 }
 #endif
 #pragma GCC visibility pop
+#include "tidegate_guard.h"
 #endif /* TIDEGATE_H_ */

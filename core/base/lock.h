@@ -12,6 +12,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 
@@ -90,6 +91,10 @@ class TIDEGATE_SCOPED_CAPABILITY MutexGuard {
 class Condition {
  public:
   void wait(MutexGuard& guard) { turn_.wait(guard.lock_); }  // it is held again afterwards
+  // The same, for so long at most.
+  void wait_for(MutexGuard& guard, int64_t us) {
+    turn_.wait_for(guard.lock_, std::chrono::microseconds(us));
+  }
   void notify_one() { turn_.notify_one(); }
   void notify_all() { turn_.notify_all(); }
 

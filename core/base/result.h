@@ -29,6 +29,8 @@ enum class Code : int32_t {
   kNoMemory = -15,
   kInternal = -16,
   kId = -17,
+  kPolicy = -18,
+  kAttribute = -19,
   kStore = -32,
   kTimedOut = -33,
   kConnect = -34,

@@ -51,7 +51,9 @@ Client::Client(StoreUrl url, Options options)
       clock_(options_.manual_clock),
       limiters_({options_.name_space, options_.on_failure, options_.fallback_share}, fingerprint_,
                 [this](std::span<const Limiters::ConfigPtr> gone) { engine_.let_go(gone); }),
-      engine_({options_.max_keys, options_.max_bytes}, fingerprint_, clock_, recorder_) {
+      engine_({options_.max_keys, options_.max_bytes}, fingerprint_, clock_, recorder_),
+      guards_({limiters_, options_, clock_, recorder_.counters(), events_}),
+      live_(*this) {
   if (embedded()) return;
   store_.reset(new StoreContext{url_, options_, clock_, timeline_, engine_, recorder_,
                                 recorder_.counters(), events_, HostNames::of_system()});
@@ -66,9 +68,12 @@ void Client::abandon() TIDEGATE_UNCHECKED_LOCKS {
 
 bool Client::close() {
   if (closed_.exchange(true, std::memory_order_acq_rel)) return false;
-  const MutexGuard guard(mutex_);
+  MutexGuard guard(mutex_);
   if (driver_) driver_->channel().shut();
   for (Window* window : windows_) window->client_closed();
+  guard.unlock();
+  live_.stop();
+  guard.lock();
   return true;
 }
 
@@ -107,6 +112,36 @@ std::string Client::why(Code code, std::span<const Part> parts) {
   return "no such limiter in this client: it was closed, or opened by another";
 }
 
+Result<uint64_t> Client::open_guard(const GuardSpec& spec) {
+  auto opened = guards_.open(spec);
+  if (opened && (store_ || !spec.file.empty())) live_.follow();
+  return opened;
+}
+
+bool Client::take_check(Call& call, uint64_t guard, std::string_view attributes,
+                        std::string_view scope) {
+  const Guard* const found = guards_.find(guard);
+  if (!found) {
+    call.fail(Code::kHandle, "no such guard in this client: it was closed, or opened by another");
+    return false;
+  }
+  if (!call.extra) call.extra = std::make_unique<Check>();
+  auto& check = static_cast<Check&>(*call.extra);
+  if (const Code code = found->prepare(attributes, scope, check, call.text); code != Code::kOk) {
+    const std::string why = std::move(call.text);
+    call.fail(code, why);
+    return false;
+  }
+  call.checked = true;
+  call.op = Op::kConsume;
+  if (!check.parts.empty()) return true;
+  call.parts.clear();
+  call.decision = {.allowed = check.verdict != PolicyVerdict::kBanned, .source = Source::kPolicy};
+  if (check.verdict != PolicyVerdict::kLimits)
+    recorder_.answered_by_policy(check.verdict == PolicyVerdict::kBanned);
+  return false;
+}
+
 Decision Client::decide_here(Op op, std::span<const Part> parts, RateResult* results) {
   if (op == Op::kConsume && parts.size() == 1 && parts[0].limiter->simple())
     return consume_here(parts[0], results[0]);
@@ -128,7 +163,7 @@ Reading Client::read() const {
 }
 
 bool Client::prepare(Call* call) {
-  if (call->op == Op::kPing) return true;
+  if (operation(call->op).family != Family::kLimiter) return true;
   const bool elsewhere = operation(call->op).goes_to_source && call->refund_to != Source::kNone &&
                          call->refund_to != Source::kStore;
   if (elsewhere) {

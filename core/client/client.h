@@ -20,7 +20,9 @@
 #include "base/fingerprint.h"
 #include "base/lock.h"
 #include "base/time.h"
+#include "client/guard.h"
 #include "client/limiters.h"
+#include "client/live.h"
 #include "client/sync_driver.h"
 #include "options/options.h"
 #include "stats/events.h"
@@ -57,6 +59,8 @@ class Client {
   const StoreUrl& url() const { return url_; }
   const Options& options() const { return options_; }
   Limiters& limiters() { return limiters_; }
+  Guards& guards() { return guards_; }
+  Live& live() { return live_; }
   Clock& clock() { return clock_; }
   EventLog& events() { return events_; }
   Reading read() const;  // all figures, as of now
@@ -76,6 +80,16 @@ class Client {
   // The first that is not kOk; kId: slots are to be taken without an id.
   Code resolve(Op op, std::span<Part> parts) const;
   static std::string why(Code code, std::span<const Part> parts);  // what resolve() found, in words
+
+  // A guard's check: the call becomes a consume of the parts that the request meets (of its extra),
+  // which are to be taken and asked. False: it is answered already, or has failed. The caller
+  // visits the limiters.
+  bool take_check(Call& call, uint64_t guard, std::string_view attributes, std::string_view scope);
+
+  Result<uint64_t> open_guard(const GuardSpec& spec);
+  // What applies to a request and why, as JSON, with each part's present state. Waits for the
+  // store.
+  Result<std::string> explain(uint64_t guard, std::string_view attributes);
 
   // Blocks until all calls are answered by the store, or by the failure policy.
   void run(std::span<Call* const> calls);
@@ -121,6 +135,8 @@ class Client {
   Recorder recorder_;
   EmbeddedStore engine_;
   EventLog events_;
+  Guards guards_;
+  Live live_;
   std::atomic<bool> closed_{false};
 
   std::unique_ptr<StoreContext> store_;

@@ -2,6 +2,7 @@
 #include "client/limiters.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace tidegate {
 namespace {
@@ -20,45 +21,98 @@ Limiters::Limiters(LimiterDefaults defaults, const Fingerprinter& fingerprint, L
 
 size_t Limiters::configs() const {
   const MutexGuard held(mutex_);
-  return by_name_.size() + retired_.size() + leaving_.size();
+  return by_name_.size() + variants_.size() + retired_.size() + leaving_.size();
 }
 
 Status Limiters::check_room() {
-  if (by_name_.size() + retired_.size() + leaving_.size() < kMaxConfigs) return Nothing{};
+  if (by_name_.size() + variants_.size() + retired_.size() + leaving_.size() < kMaxConfigs)
+    return Nothing{};
   return Error{Code::kFull, "the numbers of " + std::to_string(kMaxConfigs) +
                                 " limiters are in use, those of closed ones among them: no more "
                                 "are kept"};
 }
 
-Result<uint64_t> Limiters::open(const LimiterSpec& spec) {
+Status Limiters::check_place() {
+  free_retired();
+  if (auto room = check_room(); !room) return room;
+  if (by_name_.size() + variants_.size() >= kMaxLimiters)
+    return Error{Code::kFull,
+                 "this client has " + std::to_string(kMaxLimiters) + " limiters open: close some"};
+  handles_.reserve();
+  return Nothing{};
+}
+
+Result<Limiters::Open*> Limiters::find_or_open(const LimiterSpec& spec) {
   auto made = make_limiter(spec, nullptr, defaults_, fingerprint_);
   if (!made) return made.error();
-  const MutexGuard held(mutex_);
   const auto known = by_name_.find((*made)->name);
   if (known != by_name_.end()) {
     const LimiterConfig& has = *known->second.config;
-    if (has.text() == (*made)->text()) return known->second.handle;
+    if (has.text() == (*made)->text()) return &known->second;
     return Error{Code::kConflict, "limiter '" + has.name + "' is already open as " + has.text() +
                                       "; asked for was " + (*made)->text() +
                                       ": change it, or give another name"};
   }
-  free_retired();
-  if (auto room = check_room(); !room) return room.error();
-  if (by_name_.size() == kMaxLimiters)
-    return Error{Code::kFull,
-                 "this client has " + std::to_string(kMaxLimiters) + " limiters open: close some"};
-  handles_.reserve();
+  if (auto place = check_place(); !place) return place.error();
   const std::string name = (*made)->name;
   Open& opened = by_name_[name];
   opened.config = std::move(*made);
   opened.handle = handles_.add(opened.config.get());
-  return opened.handle;
+  return &opened;
+}
+
+Result<uint64_t> Limiters::open(const LimiterSpec& spec) {
+  const MutexGuard held(mutex_);
+  auto found = find_or_open(spec);
+  if (!found) return found.error();
+  (*found)->opened = true;
+  return (*found)->handle;
+}
+
+Result<uint64_t> Limiters::lend(const LimiterSpec& spec) {
+  const MutexGuard held(mutex_);
+  auto found = find_or_open(spec);
+  if (!found) return found.error();
+  ++(*found)->lent;
+  return (*found)->handle;
+}
+
+Result<uint64_t> Limiters::lend_variant(const LimiterSpec& spec) {
+  auto made = make_limiter(spec, nullptr, defaults_, fingerprint_);
+  if (!made) return made.error();
+  (*made)->tell_at_us.store(std::numeric_limits<int64_t>::max());  // the name's are others
+  const MutexGuard held(mutex_);
+  if (auto place = check_place(); !place) return place.error();
+  variants_.reserve(variants_.size() + 1);
+  const LimiterConfig* config = made->get();
+  const uint64_t handle = handles_.add(config);
+  variants_.emplace(handle, std::move(*made));
+  return handle;
+}
+
+void Limiters::give_back(uint64_t handle) {
+  const MutexGuard held(mutex_);
+  const LimiterConfig* config = find(handle);
+  if (!config) return;
+  if (const auto variant = variants_.find(handle); variant != variants_.end()) {
+    reserve_retired();
+    ConfigPtr gone = std::move(variant->second);
+    variants_.erase(variant);
+    return close_found(handle, std::move(gone));
+  }
+  const auto open = by_name_.find(config->name);
+  if (open->second.lent > 0) --open->second.lent;
+  if (open->second.lent > 0 || open->second.opened) return;
+  reserve_retired();
+  ConfigPtr gone = std::move(open->second.config);
+  by_name_.erase(open);
+  close_found(handle, std::move(gone));
 }
 
 Status Limiters::change(uint64_t handle, const LimiterSpec& spec) {
   const MutexGuard held(mutex_);
   const LimiterConfig* before = find(handle);
-  if (!before) return no_such_limiter();
+  if (!before || variants_.contains(handle)) return no_such_limiter();
   if (!spec.name.empty() && spec.name != before->name)
     return Error{Code::kName,
                  "limiter '" + before->name + "' keeps its name: a change may not give it another"};
@@ -78,14 +132,18 @@ Status Limiters::change(uint64_t handle, const LimiterSpec& spec) {
 Status Limiters::close(uint64_t handle) {
   const MutexGuard held(mutex_);
   const LimiterConfig* config = find(handle);
-  if (!config) return no_such_limiter();
+  if (!config || variants_.contains(handle)) return no_such_limiter();
   reserve_retired();
   const auto open = by_name_.find(config->name);
-  handles_.remove(handle);
   ConfigPtr gone = std::move(open->second.config);
   by_name_.erase(open);
-  retire(std::move(gone));
+  close_found(handle, std::move(gone));
   return Nothing{};
+}
+
+void Limiters::close_found(uint64_t handle, ConfigPtr gone) {
+  handles_.remove(handle);
+  retire(std::move(gone));
 }
 
 // No memory is an error before anything has changed, not after.

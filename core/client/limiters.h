@@ -47,6 +47,14 @@ class Limiters {
   Status change(uint64_t handle, const LimiterSpec& spec);  // kHandle
   Status close(uint64_t handle);                            // kHandle
 
+  // A limiter that somebody needs for a while: as open(), and closed with the last give_back()
+  // where nobody has opened it beside.
+  Result<uint64_t> lend(const LimiterSpec& spec);
+  // Other numbers, or another mode, of a name for some of its callers: the same states, and no
+  // other limiter of that name hears of it.
+  Result<uint64_t> lend_variant(const LimiterSpec& spec);
+  void give_back(uint64_t handle);
+
   // Null for a handle that is stale or not of this client. What it returns is good until the
   // caller's visit ends, or as long as he holds it. O(1), no lock.
   const LimiterConfig* find(uint64_t handle) const { return handles_.find(handle); }
@@ -55,7 +63,16 @@ class Limiters {
   size_t configs() const;  // in memory
 
  private:
+  struct Open {
+    uint64_t handle = 0;
+    ConfigPtr config;
+    bool opened = false;  // by a user
+    uint32_t lent = 0;
+  };
   Status check_room() TIDEGATE_REQUIRES(mutex_);
+  Status check_place() TIDEGATE_REQUIRES(mutex_);
+  Result<Open*> find_or_open(const LimiterSpec& spec) TIDEGATE_REQUIRES(mutex_);
+  void close_found(uint64_t handle, ConfigPtr gone) TIDEGATE_REQUIRES(mutex_);
   void reserve_retired() TIDEGATE_REQUIRES(mutex_);
   void retire(ConfigPtr config) TIDEGATE_REQUIRES(mutex_);
   void free_retired() TIDEGATE_REQUIRES(mutex_);
@@ -69,11 +86,8 @@ class Limiters {
   mutable Mutex mutex_;
   // Written under the lock; find() takes none.
   HandleTable<LimiterConfig, HandleKind::kLimiter, kMaxLimiters> handles_;
-  struct Open {
-    uint64_t handle = 0;
-    ConfigPtr config;
-  };
   std::unordered_map<std::string, Open> by_name_ TIDEGATE_GUARDED_BY(mutex_);
+  std::unordered_map<uint64_t, ConfigPtr> variants_ TIDEGATE_GUARDED_BY(mutex_);
 
   std::vector<ConfigPtr> retired_ TIDEGATE_GUARDED_BY(mutex_);  // since leaving_ was put together
   std::vector<ConfigPtr> leaving_ TIDEGATE_GUARDED_BY(mutex_);  // go when left_ is over

@@ -54,9 +54,14 @@ Call* Ring::take_free() {
   return call;
 }
 
-// Finds the limiters, and holds them. False: the call has failed.
+// Finds the limiters, and holds them. False: the call is answered already, or has failed.
 bool Ring::take(Call& call, const Request& request) {
   const Visits::Visit visit(client_.limiters().visits());
+  if (request.op == Op::kCheck) {
+    if (!client_.take_check(call, request.guard, request.attributes, request.scope)) return false;
+    call.take(static_cast<const Check&>(*call.extra).parts);
+    return true;
+  }
   const Code code = client_.resolve(request.op, request.parts);
   if (code == Code::kOk)
     call.take(request.parts);
@@ -73,6 +78,7 @@ bool Ring::submit(const Request& request) {
   call->refund_to = request.refund_to;
   call->timeout_us = request.timeout_us;
   call->status = Code::kOk;
+  call->checked = false;
   call->decision = {};
   call->text.clear();
   try {

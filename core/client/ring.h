@@ -35,6 +35,9 @@ class Ring final : private CallSink, private Client::Window {
     Source refund_to = Source::kNone;
     int64_t timeout_us = 0;
     std::span<Part> parts;
+    // Of a guard's check, which has no parts yet.
+    uint64_t guard = 0;
+    std::string_view attributes, scope;
   };
   // False: the ring is full. Otherwise the request will come out of reap, whatever becomes of it.
   bool submit(const Request& request);

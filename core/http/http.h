@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -72,6 +73,15 @@ std::string client_address(std::string_view peer, std::string_view forwarded_for
                            const TrustedProxies& trusted, int ipv6_prefix);
 // http_model.caller_key.
 std::string caller_key(std::string_view identity, std::string_view address);
+
+// A limiter's name made of any text: readable, 64 characters at most, and another one for another
+// text.
+std::string short_name(std::string_view text);
+// What a limit without a name is called where it stands: "POST.login", below a mount
+// "v1.GET.items-id", "everything" at the root. route: the framework's template; none: it does not
+// tell, and a path as it came would let every caller choose the name.
+std::string place_name(std::string_view mount, std::string_view method,
+                       std::optional<std::string_view> route);
 
 // "#" and the SHA-256 in hex of a key above 512 bytes, else the key with %, {, }, NUL and a leading
 // # as %XX.

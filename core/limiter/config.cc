@@ -200,4 +200,12 @@ Result<std::unique_ptr<const LimiterConfig>> make_limiter(const LimiterSpec& spe
   return std::unique_ptr<const LimiterConfig>(std::move(config));
 }
 
+Result<std::string> numbers_name(const LimiterSpec& spec) {
+  LimiterConfig config;
+  if (auto read = read_words(spec, config); !read) return read.error();
+  auto limits = parse_rates(spec.rates, config.algorithm, config.lease_us);
+  if (!limits) return limits.error();
+  return default_name(*limits);
+}
+
 }  // namespace tidegate

@@ -20,6 +20,9 @@ Result<std::unique_ptr<const LimiterConfig>> make_limiter(const LimiterSpec& spe
                                                           const LimiterDefaults& defaults,
                                                           const Fingerprinter& fingerprint);
 
+// What it would be called if it had no name: "100-per-60s". kRate, kInvalid.
+Result<std::string> numbers_name(const LimiterSpec& spec);
+
 // "tg:1:api:b60s:" (http_model.state_key).
 std::string state_head(std::string_view name_space, std::string_view name, const Numbers& limit);
 

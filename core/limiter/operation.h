@@ -7,10 +7,10 @@
 
 namespace tidegate {
 
-enum class Op : uint8_t { kConsume = 1, kPeek, kRefund, kReset, kPing, kDebit };  // TG_OP_*
+enum class Op : uint8_t { kConsume = 1, kPeek, kRefund, kReset, kPing, kDebit, kCheck, kCommand };  // TG_OP_*
 
 // Whose payload a call of it carries.
-enum class Family : uint8_t { kNone, kLimiter };
+enum class Family : uint8_t { kNone, kLimiter, kCommand };
 
 struct Operation {
   Op op;
@@ -30,12 +30,15 @@ inline constexpr Operation kOperations[] = {
     {Op::kReset,   Family::kLimiter,  false,  true,  true,  false},
     {Op::kPing,    Family::kNone,     false,  false, false, false},
     {Op::kDebit,   Family::kLimiter,  true,   true,  true,  true},
+    {Op::kCheck,   Family::kNone,     true,   true,  false, false},  // becomes a consume
+    {Op::kCommand, Family::kCommand,  false,  true,  false, false},  // our own: of no caller
 };
 // clang-format on
 
 constexpr const Operation& operation(Op op) { return kOperations[static_cast<uint8_t>(op) - 1]; }
+// Of a caller's.
 constexpr bool is_operation(uint32_t number) {
-  return number >= 1 && number <= sizeof kOperations / sizeof kOperations[0];
+  return number >= 1 && number <= static_cast<uint32_t>(Op::kCheck);
 }
 
 // The table is in the order of the numbers.

@@ -47,6 +47,11 @@ inline constexpr MetricFamily
     kLate{"store_late_replies_total", kCounter, "",
              "Requests whose reply came after their deadline."},
     kErrors{"store_errors_total", kCounter, "code", "Requests that the store failed, by cause."},
+    kPolicy{"policy_answers_total", kCounter, "outcome",
+            "Requests that a policy answered without a limiter: bans and exemptions."},
+    kPolicyFailures{"policy_reload_failures_total", kCounter, "",
+                    "Policy files and live documents that were faulty, so that the one before "
+                    "stayed."},
     kConflicts{"name_conflicts_total", kCounter, "",
              "Limiters whose numbers are other ones elsewhere."},
     kEventsDropped{"events_dropped_total", kCounter, "",
@@ -76,7 +81,10 @@ inline constexpr MetricFamily
   X(kNoPermErrors,    noperm_errors,    kErrors,        "noperm")    \
   X(kWrongTypeErrors, wrongtype_errors, kErrors,        "wrongtype") \
   X(kOtherErrors,     other_errors,     kErrors,        "other")     \
-  X(kNameConflicts,   name_conflicts,   kConflicts,     "")
+  X(kNameConflicts,   name_conflicts,   kConflicts,     "")          \
+  X(kBanned,          banned,           kPolicy,        "banned")    \
+  X(kExempt,          exempt,           kPolicy,        "exempt")    \
+  X(kPolicyFailures,  policy_failures,  kPolicyFailures, "")
 
 // What is known elsewhere, and read when somebody asks: X(figure, family, the label's value).
 #define TIDEGATE_GAUGES(X)                         \

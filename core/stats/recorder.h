@@ -29,6 +29,11 @@ class Recorder {
                   static_cast<Outcome>((decision.allowed ? 0 : 1) + (decision.would_deny ? 2 : 0)));
   }
 
+  // What no limiter was asked about.
+  void answered_by_policy(bool banned) {
+    counters_.add(banned ? Counter::kBanned : Counter::kExempt);
+  }
+
   Counters& counters() { return counters_; }
 
   // What was counted; the rest of the figures is 0.

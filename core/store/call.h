@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,12 @@ class CallSink {
 
  protected:
   ~CallSink() = default;
+};
+
+// What a client keeps of a call beside it, in a type of its own (client/check.h).
+class CallExtra {
+ public:
+  virtual ~CallExtra() = default;
 };
 
 // Who has calls that wait: a node's queue, an exchange, an engine that parks them. The pump's own.
@@ -70,6 +77,9 @@ struct CallHeader {
   Call* next_canceled = nullptr;
   bool in_canceled = false;
 
+  std::unique_ptr<CallExtra> extra;  // kept for the next call, too
+  bool checked = false;              // extra is of this call
+
   // Its owner's: whether he waits for it, and his table by user_data.
   bool out = false;
   Call *bucket_next = nullptr, *bucket_previous = nullptr;
@@ -86,9 +96,13 @@ struct LimiterAsk {
   Decision decision;
   std::vector<RateResult> results;
 
-  // Copies the parts, with their keys. The caller visits the limiters.
+  // Copies the parts, with their keys, and holds their limiters. The caller visits them.
   void take(std::span<const Part> asked) {
     pins.hold_only(asked);
+    copy(asked);
+  }
+  // The same for as long as the visit.
+  void copy(std::span<const Part> asked) {
     parts.assign(asked.begin(), asked.end());
     key_bytes.clear();
     for (const Part& part : asked) key_bytes.append(part.key);

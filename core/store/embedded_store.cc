@@ -83,6 +83,8 @@ Decision EmbeddedStore::decide(Op op, std::span<const Part> parts, NumbersFor nu
       verdict = store_.debit(legs, now_us);
       break;
     case Op::kPing:
+    case Op::kCheck:
+    case Op::kCommand:
       return {.source = source};
   }
   const Decision decision = answer_from(parts, legs, verdict, source, results);

@@ -36,6 +36,22 @@ void RunExchange::clear() {
   legs_ = 0;
 }
 
+bool CommandExchange::add(Call& call) {
+  if (!command_.empty()) return false;
+  command_ = call.key_bytes;
+  return true;
+}
+
+Status CommandExchange::hear(const redisReply& reply, CallList& waiting) {
+  if (reply.type != REDIS_REPLY_STRING && reply.type != REDIS_REPLY_NIL)
+    return Error{Code::kProtocol, "the answer to a command of ours is no string"};
+  for (Call* call = waiting.front(); call; call = call->next) {
+    call->key_bytes = reply.type == REDIS_REPLY_NIL ? std::string_view() : text_of(&reply);
+    call->decision = {.source = Source::kStore};
+  }
+  return Nothing{};
+}
+
 Status PingExchange::hear(const redisReply& reply, CallList& waiting) {
   if (text_of(&reply) != "PONG") return Error{Code::kProtocol, "no PONG to a PING"};
   for (Call* call = waiting.front(); call; call = call->next)

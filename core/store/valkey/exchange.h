@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "base/result.h"
@@ -33,6 +34,8 @@ class Exchange {
   // The call waits no longer: its place stays, and nobody is told.
   virtual void let_go(Call&) noexcept {}
   virtual bool is_program() const { return false; }
+  // Our own business: that the server will not have it says nothing of whether it decides.
+  virtual bool is_own() const { return false; }
   virtual size_t carried() const = 0;  // calls it was sent with
   virtual size_t merged() const { return 0; }
   virtual void clear() = 0;
@@ -74,6 +77,24 @@ class PingExchange final : public Exchange {
 
  private:
   size_t carried_ = 0;
+};
+
+// A command of our own (Op::kCommand), in the protocol's form in the call's key_bytes; the reply, a
+// string or nothing, takes its place. Travels alone.
+class CommandExchange final : public Exchange {
+ public:
+  static constexpr size_t kMostReply = size_t{4} << 20;
+
+  bool add(Call& call) override;
+  std::string_view command(bool) override { return command_; }
+  size_t most_reply_bytes() const override { return kMostReply; }
+  Status hear(const redisReply& reply, CallList& waiting) override;
+  bool is_own() const override { return true; }
+  size_t carried() const override { return command_.empty() ? 0 : 1; }
+  void clear() override { command_.clear(); }
+
+ private:
+  std::string command_;
 };
 
 }  // namespace tidegate

@@ -129,6 +129,8 @@ Verdict LimiterRun::decide(const Carried& carried, const Item& item, std::span<L
     case Op::kRefund:
     case Op::kReset:
     case Op::kPing:
+    case Op::kCheck:
+    case Op::kCommand:
       break;
   }
   return consume(legs);

@@ -73,6 +73,7 @@ class Node final : public CallHolder, private Connection::Owner {
     Node& node;
     RunExchange run;
     PingExchange ping;
+    CommandExchange command;
     Exchange* exchange = nullptr;  // null: the place is free
     size_t size = 0;               // calls it was sent with
     int64_t sent_us = 0;

@@ -68,10 +68,14 @@ void Node::fill(Slot& slot) {
       announce(*call, slot.sent_us);
     }
   };
-  if (operation(calls.front()->op).family == Family::kLimiter)
-    take(slot.run, Family::kLimiter);
-  else
-    take(slot.ping, Family::kNone);
+  switch (operation(calls.front()->op).family) {
+    case Family::kLimiter:
+      return take(slot.run, Family::kLimiter);
+    case Family::kCommand:
+      return take(slot.command, Family::kCommand);
+    case Family::kNone:
+      return take(slot.ping, Family::kNone);
+  }
 }
 
 bool Node::write(Slot& slot) {
@@ -213,7 +217,7 @@ void Node::error_replied(Slot& slot, std::string_view error) {
   note_understood(slot);
   const Code code = code_of_error(error);
   const std::string text = said(error), why = store_.where + ": " + text;
-  store_.health.refused(code, text);
+  if (!slot.exchange->is_own()) store_.health.refused(code, text);
   fail_slot(slot, code, why);
   if (needs_another_connection(error, code)) give_up(code, text);
 }

@@ -7,10 +7,12 @@
 
 #include "base/text.h"
 #include "limiter_lua.h"  // generated: kLimiterLua
+#include "policy_lua.h"   // generated: kPolicyLua
 
 namespace tidegate {
 
 std::string_view script_source() { return kLimiterLua; }
+std::string_view policy_script() { return kPolicyLua; }
 
 std::string_view script_digest() {
   static const std::string digest = [] {

@@ -10,4 +10,6 @@ namespace tidegate {
 std::string_view script_source();
 std::string_view script_digest();  // 40 hex digits
 
+std::string_view policy_script();  // of the live policy; small and rare: it is sent each time
+
 }  // namespace tidegate
