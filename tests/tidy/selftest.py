@@ -32,6 +32,7 @@ WRONG = [
      "base may not know client"),
     ("includes_point_down", {"core/new/x.cc": '#include "base/a.h"'}, "core/new may not know base"),
     ("includes_point_down", {"core/http/x.cc": "#include <hiredis/async.h>"}, "belongs to"),
+    ("includes_point_down", {"core/http/x.cc": "#include <yaml.h>"}, "yaml.h belongs to core/policy"),
     ("includes_point_down", {"bindings/go/x.c": '#include "base/a.h"'}, "only tidegate.h"),
     ("includes_point_down", {"capi/x.cc": '#include "store/y.h"', "core/store/y.h": ""}, "past it"),
     ("header_has_fixed_widths", {tidy.HEADER: HEADER + "enum tg_e { TG_A };\n"}, "'enum'"),
