@@ -53,6 +53,14 @@ test('the binary shows nothing but its entry points, and needs neither OpenSSL n
   assert.doesNotMatch(needed, /NEEDED.*(ssl|crypto|stdc\+\+|hiredis|yaml)/)
 })
 
+test('it brings the licences of what is linked into it', () => {
+  const name = 'THIRD_PARTY_LICENSES'
+  const brought = fs.readFileSync(path.join(folder, name), 'utf8')
+  assert.equal(brought, fs.readFileSync(path.join(ROOT, 'packaging', name), 'utf8'))
+  for (const project of ['hiredis', 'libyaml', 'xxHash', 'OpenSSL', 'node-addon-api'])
+    assert.match(brought, new RegExp(`^${project}\\n=+\\n\\n.*Copyright`, 'ms'))
+})
+
 test('import and require are one package', async () => {
   const esm = await import('tidegate')
   const cjs = require('tidegate')
