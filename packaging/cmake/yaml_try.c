@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Linked as a shared library with an archive of libyaml, to see whether that can be (TidegateYaml.cmake). */
+/* Linked as a shared library with an archive of libyaml, to see whether that can be
+ * (TidegateYaml.cmake). */
 #include <yaml.h>
 
 int tidegate_try(yaml_parser_t* parser);

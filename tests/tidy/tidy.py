@@ -166,12 +166,12 @@ def versions_are_equal(texts, build):
 
 
 NOTICES, DEPENDENCIES = "packaging/THIRD_PARTY_LICENSES", "packaging/DEPENDENCIES.md"
-IN_BINARIES = {"pybind11", "node-addon-api", "node-api-headers"}  # and what the library is made with
+IN_BINARIES = {"pybind11", "node-addon-api", "node-api-headers"}  # besides what the library has
 
 
 def notices_are_complete(texts, build):
     library = texts[DEPENDENCIES].split("\n## In the library\n")[1].split("\n## ")[0]
-    rows = set(re.findall(r"^\| ([\w-]+) +\|", library, re.M)) - {"dependency"}
+    rows = set(re.findall(r"^\| ([\w-]+) +\|", library, re.M)) - {"dependency", "---"}
     told = set(re.findall(r"^=+\n(\S+)\n=+\n\n[^\n]*\S", texts[NOTICES], re.M))
     yield from (f"{NOTICES}: has no licence of {it}" for it in sorted((rows | IN_BINARIES) - told))
 
