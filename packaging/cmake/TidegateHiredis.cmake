@@ -1,18 +1,8 @@
 # SPDX-License-Identifier: MIT
 # hiredis >= 1.1 with SSL, as hiredis::hiredis and hiredis::hiredis_ssl: by header and library, since a package built
-# by make has no CMake files and one built by CMake may have a shared target alone. An archive is preferred: what is
-# linked into our libraries stays inside. TIDEGATE_HIREDIS_SHARED says that there was none.
-set(tidegate_cache "$ENV{TIDEGATE_CACHE}")
-if(NOT tidegate_cache)
-  set(tidegate_cache "$ENV{XDG_CACHE_HOME}")
-  if(NOT tidegate_cache)
-    set(tidegate_cache "$ENV{HOME}/.cache")
-  endif()
-  string(APPEND tidegate_cache "/tidegate")
-endif()
-list(APPEND CMAKE_PREFIX_PATH "$ENV{TIDEGATE_HIREDIS_PREFIX}" "${tidegate_cache}/hiredis-1.2.0")
-string(CONCAT tidegate_hiredis_help "packaging/setup (in a clone of tidegate) builds a fitting one, 1.2 and static, into "
-       "${tidegate_cache}. TIDEGATE_HIREDIS_PREFIX names the prefix of another.")
+# by make has no CMake files and one built by CMake may have a shared target alone.
+include(TidegateCache)
+tidegate_prefixes(hiredis-1.2.0 TIDEGATE_HIREDIS_PREFIX)
 
 find_package(PkgConfig QUIET)
 if(PkgConfig_FOUND)
@@ -27,7 +17,7 @@ endforeach()
 mark_as_advanced(TIDEGATE_HIREDIS_INCLUDE TIDEGATE_hiredis TIDEGATE_hiredis_ssl)
 if(NOT TIDEGATE_HIREDIS_INCLUDE OR NOT TIDEGATE_hiredis OR NOT TIDEGATE_hiredis_ssl)
   message(FATAL_ERROR "tidegate needs hiredis 1.1 or newer with SSL (hiredis/hiredis_ssl.h, libhiredis, libhiredis_ssl), "
-                      "and there is none. ${tidegate_hiredis_help}")
+                      "and there is none. ${tidegate_help}")
 endif()
 
 file(STRINGS "${TIDEGATE_HIREDIS_INCLUDE}/hiredis/hiredis.h" tidegate_hiredis_version
@@ -35,16 +25,15 @@ file(STRINGS "${TIDEGATE_HIREDIS_INCLUDE}/hiredis/hiredis.h" tidegate_hiredis_ve
 string(REGEX REPLACE "[^0-9]*([0-9]+)[^0-9]+([0-9]+).*" "\\1.\\2" tidegate_hiredis_version "${tidegate_hiredis_version}")
 if(tidegate_hiredis_version VERSION_LESS 1.1)
   message(FATAL_ERROR "tidegate needs hiredis 1.1 or newer; ${TIDEGATE_HIREDIS_INCLUDE}/hiredis/hiredis.h is of "
-                      "${tidegate_hiredis_version}. ${tidegate_hiredis_help}")
+                      "${tidegate_hiredis_version}. ${tidegate_help}")
 endif()
 
-set(TIDEGATE_HIREDIS_SHARED OFF)
 if(NOT TIDEGATE_hiredis MATCHES "\\.a$" OR NOT TIDEGATE_hiredis_ssl MATCHES "\\.a$")
-  set(TIDEGATE_HIREDIS_SHARED ON)
+  list(APPEND tidegate_shared_only hiredis)
   if(OPENSSL_USE_STATIC_LIBS)
     message(FATAL_ERROR "${TIDEGATE_hiredis_ssl} is shared and brings the system's OpenSSL, where a static OpenSSL is "
                         "asked for (OPENSSL_USE_STATIC_LIBS): two of them in one process hand each other what is not "
-                        "theirs. ${tidegate_hiredis_help}")
+                        "theirs. ${tidegate_help}")
   endif()
 endif()
 add_library(hiredis::hiredis UNKNOWN IMPORTED GLOBAL)

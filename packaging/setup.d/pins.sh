@@ -4,13 +4,20 @@
 #
 #   Debian packages     verified by apt against the signed release file; a suite's own security
 #                       updates are wanted, so the suite is pinned and not the version
-#   hiredis             SHA-256 of the upstream tarball inside Debian's source package
+#   hiredis, libyaml    SHA-256 of the upstream tarball inside Debian's source package
 #   clang-format, ruff  exact version and SHA-256 of the wheel (pip --require-hashes)
 #   Node.js, oxlint     exact version (npm checks the registry's integrity value)
 
-HIREDIS_VERSION=1.2.0
-HIREDIS_SUITE=trixie
-HIREDIS_SHA256=82ad632d31ee05da13b537c124f819eb88e18851d9cb0c30ae0552084811588c
+# source package, version, suite, and the SHA-256 of its upstream tarball. CMake looks for
+# NAME-VERSION in the cache too (packaging/cmake): a suite holds the two to each other.
+HIREDIS=(
+  hiredis 1.2.0 trixie
+  82ad632d31ee05da13b537c124f819eb88e18851d9cb0c30ae0552084811588c
+)
+LIBYAML=(
+  libyaml 0.2.5 trixie
+  fa240dbf262be053f3898006d502d514936c818e422afdcf33921c63bed9bf2e
+)
 
 # name==version, and the SHA-256 of the wheels for x86_64 and aarch64.
 CLANG_FORMAT=(

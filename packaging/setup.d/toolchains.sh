@@ -6,40 +6,57 @@
 
 version_at_least() { [[ $(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
 
-# ---- hiredis ----
+# ---- C libraries: the system's, or an archive of a pinned source package ----
 
-# hiredis_prefix: empty where the system's own will do, with its archives; a prefix in the cache otherwise.
-hiredis_prefix() {
-  local libraries
-  libraries=$(pkg-config --variable=libdir hiredis_ssl 2>/dev/null) &&
-    pkg-config --atleast-version=1.1 hiredis && [[ -e $libraries/libhiredis.a && -e $libraries/libhiredis_ssl.a ]] ||
-    echo "$cache/hiredis-$HIREDIS_VERSION"
+# The prefix of each: empty where the system's own will do, with its archives; one in the cache otherwise.
+hiredis_prefix() { system_has 1.1 hiredis_ssl hiredis hiredis_ssl || echo "$cache/${HIREDIS[0]}-${HIREDIS[1]}"; }
+libyaml_prefix() { system_has 0.2 yaml-0.1 yaml || echo "$cache/${LIBYAML[0]}-${LIBYAML[1]}"; }
+
+# system_has MINIMUM MODULE LIBRARY...: pkg-config knows it, and there are archives that fit.
+system_has() {
+  local folder
+  folder=$(pkg-config --variable=libdir "$2" 2>/dev/null) &&
+    pkg-config --atleast-version="$1" "$2" && archives_fit "$folder" "${@:3}"
+}
+
+# archives_fit FOLDER LIBRARY...: they can become part of a shared library (-fPIC); some systems' cannot.
+archives_fit() {
+  local folder=$1 names=("${@:2}") scrap status=0
+  names=("${names[@]/#/$folder/lib}")
+  scrap=$(mktemp "$cache/fit.XXXXXX")
+  g++ -shared -o "$scrap" -Wl,-z,text -Wl,--exclude-libs,ALL -Wl,--whole-archive "${names[@]/%/.a}" \
+    -Wl,--no-whole-archive 2>/dev/null || status=$?
+  rm -f "$scrap"
+  return "$status"
 }
 
 setup_hiredis() {
-  local prefix
-  prefix=$(hiredis_prefix)
-  [[ -z $prefix || -e $prefix/lib/libhiredis_ssl.a ]] ||
-    step "building hiredis $HIREDIS_VERSION" build_hiredis "$prefix"
+  setup_library "$(hiredis_prefix)" libhiredis_ssl.a "${HIREDIS[@]}" -DENABLE_SSL=ON -DDISABLE_TESTS=ON
+}
+setup_libyaml() { setup_library "$(libyaml_prefix)" libyaml.a "${LIBYAML[@]}" -DBUILD_TESTING=OFF; }
+
+# setup_library PREFIX ARCHIVE NAME VERSION SUITE SHA256 [CMAKE ARGUMENT...]: nothing where no prefix is wanted.
+setup_library() {
+  [[ -z $1 || -e $1/lib/$2 ]] || step "building $3 $4" build_library "$1" "${@:3}"
 }
 
-build_hiredis() {
-  local prefix=$1 work archive
-  work=$(mktemp -d "$cache/hiredis.XXXXXX")
-  private_apt "$HIREDIS_SUITE"
-  (cd "$work" && apt-get "${private_apt_options[@]}" source --download-only hiredis)
-  archive=$work/hiredis_$HIREDIS_VERSION.orig.tar.gz
-  echo "$HIREDIS_SHA256  $archive" | sha256sum --check
+build_library() { # build_library PREFIX NAME VERSION SUITE SHA256 [CMAKE ARGUMENT...]
+  local prefix=$1 name=$2 version=$3 suite=$4 sum=$5 work archive
+  work=$(mktemp -d "$cache/source.XXXXXX")
+  private_apt "$suite"
+  (cd "$work" && apt-get "${private_apt_options[@]}" source --download-only "$name")
+  archive=$work/${name}_$version.orig.tar.gz
+  echo "$sum  $archive" | sha256sum --check
   mkdir "$work/source"
   tar -xf "$archive" -C "$work/source" --strip-components=1
   cmake -S "$work/source" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
     -DCMAKE_INSTALL_PREFIX="$prefix.new" -DCMAKE_INSTALL_LIBDIR=lib -DBUILD_SHARED_LIBS=OFF \
-    -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DENABLE_SSL=ON -DDISABLE_TESTS=ON
+    -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DCMAKE_POLICY_VERSION_MINIMUM=3.5 "${@:6}"
   cmake --build "$work/build"
   rm -rf "$prefix.new"
   cmake --install "$work/build"
   # pkg-config and CMake files name the prefix they were installed to.
-  grep -rlZF "$prefix.new" "$prefix.new" | xargs -0r sed -i "s|$prefix.new|$prefix|g"
+  { grep -rlZF "$prefix.new" "$prefix.new" || true; } | xargs -0r sed -i "s|$prefix.new|$prefix|g"
   rm -rf "$prefix" "$work"
   mv "$prefix.new" "$prefix"
 }

@@ -50,7 +50,15 @@ test('the binary shows nothing but its entry points, and needs neither OpenSSL n
     'node_api_module_get_api_version_v1',
   ])
   const needed = execFileSync('readelf', ['-d', binary], { encoding: 'utf8' })
-  assert.doesNotMatch(needed, /NEEDED.*(ssl|crypto|stdc\+\+|hiredis)/)
+  assert.doesNotMatch(needed, /NEEDED.*(ssl|crypto|stdc\+\+|hiredis|yaml)/)
+})
+
+test('it brings the licences of what is linked into it', () => {
+  const name = 'THIRD_PARTY_LICENSES'
+  const brought = fs.readFileSync(path.join(folder, name), 'utf8')
+  assert.equal(brought, fs.readFileSync(path.join(ROOT, 'packaging', name), 'utf8'))
+  for (const project of ['hiredis', 'libyaml', 'xxHash', 'OpenSSL', 'node-addon-api'])
+    assert.match(brought, new RegExp(`^${project}\\n=+\\n\\n.*Copyright`, 'ms'))
 })
 
 test('import and require are one package', async () => {

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import gc
+import importlib.metadata
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from pathlib import Path
 import pytest
 
 import tidegate
+from conftest import ROOT
 
 
 def run_code(code, *arguments, timeout=60):
@@ -330,6 +333,17 @@ def test_importing_is_quick_and_lazy():
         print([name for name in ("asyncio", "fastapi", "starlette", "trio") if name in sys.modules])
     """)
     assert loaded == "[]\n"
+
+
+def test_the_licences_of_what_is_linked_in_come_along():
+    brought = [
+        file.read_text()
+        for file in importlib.metadata.files("tidegate")
+        if file.name == "THIRD_PARTY_LICENSES" and file.parent.name == "licenses"
+    ]
+    assert brought == [(ROOT / "packaging/THIRD_PARTY_LICENSES").read_text()]
+    for project in ("hiredis", "libyaml", "xxHash", "OpenSSL", "pybind11"):
+        assert re.search(rf"^{project}\n=+\n\n", brought[0], re.M), project
 
 
 def test_nothing_but_the_init_function_is_visible():

@@ -12,7 +12,14 @@ SPDX = "// SPDX-License-Identifier: MIT\n"
 HEADER = (
     SPDX + '#include <stdint.h>\n#define TG_VERSION "1.2.3"\nint32_t tg_f(void (*g)(int32_t));\n'
 )
+TABLE = "\n## In the library\n\n| dependency | why |\n| --- | --- |\n| hiredis | it |\n\n## More\n"
+BAR = "=" * 9
+NOTICES = "".join(
+    f"{BAR}\n{name}\n{BAR}\n\nCopyright\n" for name in ("hiredis", *sorted(tidy.IN_BINARIES))
+)
 RIGHT = {
+    tidy.DEPENDENCIES: TABLE,
+    tidy.NOTICES: NOTICES,
     tidy.HEADER: HEADER,
     tidy.SYMBOLS: "tg_f\n",
     "README.md": "[core](core/base) [site](https://example.org) `[no](link)`\n",
@@ -32,8 +39,11 @@ WRONG = [
      "base may not know client"),
     ("includes_point_down", {"core/new/x.cc": '#include "base/a.h"'}, "core/new may not know base"),
     ("includes_point_down", {"core/http/x.cc": "#include <hiredis/async.h>"}, "belongs to"),
+    ("includes_point_down", {"core/http/x.cc": "#include <yaml.h>"}, "yaml.h belongs to"),
     ("includes_point_down", {"bindings/go/x.c": '#include "base/a.h"'}, "only tidegate.h"),
     ("includes_point_down", {"capi/x.cc": '#include "store/y.h"', "core/store/y.h": ""}, "past it"),
+    ("notices_are_complete", {tidy.DEPENDENCIES: TABLE.replace("hir", "xir")}, "licence of xire"),
+    ("notices_are_complete", {tidy.NOTICES: NOTICES.replace("Copyright", "")}, "of pybind11"),
     ("header_has_fixed_widths", {tidy.HEADER: HEADER + "enum tg_e { TG_A };\n"}, "'enum'"),
     ("header_list_and_libraries_agree", {tidy.HEADER: HEADER + "int tg_g(int);\n"}, "has tg_g"),
     ("header_list_and_libraries_agree", {tidy.SYMBOLS: ""}, "libtidegate.so: has tg_f"),

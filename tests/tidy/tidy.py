@@ -30,6 +30,7 @@ CAPI_SEES = "base client console http limiter options policy cache stats".split(
 POLLING = ("core/reactor/", "core/store/valkey/", "core/client/", "examples/", "tests/")
 FOREIGN = {  # what only some may know of
     r"hiredis/": ("core/store/valkey/", "tests/"),
+    r"yaml\.h": ("core/policy/", "tests/", "packaging/cmake/"),
     r"openssl/": ("core/store/valkey/", "core/http/", "tests/"),
     r"sys/(epoll|eventfd|timerfd|event)\.h": POLLING,
 }
@@ -164,7 +165,19 @@ def versions_are_equal(texts, build):
             yield from (f"{path}: says {it}, {HEADER} {ours}" for it in found if [it] != ours)
 
 
+NOTICES, DEPENDENCIES = "packaging/THIRD_PARTY_LICENSES", "packaging/DEPENDENCIES.md"
+IN_BINARIES = {"pybind11", "node-addon-api", "node-api-headers"}  # besides what the library has
+
+
+def notices_are_complete(texts, build):
+    library = texts[DEPENDENCIES].split("\n## In the library\n")[1].split("\n## ")[0]
+    rows = set(re.findall(r"^\| ([\w-]+) +\|", library, re.M)) - {"dependency", "---"}
+    told = set(re.findall(r"^=+\n(\S+)\n=+\n\n[^\n]*\S", texts[NOTICES], re.M))
+    yield from (f"{NOTICES}: has no licence of {it}" for it in sorted((rows | IN_BINARIES) - told))
+
+
 CHECKS = [files_are_short, functions_are_short, links_lead_somewhere, includes_point_down]
+CHECKS += [notices_are_complete]
 CHECKS += [header_has_fixed_widths, header_list_and_libraries_agree, versions_are_equal]
 
 
