@@ -122,8 +122,11 @@ Result<std::string> Guard::edited(std::string_view live, std::string_view patch)
     const MutexGuard held(mutex_);
     file = current_->file;
   }
-  const CompiledPolicy alone = compile_live(patch, file);
-  if (alone.fault.line == 0 && alone.policy && !alone.policy->ignored().empty())
+  auto said = merge_live("", patch);
+  if (!said) return said.error();
+  const CompiledPolicy alone = compile_live(*said, file);
+  if (!alone.policy) return Error{Code::kPolicy, alone.fault.text()};
+  if (!alone.policy->ignored().empty())
     return Error{Code::kPolicy, alone.policy->ignored().front() +
                                     ": the policy has no limiter or tier of that name"};
   auto merged = merge_live(live, patch);

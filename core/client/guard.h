@@ -70,7 +70,8 @@ class Guard {
   // Takes the file over where it has changed. A faulty one changes nothing, and is told of once.
   void look_at_file();
 
-  std::string explain(std::string_view attributes) const;  // JSON, without the parts' states
+  // JSON, without the parts' states. The caller visits the limiters.
+  std::string explain(std::string_view attributes) const;
   const Clock& clock() const { return clock_; }
 
  private:

@@ -351,7 +351,6 @@ std::string Guard::explain(std::string_view attributes) const {
     asked.worked_out = client_address(asked.peer, asked.forwarded, trusted_, ipv6_prefix_);
     asked.attributes.push_back({"address", asked.worked_out});
   }
-  const Visits::Visit visit(limiters_.visits());
   const Documents& documents = *documents_.load(std::memory_order_acquire);
   return explain_json(*documents.file, documents.live.get(), asked.attributes, clock_.now_us(),
                       ipv6_prefix_);

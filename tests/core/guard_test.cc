@@ -119,11 +119,10 @@ TEST(GuardsEmbedded, APreflightIsExempt) {
 
 TEST(GuardsEmbedded, TheAddressIsWorkedOut) {
   Embedded here;
-  const std::string policy = kPolicy;
-  tg_guard_spec spec{};
-  spec.policy = {policy.data(), policy.size()};
-  spec.trusted_proxies = TG_TEXT("1");
-  Guarded guard(here.gate, policy);
+  Guarded behind(here.gate, kPolicy, "", "1");
+  EXPECT_EQ(behind.ask("GET /", {{"@peer", "198.51.100.1"}, {"@forwarded_for", "203.0.113.7"}}).caller,
+            "@203.0.113.7");
+  Guarded guard(here.gate, kPolicy);
   EXPECT_EQ(guard.ask("GET /", {{"@peer", "198.51.100.1"}, {"@forwarded_for", "203.0.113.7"}}).caller,
             "@198.51.100.1");
   EXPECT_EQ(guard.ask("GET /", {{"@peer", "198.51.100.1"}, {"address", "203.0.113.7"}}).caller,

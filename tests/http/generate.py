@@ -13,6 +13,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "conformance"))
 
+from guarded import Layer, World, answer  # noqa: E402
 from http_model import (  # noqa: E402
     Policy, caller_key, client_address, default_name, headers, policies, problem, status)
 from model import Decision, Limit, Part, Store  # noqa: E402
@@ -248,8 +249,118 @@ def callers() -> list[dict[str, Any]]:
     ]
 
 
+def layered(title: str, world: World, layers: list[Layer], *requests: dict[str, Any],
+            app_fields: list[list[str]] | None = None) -> dict[str, Any]:
+    """Layers from the outermost; those behind the first are around the handler at /inner only."""
+    steps = []
+    for one in requests:
+        met = layers if one["path"] == "/inner" else layers[:1]
+        expected = answer(world, met, app_fields or [], one["at_us"], one)
+        if one["method"] == "HEAD":
+            expected["body"] = ""
+        steps.append({**one, "expect": expected})
+    config = layers[0].config()
+    config["app_fields"] = app_fields or []
+    if len(layers) > 1:
+        config["inner"] = layers[1].config()
+    return {"title": title, "middleware": config, "requests": steps}
+
+
+POLICY: dict[str, Any] = {
+    "version": 1,
+    "limiters": {"basic": "2/minute", "pro": "100/minute burst 20", "everybody": "50/minute",
+                 "images": "10/minute", "tried": {"rate": "1/minute", "mode": "shadow"}},
+    "tiers": {"basic": ["basic"], "pro": ["pro", "tried"], "free": []}, "default_tier": "basic",
+    "rules": [
+        {"when": {"path": ["/health", "/public/**"]}, "exempt": True},
+        {"when": {"path": "/v1/images/*", "method": "POST"}, "limit": "images",
+         "cost": "{images}"},
+        {"limit": "tier"}, {"limit": "everybody", "per": "everyone"}],
+    "callers": {
+        "k_evil": {"ban": True}, "k_late": {"ban": True, "until": "2025-11-21T00:01:00Z"},
+        "k_friend": {"exempt": True}, "k_pro": {"tier": "pro"}}}
+FREE_FOR_ALL = {"version": 1, "limiters": {"app": "100/minute"}, "rules": [{"limit": "app"}]}
+
+
+def policy_cases() -> list[dict[str, Any]]:
+    def one() -> tuple[World, list[Layer]]:
+        world = World()
+        return world, [Layer(world, policy=POLICY, style=BOTH, identity_header="x-api-key",
+                             tier_header="x-tier", attribute_headers={"images": "x-images"})]
+
+    return [
+        layered("a policy: every rule that matches, in one check", *one(),
+                *[request(x_api_key="k_1") for _ in range(3)], request(x_api_key="k_2"),
+                request(30 * SECOND, x_api_key="k_1")),
+        layered("a policy: exempt paths, however they are spelt", *one(),
+                request(path="/health"), request(path="/health/"), request(path="/public/a/b"),
+                request(path="/%68ealth"), request(path="/healthy")),
+        layered("a policy: a cost of the request", *one(),
+                request(path="/v1/images/x", method="POST", x_api_key="k_pro", x_images="7"),
+                request(path="/v1/images/x", method="POST", x_api_key="k_pro", x_images="4"),
+                request(path="/v1/images/x", x_api_key="k_pro"),
+                request(path="/v1/images/x", method="POST", x_api_key="k_pro", x_images="3")),
+        layered("a policy: tiers by caller, by request, by default; one without limits", *one(),
+                request(x_api_key="k_pro"), request(x_api_key="k_1", x_tier="pro"),
+                request(x_api_key="k_1"), request(x_api_key="k_1", x_tier="free"),
+                request(x_api_key="k_pro", x_tier="free")),
+        layered("a policy: bans that end, and bans that do not", *one(),
+                request(x_api_key="k_evil"), request(x_api_key="k_late"),
+                request(59_999_999, x_api_key="k_late"), request(60 * SECOND, x_api_key="k_late"),
+                request(x_api_key="k_evil", method="HEAD")),
+        layered("a policy: a caller that is exempt gets no fields", *one(),
+                *[request(x_api_key="k_friend") for _ in range(4)]),
+        layered("a policy: preflights, HEAD and OPTIONS", *one(),
+                request(method="OPTIONS", origin="https://a.example",
+                        access_control_request_method="POST", x_api_key="k_evil"),
+                request(method="HEAD", x_api_key="k_1"),
+                request(method="OPTIONS", x_api_key="k_1"), request(x_api_key="k_1")),
+    ]
+
+
+def several_layers() -> list[dict[str, Any]]:
+    def keys() -> tuple[World, list[Layer]]:
+        world = World()
+        limits = [limiter((3, MINUTE), name="per-ip"), limiter((2, MINUTE), name="per-key")]
+        return world, [Layer(world, limits, key_headers=[None, "x-api-key"], style=BOTH)]
+
+    def nested() -> tuple[World, list[Layer]]:
+        world = World()
+        return world, [
+            Layer(world, [limiter((5, MINUTE), name="app")], key_header="x-api-key", style=BOTH),
+            Layer(world, [limiter((2, MINUTE), name="route"), limiter((5, MINUTE), name="app")],
+                  key_header="x-api-key", style=BOTH)]
+
+    def policy_and_route() -> tuple[World, list[Layer]]:
+        world = World()
+        return world, [
+            Layer(world, policy=FREE_FOR_ALL, identity_header="x-api-key", style=BOTH),
+            Layer(world, [limiter((1, MINUTE), name="route")], key_header="x-api-key",
+                  style=BOTH)]
+
+    inner = {"path": "/inner"}
+    return [
+        layered("two limits on two keys are one check", *keys(),
+                *[request(x_api_key="k_1") for _ in range(3)], request(x_api_key="k_2"),
+                request(x_api_key="k_3"), request()),
+        layered("middleware within middleware: fields are joined, the same limit counts once",
+                *nested(), *[request(x_api_key="k_1", **inner) for _ in range(3)],
+                request(x_api_key="k_1")),
+        layered("what the inner one refuses costs nothing in the outer one", *nested(),
+                *[request(x_api_key="k_1", **inner) for _ in range(5)],
+                *[request(x_api_key="k_1") for _ in range(4)]),
+        layered("a route's limit under an application's policy", *policy_and_route(),
+                *[request(x_api_key="k_1", **inner) for _ in range(3)], request(x_api_key="k_1"),
+                request(x_api_key="k_2", **inner)),
+        layered("fields that the application sends itself stand, with their family", *keys(),
+                request(x_api_key="k_1"), request(x_api_key="k_1"),
+                app_fields=[["RateLimit", "\"mine\";r=9"]]),
+    ]
+
+
 def main() -> None:
     cases = limits_and_headers() + costs_and_bodies() + methods_and_paths() + callers()
+    cases += policy_cases() + several_layers()
     print("[")
     for i, one in enumerate(cases):
         requests = one.pop("requests")

@@ -59,8 +59,11 @@ std::string Checked::field(const std::string& name) const {
   return found == fields.end() ? "" : found->second;
 }
 
-Guarded::Guarded(Gate& gate, const std::string& policy, const std::string& headers) : gate_(gate) {
-  const tg_guard_spec spec = spec_of(policy, headers);
+Guarded::Guarded(Gate& gate, const std::string& policy, const std::string& headers,
+                 const std::string& trusted_proxies)
+    : gate_(gate) {
+  tg_guard_spec spec = spec_of(policy, headers);
+  spec.trusted_proxies = {trusted_proxies.data(), trusted_proxies.size()};
   tg_error error{};
   if (tg_guard_open(gate.client(), &spec, &handle_, &error) == TG_OK) return;
   std::fprintf(stderr, "tg_guard_open: %s\n", error.message);

@@ -32,7 +32,8 @@ struct Checked : Outcome {
 class Guarded {
  public:
   // Aborts the test program where it is refused.
-  Guarded(Gate& gate, const std::string& policy, const std::string& headers = "");
+  Guarded(Gate& gate, const std::string& policy, const std::string& headers = "",
+          const std::string& trusted_proxies = "");
 
   Checked check(const Pairs& attributes, const std::string& scope = "");
   // "GET /path", and more attributes.
