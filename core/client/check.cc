@@ -170,7 +170,7 @@ void Check::compose(const Call& call) {
                           .source = only_before ? Source::kStore : call.decision.source,
                           .binding = binding(call),
                           .parts = views_};
-  fields = http_headers(seen, style, style.legacy ? wall_us() : 0);
+  append_http_headers(fields, seen, style, style.legacy ? wall_us() : 0);
   if (!call.decision.allowed) {
     const DecisionView own{.allowed = false,
                            .source = call.decision.source,

@@ -48,6 +48,9 @@ struct HeaderStyle {
 int http_status(bool allowed, Source source);
 // "Name: value\n" lines, in http_model.headers' order. wall_us: epoch.
 std::string http_headers(const DecisionView& decision, HeaderStyle style, int64_t wall_us);
+// The same behind what is in `out`, which keeps its memory.
+void append_http_headers(std::string& out, const DecisionView& decision, HeaderStyle style,
+                         int64_t wall_us);
 // RFC 9457 application/problem+json of a refusal; empty for a decision that allows.
 std::string http_problem(const DecisionView& decision);
 
