@@ -41,7 +41,16 @@ struct Attribute {
   std::string_view name, value;
 };
 
-enum class Verdict : uint8_t { kLimits, kExempt, kBanned, kTierError, kCostError, kPartsError };
+// What a request meets. The last three are mistakes of the application: an unknown tier, a cost
+// that is no number below 2^52, more than 16 parts.
+enum class PolicyVerdict : uint8_t {
+  kLimits,
+  kExempt,
+  kBanned,
+  kTierError,
+  kCostError,
+  kPartsError
+};
 
 // What a part still needs when the response is there.
 struct After {
@@ -78,7 +87,7 @@ struct PolicyPart {
 };
 
 struct Resolution {
-  Verdict verdict = Verdict::kLimits;
+  PolicyVerdict verdict = PolicyVerdict::kLimits;
   int64_t until_us = -1;        // of a ban: when nothing bans any more; -1: never
   int64_t retry_after_us = -1;  // until then; -1: never
   std::string_view reason;      // of the entry that bans
