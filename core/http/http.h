@@ -72,8 +72,8 @@ std::string client_address(std::string_view peer, std::string_view forwarded_for
                            const TrustedProxies& trusted, int ipv6_prefix);
 // http_model.caller_key.
 std::string caller_key(std::string_view identity, std::string_view address);
-// How an identity stands in a key: itself where it does not begin with "@", else behind another "@" in
-// `buffer`. Not of an empty one.
+// How an identity stands in a key: itself where it does not begin with "@", else behind another "@"
+// in `buffer`. Not of an empty one.
 std::string_view identity_key(std::string_view identity, std::string& buffer);
 
 // "#" and the SHA-256 in hex of a key above 512 bytes, else the key with %, {, }, NUL and a leading

@@ -30,16 +30,16 @@ bool looks_like_v4(std::string_view text) {
 }
 
 bool is_prefix(std::string_view digits) {
-  return digits == "0" || (!digits.empty() && digits.front() != '0' &&
-                           std::ranges::all_of(digits, is_digit));
+  return digits == "0" ||
+         (!digits.empty() && digits.front() != '0' && std::ranges::all_of(digits, is_digit));
 }
 
 Result<CallerName> parse_network(std::string_view bare, const std::optional<Address>& head,
                                  int ipv6_prefix) {
   const size_t slash = bare.find('/');
   const std::string_view text = bare.substr(0, slash);
-  const bool plain = std::ranges::all_of(
-      text, [](char c) { return hex_value(c) >= 0 || c == ':' || c == '.'; });
+  const bool plain =
+      std::ranges::all_of(text, [](char c) { return hex_value(c) >= 0 || c == ':' || c == '.'; });
   if (!head || !plain || (slash != bare.npos && !is_prefix(bare.substr(slash + 1))))
     return expected("an address, a network, or @@ for an identity's @");
   const auto address = Address::parse(text);
@@ -48,8 +48,7 @@ Result<CallerName> parse_network(std::string_view bare, const std::optional<Addr
   if (slash != bare.npos) {
     int given = INT32_MAX;
     std::from_chars(bare.data() + slash + 1, bare.data() + bare.size(), given);
-    if (given > prefix)
-      return expected("a prefix length from 0 to " + std::to_string(prefix));
+    if (given > prefix) return expected("a prefix length from 0 to " + std::to_string(prefix));
     prefix = given;
     if (address->v6 != head->v6) return expected("IPv4 to be written as IPv4");
     if (address->masked(prefix) != *address)

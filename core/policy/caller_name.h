@@ -11,9 +11,9 @@
 namespace tidegate {
 
 struct CallerName {
-  std::string key;      // as caller_key writes it; of a network ""
-  Address network;      // where it is one: masked
-  int prefix = -1;      // its length; -1: no network
+  std::string key;  // as caller_key writes it; of a network ""
+  Address network;  // where it is one: masked
+  int prefix = -1;  // its length; -1: no network
 };
 
 // policy_model.caller_name. One address, and a network inside of what is one caller, is that

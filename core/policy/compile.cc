@@ -17,8 +17,8 @@ constexpr size_t kMaxName = 64;
 
 bool is_name(std::string_view name) {
   return !name.empty() && name.size() <= kMaxName && std::ranges::all_of(name, [](char c) {
-    return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '.' || c == '-';
+    return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+           c == '-';
   });
 }
 

@@ -15,9 +15,8 @@ bool in(std::string_view text, char c) { return text.find(c) != text.npos; }
 
 bool is_attribute(std::string_view name) {
   return !name.empty() && name.size() <= 64 && (is_letter(name[0]) || name[0] == '_') &&
-         std::ranges::all_of(name, [](char c) {
-           return is_letter(c) || is_digit(c) || c == '_' || c == '-';
-         });
+         std::ranges::all_of(
+             name, [](char c) { return is_letter(c) || is_digit(c) || c == '_' || c == '-'; });
 }
 
 // What a text of `when` may look like, for it could never match otherwise.
@@ -29,11 +28,10 @@ bool has_shape(std::string_view attribute, std::string_view text) {
     return text.front() == '/' && std::ranges::none_of(text, [](char c) { return in("?#{}", c); });
   if (attribute != "host") return true;
   if (text.size() > 2 && text.front() == '[' && text.back() == ']')
-    return std::ranges::all_of(text.substr(1, text.size() - 2), [](char c) {
-      return hex_value(c) >= 0 || in(":.*", c);
-    });
-  return std::ranges::all_of(
-      text, [](char c) { return is_letter(c) || is_digit(c) || in("._*-", c); });
+    return std::ranges::all_of(text.substr(1, text.size() - 2),
+                               [](char c) { return hex_value(c) >= 0 || in(":.*", c); });
+  return std::ranges::all_of(text,
+                             [](char c) { return is_letter(c) || is_digit(c) || in("._*-", c); });
 }
 
 }  // namespace
@@ -84,8 +82,7 @@ bool Compiler::conditions(const Value& when, Rule& out, std::vector<std::string>
     std::vector<std::string>* normal = name == "path"     ? &paths
                                        : name == "method" ? &methods
                                                           : nullptr;
-    if (!value.each_item(
-            [&](const Value& one) { return pattern(one, name, condition, normal); }))
+    if (!value.each_item([&](const Value& one) { return pattern(one, name, condition, normal); }))
       return false;
     out.when.push_back(std::move(condition));
     return true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// From a document to a PolicyData: compile.cc reads limiters, tiers and callers, compile_rule.cc the
-// rules. Used once.
+// From a document to a PolicyData: compile.cc reads limiters, tiers and callers, compile_rule.cc
+// the rules. Used once.
 #pragma once
 
 #include <map>

@@ -47,7 +47,7 @@ struct TierEntry {
 struct CallerEntry {
   int64_t until_us = kNeverEnds;
   uint32_t tier = kNoName;
-  uint32_t reason = kNoName;                   // of PolicyData::reasons
+  uint32_t reason = kNoName;                  // of PolicyData::reasons
   uint32_t limits_begin = 0, limits_end = 0;  // of PolicyData::own_limits, by limiter
   int8_t ban = -1, exempt = -1;               // -1: it says nothing
 };
@@ -82,7 +82,7 @@ struct Rule {
   bool has_after = false;
   Per per = Per::kIdentity;
   Mode mode = Mode::kEnforce;
-  uint32_t key_template = 0;           // of PolicyData::key_templates
+  uint32_t key_template = 0;  // of PolicyData::key_templates
   uint32_t cost_attribute = kNoName;
   int64_t cost = 1;
   std::vector<uint32_t> limit;  // each once
@@ -108,8 +108,8 @@ struct PolicyData {
 
   std::vector<LimiterEntry> limiters;
   std::vector<TierEntry> tiers;
-  CallerTable callers;   // by their keys
-  CallerTable networks;  // by network_name
+  CallerTable callers;                          // by their keys
+  CallerTable networks;                         // by network_name
   std::vector<uint8_t> lengths_v4, lengths_v6;  // of the networks' prefixes, the longest first
   std::vector<OwnLimit> own_limits;
   std::vector<std::string> reasons;

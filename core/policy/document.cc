@@ -98,10 +98,10 @@ class Document::Builder {
  private:
   struct Open {
     Index node;
-    Index last = kNone;     // its last child
-    Index name = kNone;     // of a mapping, its last name
-    size_t begin = 0;       // total_ before it
-    bool waits = false;     // a mapping whose last name has no value yet
+    Index last = kNone;  // its last child
+    Index name = kNone;  // of a mapping, its last name
+    size_t begin = 0;    // total_ before it
+    bool waits = false;  // a mapping whose last name has no value yet
     std::string anchor;
   };
   struct Anchor {
@@ -204,15 +204,15 @@ class Document::Builder {
   bool alias(std::string_view name) {
     if (is_name()) return fail("expected a text as a name, found an alias");
     const auto found = anchors_.find(std::string(name));
-    if (found == anchors_.end()) return fail("unknown anchor " + quote(name) + ", expected one that stands above");
+    if (found == anchors_.end())
+      return fail("unknown anchor " + quote(name) + ", expected one that stands above");
     const Anchor anchor = found->second;
     if (anchor.nodes == 0)
       return fail("expected an anchor that is complete, found one that stands within itself");
     const uint8_t height = out_.nodes_[anchor.node].height;
     if (open_.size() + height > kMaxDepth)
       return fail("expected at most " + std::to_string(kMaxDepth) + " levels");
-    if (add({.kind = out_.nodes_[anchor.node].kind, .alias = anchor.node}, anchor.nodes) == kNone)
-      return false;
+    if (add({.alias = anchor.node}, anchor.nodes) == kNone) return false;
     rise(height);
     return true;
   }

@@ -72,8 +72,9 @@ struct Shift {
   int32_t by = 0;
 };
 
-// JSON in YAML's dialect: escaped characters beyond ASCII as they are (pairs of surrogates are one),
-// tabs outside of texts as spaces, and what YAML takes for breaks escaped. Another text is as it is.
+// JSON in YAML's dialect: escaped characters beyond ASCII as they are (pairs of surrogates are
+// one), tabs outside of texts as spaces, and what YAML takes for breaks escaped. Another text is as
+// it is.
 std::string prepare_document(std::string_view text, std::vector<Shift>& shifts);
 
 }  // namespace tidegate

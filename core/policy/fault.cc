@@ -9,7 +9,7 @@
 namespace tidegate {
 namespace {
 
-constexpr size_t kMostShown = 12;      // names in one message
+constexpr size_t kMostShown = 12;        // names in one message
 constexpr size_t kLongestCompared = 64;  // no longer name is near to any
 
 bool plain_name(std::string_view name) {
@@ -123,8 +123,7 @@ std::string expected_one_of(std::string_view name, const std::vector<std::string
 
 std::string PolicyFault::text() const {
   std::string out;
-  if (line > 0)
-    out = "line " + std::to_string(line) + ", column " + std::to_string(column) + ": ";
+  if (line > 0) out = "line " + std::to_string(line) + ", column " + std::to_string(column) + ": ";
   return out.append(path.empty() ? "policy" : path).append(": ").append(message);
 }
 

@@ -116,8 +116,7 @@ std::string_view normal_host(std::string_view text, std::string& buffer) {
   return buffer;
 }
 
-std::optional<Address> normal_address(std::string_view text, int ipv6_prefix,
-                                      std::string& buffer) {
+std::optional<Address> normal_address(std::string_view text, int ipv6_prefix, std::string& buffer) {
   buffer.assign("@");
   // What stands behind an address of client_address is no part of it.
   const size_t slash = text.rfind('/');

@@ -19,7 +19,8 @@ std::string_view normal_method(std::string_view text, std::string& buffer);
 // In lower case, of ASCII, without port and last dot. Perhaps empty.
 std::string_view normal_host(std::string_view text, std::string& buffer);
 // "@" and the address as client_address says it (or said it before, with "/64" behind it), into
-// `buffer`: as caller_key has it. "@unknown" for what is none, a peer's name too. The address, masked.
+// `buffer`: as caller_key has it. "@unknown" for what is none, a peer's name too. The address,
+// masked.
 std::optional<Address> normal_address(std::string_view text, int ipv6_prefix, std::string& buffer);
 
 }  // namespace tidegate

@@ -110,17 +110,18 @@ class Pattern::Machine {
   static size_t taking(Kind kind) { return kind == Kind::kOne || kind == Kind::kSegments; }
 
   uint64_t* row(size_t index) { return rows_ + index * words_; }
-  uint64_t* row(char c) { return row(kRows + static_cast<uint8_t>(c)); }
+  uint64_t* row_of(char c) { return row(kRows + static_cast<uint8_t>(c)); }
   static void set(uint64_t* bits, size_t state) { bits[state / 64] |= uint64_t{1} << state % 64; }
 
   size_t put(const Token& token, size_t state) {
     switch (token.kind) {
       case Kind::kText:
-        for (size_t i = 0; i < token.size; ++i) set(row(pattern_.text_[token.begin + i]), state++);
+        for (size_t i = 0; i < token.size; ++i)
+          set(row_of(pattern_.text_[token.begin + i]), state++);
         return state;
       case Kind::kOne:
         for (int c = 0; c < 256; ++c)
-          if (c != '/') set(row(static_cast<char>(c)), state);
+          if (c != '/') set(row_of(static_cast<char>(c)), state);
         return state + 1;
       case Kind::kStar:
         set(row(kKeepSegment), state);
@@ -138,7 +139,7 @@ class Pattern::Machine {
 
   // Segments are opened by a slash, or passed over, so that the slash is what stands behind them.
   void step(const uint64_t* now, uint64_t* next, char c) {
-    const uint64_t* takes = row(c);
+    const uint64_t* takes = row_of(c);
     const uint64_t* any = row(kKeepAny);
     const uint64_t* segment = row(kKeepSegment);
     const uint64_t* opens = row(kOpensSegments);

@@ -141,6 +141,8 @@ CompiledPolicy compile_live(std::string_view text, PolicyPtr file);
 // policies and into the attributes given, until the next call.
 class Resolver {
  public:
+  class State;  // policy/resolver.h
+
   Resolver();
   ~Resolver();
   Resolver(Resolver&&) noexcept;
@@ -152,7 +154,6 @@ class Resolver {
                             int ipv6_prefix = kDefaultIpv6Prefix);
 
  private:
-  class State;
   std::unique_ptr<State> state_;
 };
 

@@ -51,11 +51,10 @@ void RuleIndex::add(uint32_t rule, const std::vector<std::string>& paths,
   }
   const Candidate candidate{rule, bits};
   // One that is looked at whatever the path is needs no other place.
-  const bool anywhere = std::ranges::any_of(
-      paths, [](const std::string& path) {
-        const std::string_view first = first_segments(path, 1);
-        return path != "/" && (first.empty() || has_star(first));
-      });
+  const bool anywhere = std::ranges::any_of(paths, [](const std::string& path) {
+    const std::string_view first = first_segments(path, 1);
+    return path != "/" && (first.empty() || has_star(first));
+  });
   if (paths.empty() || anywhere) return others_.push_back(candidate);
   for (const std::string& path : paths) {
     const std::string_view two = first_segments(path, 2);

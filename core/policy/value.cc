@@ -72,9 +72,7 @@ bool Value::expect(std::string_view what) const {
   return fail("expected " + std::string(what) + ", found " + found);
 }
 
-bool Value::check_text() const {
-  return !text().empty() || expect("a text that is not empty");
-}
+bool Value::check_text() const { return !text().empty() || expect("a text that is not empty"); }
 
 bool Value::check_word(Names words, int8_t& index) const {
   if (!check_text()) return false;
