@@ -70,6 +70,15 @@ Guarded::Guarded(Gate& gate, const std::string& policy, const std::string& heade
   std::abort();
 }
 
+Guarded::Guarded(Gate& gate, const File& file) : gate_(gate) {
+  tg_guard_spec spec{};
+  spec.file = {file.path.data(), file.path.size()};
+  tg_error error{};
+  if (tg_guard_open(gate.client(), &spec, &handle_, &error) == TG_OK) return;
+  std::fprintf(stderr, "tg_guard_open: %s\n", error.message);
+  std::abort();
+}
+
 Checked Guarded::check(const Pairs& attributes, const std::string& scope) {
   const std::string said = attributes_of(attributes);
   tg_entry entry{};
@@ -140,6 +149,14 @@ std::string Guarded::explain(const Pairs& attributes) {
 
 std::string refusal(Gate& gate, const std::string& policy) {
   const tg_guard_spec spec = spec_of(policy, "");
+  tg_error error{};
+  uint64_t handle = 0;
+  return tg_guard_open(gate.client(), &spec, &handle, &error) < 0 ? error.message : "";
+}
+
+std::string refusal(Gate& gate, const File& file) {
+  tg_guard_spec spec{};
+  spec.file = {file.path.data(), file.path.size()};
   tg_error error{};
   uint64_t handle = 0;
   return tg_guard_open(gate.client(), &spec, &handle, &error) < 0 ? error.message : "";
