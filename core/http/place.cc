@@ -46,7 +46,7 @@ std::string_view method_word(std::string_view method) {
   return std::ranges::find(kKnown, method) != std::end(kKnown) ? method : "OTHER";
 }
 
-// "/items/{id}" as "items-id", "/my-items" as "my--items": a parameter stands behind one "-",
+// "/items/{id}" as "items-id", "/my-items" as "my--items", "/v1.0" as "v1..0": a parameter stands behind one "-",
 // however its framework writes it ({id}, :id, <id>), a slash is a ".". Whatever else there is has
 // no place in a name: `lossy`.
 void append_path(std::string& name, std::string_view path, bool& lossy) {
@@ -64,10 +64,10 @@ void append_path(std::string& name, std::string_view path, bool& lossy) {
     if (first && named) name += '-';
     for (const char c : segment) {
       if ((static_cast<unsigned char>(c) & 0xc0) == 0x80) continue;  // the rest of a character
-      const bool dash = c == '-' && !named;
-      if (dash) name += '-';
-      lossy |= !letter(c) && !dash && (named || c != '.');
-      name += letter(c) || dash || c == '.' ? c : '_';
+      const bool doubled = (c == '-' || c == '.') && !named;
+      if (doubled) name += c;
+      lossy |= !letter(c) && !doubled;
+      name += letter(c) || doubled ? c : '_';
     }
   }
 }

@@ -39,6 +39,7 @@ Checked::Checked(const tg_result& result) : Outcome(result) {
   std::memcpy(&answer, result.data, std::min<size_t>(sizeof answer, result.data_len));
   http = answer.status;
   verdict = answer.verdict;
+  limit = answer.limit;
   body = copied(answer.body);
   scope = copied(answer.scope);
   caller = copied(answer.caller);

@@ -19,7 +19,7 @@ std::string attributes_of(const Pairs& pairs);
 // A check's answer, copied.
 struct Checked : Outcome {
   int32_t http = 0;
-  uint32_t verdict = 0;
+  uint32_t verdict = 0, limit = 0;
   std::map<std::string, std::string> fields;
   std::string body, scope, caller, reason;
   int64_t retry_after_us = 0, renew_us = 0;
