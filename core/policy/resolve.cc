@@ -56,15 +56,6 @@ void Resolver::State::read(std::span<const Attribute> request, int ipv6_prefix) 
   for (const Attribute& one : request)
     if (const uint32_t number = file_->attributes.find(one.name); number != kNoName)
       values_[number] = one.value;
-  has_key_.assign(file_->key_templates.size(), false);
-  while (keys_.size() < file_->key_templates.size()) keys_.emplace_back();
-  normalize(ipv6_prefix);
-}
-
-void Resolver::State::normalize(int ipv6_prefix) {
-  values_[kMethod] = normal_method(values_[kMethod], method_);
-  if (!values_[kPath].empty()) values_[kPath] = normal_path(values_[kPath], path_);
-  values_[kHost] = normal_host(values_[kHost], host_);
   host_address_.reset();
   if (values_[kAddress].empty()) {
     address_.assign("@unknown");
@@ -75,6 +66,15 @@ void Resolver::State::normalize(int ipv6_prefix) {
   answer_.address = std::string_view(address_).substr(1);
   answer_.caller =
       values_[kIdentity].empty() ? address_ : identity_key(values_[kIdentity], identity_);
+}
+
+// The forms that only rules ask for: a ban does without them.
+void Resolver::State::normalize() {
+  values_[kMethod] = normal_method(values_[kMethod], method_);
+  if (!values_[kPath].empty()) values_[kPath] = normal_path(values_[kPath], path_);
+  values_[kHost] = normal_host(values_[kHost], host_);
+  has_key_.assign(file_->key_templates.size(), false);
+  while (keys_.size() < file_->key_templates.size()) keys_.emplace_back();
 }
 
 void Resolver::State::find_caller() {
@@ -159,6 +159,7 @@ std::string_view Resolver::State::tier_of_caller() {
 }
 
 void Resolver::State::scan(int64_t now_us) {
+  normalize();
   RuleIndex::Walk walk(file_->index, value(kMethod), value(kPath));
   for (uint32_t index = walk.next(); index != UINT32_MAX; index = walk.next()) {
     const Rule& rule = file_->rules[index];

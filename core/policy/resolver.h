@@ -32,7 +32,7 @@ class Resolver::State {
 
  private:
   void read(std::span<const Attribute> request, int ipv6_prefix);
-  void normalize(int ipv6_prefix);
+  void normalize();
   void find_caller();
   void look_up(int64_t now_us);
   bool banned(int64_t now_us);
