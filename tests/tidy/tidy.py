@@ -31,6 +31,7 @@ POLLING = ("core/reactor/", "core/store/valkey/", "core/client/", "examples/", "
 FOREIGN = {  # what only some may know of
     r"hiredis/": ("core/store/valkey/", "tests/"),
     r"openssl/": ("core/store/valkey/", "core/http/", "tests/"),
+    r"yaml\.h": ("core/policy/document.cc",),
     r"sys/(epoll|eventfd|timerfd|event)\.h": POLLING,
 }
 NO_FUNCTION = re.compile(
