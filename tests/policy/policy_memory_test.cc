@@ -15,6 +15,9 @@ thread_local size_t allocations = 0;
 
 }  // namespace
 
+// What is freed here was allocated above: GCC looks at one of them alone.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+
 void* operator new(size_t size) {
   ++allocations;
   if (void* memory = std::malloc(size)) return memory;
@@ -35,13 +38,13 @@ TEST(PolicyMemory, ResolvingTakesNoneInSteadyState) {
   ASSERT_NE(file.policy, nullptr) << file.fault.text();
   const CompiledPolicy live = compile_live("callers: {k: {limits: {a: 9/s}}}", file.policy);
   const std::string hard = "/%61/" + std::string(3'000, 'b') + "/c";
-  const std::vector<Attribute> usual{{"method", "post"},
+  std::vector<Attribute> usual{{"method", "post"},
                                      {"path", "//a/very/long//path/that/is/not/normal/bxc"},
                                      {"host", "API.a-long-name-indeed.example.com:8443"},
                                      {"address", "2001:db8:1111:2222:3333::4"},
                                      {"tenant", "a|tenant\\with|a|long|name|indeed"},
                                      {"n", "3"}};
-  std::vector<Attribute> banned = usual, unusual = usual;
+  auto banned = usual, unusual = usual;
   banned.push_back({"identity", "@evil-enough-for-the-heap"});
   unusual[1].value = hard;
   Resolver resolver;
@@ -54,7 +57,7 @@ TEST(PolicyMemory, ResolvingTakesNoneInSteadyState) {
   const size_t before = allocations;
   for (int i = 0; i < 100; ++i) round();
   EXPECT_EQ(allocations, before);
-  EXPECT_EQ(parts, 101u * (4 + 0 + 4));
+  EXPECT_EQ(parts, 101u * (4 + 0 + 3));
 }
 
 }  // namespace
