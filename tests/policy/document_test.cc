@@ -52,6 +52,9 @@ TEST(Document, ItsFaultsStandWhereTheyAre) {
       {"version: 1\nx: \xff\n", 2, 4, "", "YAML or JSON"},
       {"version: 1\nx: \x01\n", 2, 4, "", "YAML or JSON"},
       {"version: 1\nmode: \"\\ud800\"\n", 2, 10, "", "YAML or JSON"},
+      {"{\"version\": \"\\", 1, 14, "", "YAML or JSON"},
+      {"{\"version\": \"\\ud83d", 1, 16, "", "YAML or JSON"},
+      {"['", 1, 3, "", "YAML or JSON"},
       {"{\"version\": 1, \"mode\": \"\\udc80x\"}", 1, 27, "", "YAML or JSON"},
   });
 }

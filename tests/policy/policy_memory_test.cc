@@ -39,11 +39,11 @@ TEST(PolicyMemory, ResolvingTakesNoneInSteadyState) {
   const CompiledPolicy live = compile_live("callers: {k: {limits: {a: 9/s}}}", file.policy);
   const std::string hard = "/%61/" + std::string(3'000, 'b') + "/c";
   std::vector<Attribute> usual{{"method", "post"},
-                                     {"path", "//a/very/long//path/that/is/not/normal/bxc"},
-                                     {"host", "API.a-long-name-indeed.example.com:8443"},
-                                     {"address", "2001:db8:1111:2222:3333::4"},
-                                     {"tenant", "a|tenant\\with|a|long|name|indeed"},
-                                     {"n", "3"}};
+                               {"path", "//a/very/long//path/that/is/not/normal/bxc"},
+                               {"host", "API.a-long-name-indeed.example.com:8443"},
+                               {"address", "2001:db8:1111:2222:3333::4"},
+                               {"tenant", "a|tenant\\with|a|long|name|indeed"},
+                               {"n", "3"}};
   auto banned = usual, unusual = usual;
   banned.push_back({"identity", "@evil-enough-for-the-heap"});
   unusual[1].value = hard;
