@@ -14,6 +14,10 @@ bool lasts(int64_t until_us, int64_t now_us) { return now_us < until_us; }
 
 }  // namespace
 
+const PolicyData* over(const Policy& file, const Policy* live) {
+  return live && live->file().get() == &file ? &live->data() : nullptr;
+}
+
 Resolver::Resolver() : state_(std::make_unique<State>()) {}
 Resolver::~Resolver() = default;
 Resolver::Resolver(Resolver&&) noexcept = default;
@@ -22,7 +26,7 @@ Resolver& Resolver::operator=(Resolver&&) noexcept = default;
 const Resolution& Resolver::resolve(const Policy& file, const Policy* live,
                                     std::span<const Attribute> request, int64_t now_us,
                                     int ipv6_prefix) {
-  return state_->resolve(file.data(), live ? &live->data() : nullptr, request, now_us, ipv6_prefix);
+  return state_->resolve(file.data(), over(file, live), request, now_us, ipv6_prefix);
 }
 
 const Resolution& Resolver::State::resolve(const PolicyData& file, const PolicyData* live,

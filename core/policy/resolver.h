@@ -20,6 +20,10 @@ struct Speaker {
   const PolicyData* by;
 };
 
+// What a live document says over the file; null where it is compiled over another one, whose
+// numbers of names mean nothing here.
+const PolicyData* over(const Policy& file, const Policy* live);
+
 class Resolver::State {
  public:
   const Resolution& resolve(const PolicyData& file, const PolicyData* live,

@@ -131,6 +131,17 @@ TEST(Policy, ALiveDocumentSaysOnFailureModeAndNumbersAndKeepsItsFile) {
   EXPECT_EQ(live_over(live->file(), " \n")->ignored().size(), 0u);
 }
 
+TEST(Policy, ALiveDocumentOverAnotherFileSaysNothing) {
+  const auto one = compiled("limiters: {a: 1/s, b: 2/s, c: 3/s}\ntiers: {t: []}\n");
+  const auto other = compiled("limiters: {z: 9/s}\nrules: [{limit: z}]\n");
+  const auto live = live_over(one, "{limiters: {c: 4/s}, callers: {k: {ban: true, tier: t}}}");
+  Resolver resolver;
+  const Attributes k{{"identity", "k"}};
+  EXPECT_EQ(resolver.resolve(*other, live.get(), k, kNow).parts.size(), 1u);
+  EXPECT_EQ(Json::parse(explain_json(*other, live.get(), k, kNow))["entries"].size(), 0u);
+  EXPECT_EQ(resolver.resolve(*one, live.get(), k, kNow).verdict, PolicyVerdict::kBanned);
+}
+
 TEST(Policy, OfSeveralAttributesWithOneNameTheLastCounts) {
   const auto file = compiled("limiters: {a: 1/s}\nrules: [{limit: a, when: {tenant: t}}]\n");
   Resolver resolver;
