@@ -4,10 +4,10 @@
 //
 //   auto compiled = tidegate::compile_policy(text);
 //   if (!compiled.policy) return print(compiled.fault.text());
-//   tidegate::Resolver resolver;   // one for each thread
+//   tidegate::PolicyResolver resolver;   // one for each thread
 //   const auto& answer = resolver.resolve(*compiled.policy, nullptr, request, now_us);
 //
-// A Policy never changes: any thread. A Resolver: one thread at a time.
+// A Policy never changes: any thread. A PolicyResolver: one thread at a time.
 #pragma once
 
 #include <atomic>
@@ -139,14 +139,14 @@ CompiledPolicy compile_live(std::string_view text, PolicyPtr file);
 
 // Keeps its buffers: in steady state nothing is allocated. What it returns points into it, into the
 // policies and into the attributes given, until the next call.
-class Resolver {
+class PolicyResolver {
  public:
   class State;  // policy/resolver.h
 
-  Resolver();
-  ~Resolver();
-  Resolver(Resolver&&) noexcept;
-  Resolver& operator=(Resolver&&) noexcept;
+  PolicyResolver();
+  ~PolicyResolver();
+  PolicyResolver(PolicyResolver&&) noexcept;
+  PolicyResolver& operator=(PolicyResolver&&) noexcept;
 
   // `live` is null or compiled over this very `file`: over another one it says nothing, so whoever
   // takes a new file compiles what is live over it in the same step.

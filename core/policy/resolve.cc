@@ -18,20 +18,20 @@ const PolicyData* over(const Policy& file, const Policy* live) {
   return live && live->file().get() == &file ? &live->data() : nullptr;
 }
 
-Resolver::Resolver() : state_(std::make_unique<State>()) {}
-Resolver::~Resolver() = default;
-Resolver::Resolver(Resolver&&) noexcept = default;
-Resolver& Resolver::operator=(Resolver&&) noexcept = default;
+PolicyResolver::PolicyResolver() : state_(std::make_unique<State>()) {}
+PolicyResolver::~PolicyResolver() = default;
+PolicyResolver::PolicyResolver(PolicyResolver&&) noexcept = default;
+PolicyResolver& PolicyResolver::operator=(PolicyResolver&&) noexcept = default;
 
-const Resolution& Resolver::resolve(const Policy& file, const Policy* live,
-                                    std::span<const Attribute> request, int64_t now_us,
-                                    int ipv6_prefix) {
+const Resolution& PolicyResolver::resolve(const Policy& file, const Policy* live,
+                                          std::span<const Attribute> request, int64_t now_us,
+                                          int ipv6_prefix) {
   return state_->resolve(file.data(), over(file, live), request, now_us, ipv6_prefix);
 }
 
-const Resolution& Resolver::State::resolve(const PolicyData& file, const PolicyData* live,
-                                           std::span<const Attribute> request, int64_t now_us,
-                                           int ipv6_prefix) {
+const Resolution& PolicyResolver::State::resolve(const PolicyData& file, const PolicyData* live,
+                                                 std::span<const Attribute> request, int64_t now_us,
+                                                 int ipv6_prefix) {
   file_ = &file;
   live_ = live;
   answer_ = {};
@@ -55,7 +55,7 @@ const Resolution& Resolver::State::resolve(const PolicyData& file, const PolicyD
   return answer_;
 }
 
-void Resolver::State::read(std::span<const Attribute> request, int ipv6_prefix) {
+void PolicyResolver::State::read(std::span<const Attribute> request, int ipv6_prefix) {
   values_.assign(file_->attributes.size(), {});
   for (const Attribute& one : request)
     if (const uint32_t number = file_->attributes.find(one.name); number != kNoName)
@@ -73,7 +73,7 @@ void Resolver::State::read(std::span<const Attribute> request, int ipv6_prefix) 
 }
 
 // The forms that only rules ask for: a ban does without them.
-void Resolver::State::normalize() {
+void PolicyResolver::State::normalize() {
   values_[kMethod] = normal_method(values_[kMethod], method_);
   if (!values_[kPath].empty()) values_[kPath] = normal_path(values_[kPath], path_);
   values_[kHost] = normal_host(values_[kHost], host_);
@@ -81,7 +81,7 @@ void Resolver::State::normalize() {
   while (keys_.size() < file_->key_templates.size()) keys_.emplace_back();
 }
 
-void Resolver::State::find_caller() {
+void PolicyResolver::State::find_caller() {
   closest_count_ = 0;
   const auto add = [&](std::string_view name) {
     for (const PolicyData* by : {live_, file_})
@@ -94,7 +94,7 @@ void Resolver::State::find_caller() {
 
 // The entries that speak at this time: of the identity, the address, and the longest network that
 // has one now.
-void Resolver::State::look_up(int64_t now_us) {
+void PolicyResolver::State::look_up(int64_t now_us) {
   speaker_count_ = 0;
   const auto add = [&](const CallerEntry* entry, const PolicyData* by) {
     if (lasts(entry->until_us, now_us)) speakers_[speaker_count_++] = {entry, by};
@@ -124,7 +124,7 @@ void Resolver::State::look_up(int64_t now_us) {
 }
 
 // A ban's end is when nothing bans any more: what bans at the end of the one goes on.
-bool Resolver::State::banned(int64_t now_us) {
+bool PolicyResolver::State::banned(int64_t now_us) {
   Speaker first{nullptr, nullptr};
   for (;;) {
     const auto ban =
@@ -149,7 +149,7 @@ bool Resolver::State::banned(int64_t now_us) {
 }
 
 // That of the caller's entries, else the request's, else the default.
-std::string_view Resolver::State::tier_of_caller() {
+std::string_view PolicyResolver::State::tier_of_caller() {
   const auto names = std::ranges::find_if(
       speakers(), [](const Speaker& one) { return one.entry->tier != kNoName; });
   if (names != speakers().end())
@@ -162,7 +162,7 @@ std::string_view Resolver::State::tier_of_caller() {
   return value(kTier);
 }
 
-void Resolver::State::scan(int64_t now_us) {
+void PolicyResolver::State::scan(int64_t now_us) {
   normalize();
   RuleIndex::Walk walk(file_->index, value(kMethod), value(kPath));
   for (uint32_t index = walk.next(); index != UINT32_MAX; index = walk.next()) {
@@ -178,13 +178,13 @@ void Resolver::State::scan(int64_t now_us) {
   if (too_many_) fail(PolicyVerdict::kPartsError);
 }
 
-const Condition* Resolver::State::unmet(const Rule& rule) {
+const Condition* PolicyResolver::State::unmet(const Rule& rule) {
   for (const Condition& condition : rule.when)
     if (!meets(condition)) return &condition;
   return nullptr;
 }
 
-bool Resolver::State::meets(const Condition& condition) {
+bool PolicyResolver::State::meets(const Condition& condition) {
   const std::string_view text = value(condition.attribute);
   if (text.empty()) return false;
   const bool head = condition.attribute == kMethod && text == "HEAD";
@@ -194,7 +194,7 @@ bool Resolver::State::meets(const Condition& condition) {
 }
 
 // False: the application made a mistake, which is the answer.
-bool Resolver::State::charge(const Rule& rule, uint32_t index, int64_t now_us) {
+bool PolicyResolver::State::charge(const Rule& rule, uint32_t index, int64_t now_us) {
   if (rule.names_tier && tier_ == kNoName && !value(kTier).empty()) {
     fail(PolicyVerdict::kTierError);
     return false;
@@ -235,7 +235,7 @@ bool Resolver::State::charge(const Rule& rule, uint32_t index, int64_t now_us) {
   return true;
 }
 
-const std::vector<uint32_t>* Resolver::State::tier_limiters(int64_t now_us) const {
+const std::vector<uint32_t>* PolicyResolver::State::tier_limiters(int64_t now_us) const {
   if (tier_ == kNoName) return nullptr;
   if (live_) {
     const TierEntry& entry = live_->tiers[tier_];
@@ -244,7 +244,8 @@ const std::vector<uint32_t>* Resolver::State::tier_limiters(int64_t now_us) cons
   return &file_->tiers[tier_].limiters;
 }
 
-PolicyPart Resolver::State::part_of(uint32_t limiter, const Rule& rule, int64_t now_us) const {
+PolicyPart PolicyResolver::State::part_of(uint32_t limiter, const Rule& rule,
+                                          int64_t now_us) const {
   const LimiterEntry& own = file_->limiters[limiter];
   PolicyPart part;
   int8_t mode = own.mode;
@@ -271,7 +272,7 @@ PolicyPart Resolver::State::part_of(uint32_t limiter, const Rule& rule, int64_t 
   return part;
 }
 
-std::string_view Resolver::State::key_of(const Rule& rule) {
+std::string_view PolicyResolver::State::key_of(const Rule& rule) {
   switch (rule.per) {
     case Rule::Per::kIdentity:
       return answer_.caller;
@@ -297,7 +298,7 @@ std::string_view Resolver::State::key_of(const Rule& rule) {
 }
 
 // Decimal digits, below 2^52.
-std::optional<int64_t> Resolver::State::cost_of(const Rule& rule) const {
+std::optional<int64_t> PolicyResolver::State::cost_of(const Rule& rule) const {
   if (rule.cost_attribute == kNoName) return rule.cost;
   std::string_view digits = value(rule.cost_attribute);
   if (digits.empty()) return std::nullopt;

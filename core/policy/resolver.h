@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a Resolver works in; explain_json looks into it. One thread at a time.
+// What a PolicyResolver works in; explain_json looks into it. One thread at a time.
 #pragma once
 
 #include <array>
@@ -24,7 +24,7 @@ struct Speaker {
 // numbers of names mean nothing here.
 const PolicyData* over(const Policy& file, const Policy* live);
 
-class Resolver::State {
+class PolicyResolver::State {
  public:
   const Resolution& resolve(const PolicyData& file, const PolicyData* live,
                             std::span<const Attribute> request, int64_t now_us, int ipv6_prefix);

@@ -161,7 +161,7 @@ std::string_view tier_from(std::span<const Speaker> speakers, std::span<const At
 
 // Each rule that was looked at, in its order.
 void append_why(std::string& out, const PolicyData& file, const Resolution& answer,
-                Resolver::State& state) {
+                PolicyResolver::State& state) {
   out += ",\"why\":[";
   const bool scanned = answer.verdict != PolicyVerdict::kBanned &&
                        (answer.verdict != PolicyVerdict::kExempt || !answer.rules.empty());
@@ -197,7 +197,7 @@ std::string resolution_json(const Resolution& resolution) {
 
 std::string explain_json(const Policy& file, const Policy* live, std::span<const Attribute> request,
                          int64_t now_us, int ipv6_prefix) {
-  Resolver::State state;
+  PolicyResolver::State state;
   const Resolution& answer =
       state.resolve(file.data(), over(file, live), request, now_us, ipv6_prefix);
   std::string out = "{";

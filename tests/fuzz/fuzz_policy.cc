@@ -69,7 +69,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const size_t equals = std::min(line.find('='), line.size());
     request.push_back({line.substr(0, equals), line.substr(std::min(equals + 1, line.size()))});
   }
-  static tidegate::Resolver resolver;
+  static tidegate::PolicyResolver resolver;
   constexpr int64_t kNow = 1'763'683'200'000'000;
   const auto& answer = resolver.resolve(*file.policy, live.policy.get(), request, kNow);
   check_answer(answer);

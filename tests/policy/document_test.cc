@@ -147,7 +147,7 @@ TEST(Document, JsonIsTakenAsItIs) {
       "\"tab\\there\"]}}]}";
   const CompiledPolicy compiled = compile_policy(text);
   ASSERT_NE(compiled.policy, nullptr) << compiled.fault.text();
-  Resolver resolver;
+  PolicyResolver resolver;
   for (const std::string tenant :
        {"\xf0\x9f\x98\x80", "\xc3\xa9\xe2\x82\xac", "a\xe2\x80\xa8z", "tab\there"}) {
     const Attribute request[] = {{"tenant", tenant}};

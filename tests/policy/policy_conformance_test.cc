@@ -65,7 +65,7 @@ class Player {
     return false;
   }
 
-  Resolver resolver_;
+  PolicyResolver resolver_;
 };
 
 TEST(PolicyConformance, EveryRecordedVectorIsAnsweredLikeTheModel) {

@@ -47,7 +47,7 @@ TEST(PolicyMemory, ResolvingTakesNoneInSteadyState) {
   auto banned = usual, unusual = usual;
   banned.push_back({"identity", "@evil-enough-for-the-heap"});
   unusual[1].value = hard;
-  Resolver resolver;
+  PolicyResolver resolver;
   size_t parts = 0;
   const auto round = [&] {
     for (const auto* request : {&usual, &banned, &unusual})

@@ -81,7 +81,7 @@ TEST(Policy, RatesAreThoseOfTheCore) {
   EXPECT_EQ(jobs.lease, "45s");
   EXPECT_EQ(jobs.rates, "5 at once");
   EXPECT_TRUE(jobs.own);
-  Resolver resolver;
+  PolicyResolver resolver;
   const Attributes k{{"identity", "k"}}, l{{"identity", "l"}};
   const Resolution& answer = resolver.resolve(*file, nullptr, k, kNow);
   ASSERT_EQ(answer.parts.size(), 2u);
@@ -99,7 +99,7 @@ TEST(Policy, EqualNumbersAreOneObject) {
   const auto file = compiled(
       "limiters: {a: 60/minute, b: 60/minute}\nrules: [{limit: [a, b]}]\n"
       "callers: {k: {limits: {a: 60/60s}}, l: {limits: {a: 5/s}}, m: {limits: {a: 5/1s}}}\n");
-  Resolver resolver;
+  PolicyResolver resolver;
   const auto numbers = [&](std::string_view who, size_t part) {
     const Attributes request{{"identity", who}};
     return resolver.resolve(*file, nullptr, request, kNow).parts[part].numbers;
@@ -117,7 +117,7 @@ TEST(Policy, ALiveDocumentSaysOnFailureModeAndNumbersAndKeepsItsFile) {
       file, "limiters: {a: {on_failure: open, mode: shadow}, b: 2/s, gone: 1/s}\ntiers: {t: []}");
   EXPECT_EQ(live->ignored(), (std::vector<std::string>{"limiters.gone", "tiers.t"}));
   EXPECT_EQ(live->file(), file);
-  Resolver resolver;
+  PolicyResolver resolver;
   const Policy& of = *file;
   file.reset();
   const Resolution& answer = resolver.resolve(of, live.get(), {}, kNow);
@@ -135,7 +135,7 @@ TEST(Policy, ALiveDocumentOverAnotherFileSaysNothing) {
   const auto one = compiled("limiters: {a: 1/s, b: 2/s, c: 3/s}\ntiers: {t: []}\n");
   const auto other = compiled("limiters: {z: 9/s}\nrules: [{limit: z}]\n");
   const auto live = live_over(one, "{limiters: {c: 4/s}, callers: {k: {ban: true, tier: t}}}");
-  Resolver resolver;
+  PolicyResolver resolver;
   const Attributes k{{"identity", "k"}};
   EXPECT_EQ(resolver.resolve(*other, live.get(), k, kNow).parts.size(), 1u);
   EXPECT_EQ(Json::parse(explain_json(*other, live.get(), k, kNow))["entries"].size(), 0u);
@@ -144,7 +144,7 @@ TEST(Policy, ALiveDocumentOverAnotherFileSaysNothing) {
 
 TEST(Policy, OfSeveralAttributesWithOneNameTheLastCounts) {
   const auto file = compiled("limiters: {a: 1/s}\nrules: [{limit: a, when: {tenant: t}}]\n");
-  Resolver resolver;
+  PolicyResolver resolver;
   const Attributes last{{"tenant", "x"}, {"tenant", "t"}}, none{{"tenant", "t"}, {"tenant", ""}};
   EXPECT_EQ(resolver.resolve(*file, nullptr, last, kNow).parts.size(), 1u);
   EXPECT_EQ(resolver.resolve(*file, nullptr, none, kNow).parts.size(), 0u);
@@ -154,7 +154,7 @@ TEST(Policy, Ipv6CallersAreAsWideAsTheClientSays) {
   const CompiledPolicy wide = compile_policy(
       "version: 1\ncallers: {'2001:db8:1:ff::1': {ban: true}, '2001:db8:2::/56': {ban: true}}", 56);
   ASSERT_NE(wide.policy, nullptr) << wide.fault.text();
-  Resolver resolver;
+  PolicyResolver resolver;
   for (const std::string address : {"2001:db8:1:0:5::9", "2001:db8:1::/56", "2001:db8:2:7::1"}) {
     const Attributes request{{"address", address}};
     EXPECT_EQ(resolver.resolve(*wide.policy, nullptr, request, kNow, 56).verdict,
