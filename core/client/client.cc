@@ -49,8 +49,15 @@ Client::Client(StoreUrl url, Options options)
       fork_generation_(fork_generation),
       fingerprint_(options_.testing ? 1 : 0),
       clock_(options_.manual_clock),
-      limiters_({options_.name_space, options_.on_failure, options_.fallback_share}, fingerprint_,
-                [this](std::span<const Limiters::ConfigPtr> gone) { engine_.let_go(gone); }),
+      limiters_(
+          {options_.name_space, options_.on_failure, options_.fallback_share}, fingerprint_,
+          [this](std::span<const Limiters::ConfigPtr> gone) { engine_.let_go(gone); },
+          [this](const LimiterConfig& config) {
+            config.figures = recorder_.figures_of(config.name);
+          }),
+      recorder_({static_cast<StatsLevel>(options_.stats), static_cast<LabelMode>(options_.labels),
+                 options_.stats_bytes},
+                &fingerprint_),
       engine_({options_.max_keys, options_.max_bytes}, fingerprint_, clock_, recorder_) {
   if (embedded()) return;
   store_.reset(new StoreContext{url_, options_, clock_, timeline_, engine_, recorder_,
@@ -172,7 +179,10 @@ SyncDriver* Client::driver(Error& why) {
 void Client::run(std::span<Call* const> calls) {
   Error why;
   if (SyncDriver* found = driver(why)) return found->run(calls);
-  for (Call* call : calls) answer_by_policy(*store_, call, why.code, why.message);
+  for (Call* call : calls) {
+    call->deadline_us = 0;  // it was not submitted
+    answer_by_policy(*store_, call, why.code, why.message);
+  }
 }
 
 }  // namespace tidegate

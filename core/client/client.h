@@ -59,6 +59,7 @@ class Client {
   Limiters& limiters() { return limiters_; }
   Clock& clock() { return clock_; }
   EventLog& events() { return events_; }
+  Recorder& recorder() { return recorder_; }
   Reading read() const;  // all figures, as of now
 
   // Finds a part's limiter and checks its key and cost: kHandle, kKey, kCost. The caller visits the
@@ -120,7 +121,7 @@ class Client {
   Limiters limiters_;
   Recorder recorder_;
   EmbeddedStore engine_;
-  EventLog events_;
+  EventLog events_{&recorder_.context().history};
   std::atomic<bool> closed_{false};
 
   std::unique_ptr<StoreContext> store_;

@@ -24,7 +24,7 @@ Decision decision_of(Source source, bool allowed, bool would_deny = false) {
 TEST(Recorder, CountsConsumesByOutcomeAndSource) {
   Recorder recorder;
   const auto tell = [&](Op op, const Decision& decision) {
-    recorder.decided(op, {}, decision, Recorder::kNotTimed);
+    recorder.decided(op, {}, decision, nullptr, 0, Recorder::kNotTimed);
   };
   tell(Op::kConsume, decision_of(Source::kMemory, true));
   tell(Op::kConsume, decision_of(Source::kStore, false));
