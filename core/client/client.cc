@@ -120,6 +120,17 @@ Decision Client::decide_here(Op op, std::span<const Part> parts, RateResult* res
   return engine_.decide(op, parts, NumbersFor::kStore, Source::kMemory, results);
 }
 
+void Client::note_evictions() {
+  const int64_t owing = engine_.stats().evicted_owing;
+  const int64_t before = evictions_noted_.exchange(owing);
+  if (owing <= before || options_.stats != static_cast<int64_t>(StatsLevel::kOn)) return;
+  recorder_.context().history.add(
+      Level::kWarning, Code::kOk, wall_us(),
+      std::to_string(owing - before) +
+          " states of callers who owed were dropped for want of room: max_keys or max_bytes",
+      Happening::Kind::kEvicted);
+}
+
 Reading Client::read() const {
   Reading now = recorder_.read();
   const MemoryStats memory = engine_.stats();

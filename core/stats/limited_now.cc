@@ -16,9 +16,11 @@ int64_t LimitedNow::bytes() {
 }
 
 void LimitedNow::index(size_t caller) {
-  size_t at = callers_[caller].hash >> 20;
+  const uint64_t hash = callers_[caller].hash;
+  size_t at = hash >> 20;
   while (places_[at % kPlaces]) ++at;
-  places_[at % kPlaces] = static_cast<uint16_t>(caller + 1);
+  places_[at % kPlaces] =
+      (static_cast<uint32_t>(hash >> 32) & kTagMask) | kTaken | static_cast<uint32_t>(caller);
 }
 
 void LimitedNow::index_all() {

@@ -58,11 +58,15 @@ class LimitedNow {
   };
   static constexpr size_t kPlaces = 1'024, kNone = ~size_t{0};
 
+  static constexpr uint32_t kTagMask = 0xfffe0000, kTaken = 0x10000;
+  static size_t index_of(uint32_t place) { return place & 0xffff; }
+
   size_t find(uint64_t hash) const {
     for (size_t at = hash >> 20;; ++at) {
-      const uint16_t place = places_[at % kPlaces];
+      const uint32_t place = places_[at % kPlaces];
       if (!place) return kNone;
-      if (callers_[place - 1u].hash == hash) return place - 1u;
+      if (((place ^ (hash >> 32)) & kTagMask) == 0 && callers_[index_of(place)].hash == hash)
+        return index_of(place);
     }
   }
   bool make_room(int64_t denied, int64_t now_us);
@@ -71,7 +75,7 @@ class LimitedNow {
   void index_all();
 
   std::vector<Entry> callers_;
-  std::array<uint16_t, kPlaces> places_{};  // of callers_, from 1; open addressing
+  std::array<uint32_t, kPlaces> places_{};  // open addressing; a tag of the hash, and which caller
   int64_t entry_ = 0;                       // who was denied no more often does not replace anybody
   int64_t first_us_ = 0;                    // before it nobody of a full table can pass
 };

@@ -109,12 +109,14 @@ void LimiterFigures::roll(int64_t now_us) noexcept {
   lock_.unlock();
 }
 
-std::string LimiterFigures::note_denied(const Part& part, int64_t times, int64_t retry_after_us,
-                                        int64_t now_us) {
-  const Fingerprint print = (*context_.fingerprint)(part.key);
+std::string LimiterFigures::note_denied(const Part& part, const Fingerprint& print, int64_t times,
+                                        int64_t retry_after_us, int64_t now_us) {
   const auto label = [&] { return context_.labels.of(part.key, print); };
   int64_t known = 0;
-  if (TopCallers* top = piece(by_denied_)) known = top->add(print.low, times, label);
+  if (TopCallers* top = piece(by_denied_)) {
+    known = top->add(print.low, times, label);
+    expecting_.store(top, std::memory_order_release);
+  }
   if (retry_after_us <= 0) return {};  // no wait is long enough: it is the cost, not the caller
   LimitedNow* const limited = piece(limited_);
   if (!limited) return {};
@@ -124,8 +126,10 @@ std::string LimiterFigures::note_denied(const Part& part, int64_t times, int64_t
 
 // Who finds the lock taken has his denial count for the next of this thread that does not: whose
 // those are is by chance, as they come. After kMostMissed of them a thread waits.
-void LimiterFigures::denied(Stripe& mine, const Part& part, int64_t retry_after_us,
-                            int64_t now_us) noexcept {
+void LimiterFigures::denied(Stripe& mine, const Part& part, const Fingerprint* key,
+                            int64_t retry_after_us, int64_t now_us) noexcept {
+  const Fingerprint print = print_of(part, key);
+  if (const TopCallers* top = expecting_.load(std::memory_order_acquire)) top->expect(print.low);
   if (!lock_.try_lock()) {
     if (mine.cells[kMissed].load(std::memory_order_relaxed) < kMostMissed) {
       mine.cells[kMissed].fetch_add(1, std::memory_order_relaxed);
@@ -137,7 +141,7 @@ void LimiterFigures::denied(Stripe& mine, const Part& part, int64_t retry_after_
   try {
     const int64_t missed = mine.cells[kMissed].load(std::memory_order_relaxed);
     if (missed) mine.cells[kMissed].store(0, std::memory_order_relaxed);
-    begun = note_denied(part, 1 + missed, retry_after_us, now_us);
+    begun = note_denied(part, print, 1 + missed, retry_after_us, now_us);
   } catch (const std::bad_alloc&) {  // a caller less is known by his label
   }
   lock_.unlock();
@@ -149,7 +153,8 @@ void LimiterFigures::denied(Stripe& mine, const Part& part, int64_t retry_after_
 }
 
 // One of eight that charge stands for all of them. By chance, since callers may take turns.
-void LimiterFigures::sample(Stripe& mine, const Part& part, int64_t charged) noexcept {
+void LimiterFigures::sample(Stripe& mine, const Part& part, const Fingerprint* key,
+                            int64_t charged) noexcept {
   if (!lock_.try_lock()) return;  // the next one is asked instead
   const auto random =
       next_random(static_cast<uint64_t>(mine.cells[kRandom].load(std::memory_order_relaxed)));
@@ -158,7 +163,7 @@ void LimiterFigures::sample(Stripe& mine, const Part& part, int64_t charged) noe
                               std::memory_order_relaxed);
   try {
     if (TopCallers* top = piece(by_cost_)) {
-      const Fingerprint print = (*context_.fingerprint)(part.key);
+      const Fingerprint print = print_of(part, key);
       top->add(print.low, std::min(charged, TopCallers::kMostWeight / kSampleOne) * kSampleOne,
                [&] { return context_.labels.of(part.key, print); });
     }
@@ -175,7 +180,7 @@ void LimiterFigures::debited(const Part& part, int64_t charged, int64_t now_us) 
   if (!mine) mine = make_stripe(at);
   const bool alone = mine != &shared_;
   mine->add(kCost, charged, alone);
-  if (mine->add(kToSample, -1, alone) <= 0) sample(*mine, part, charged);
+  if (mine->add(kToSample, -1, alone) <= 0) sample(*mine, part, nullptr, charged);
 }
 
 void LimiterFigures::forget(std::string_view key) noexcept {

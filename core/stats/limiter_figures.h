@@ -70,9 +70,10 @@ class LimiterFigures {
   LimiterFigures& operator=(const LimiterFigures&) = delete;
 
   // `charged`: what was taken from the limiter. retry_after_us: of a denial; kNever where no wait
-  // is long enough. now_us: of the client's clock.
+  // is long enough. now_us: of the client's clock. key: the fingerprint of the part's key, where it
+  // is known.
   void decided(const Part& part, Said said, Source source, int64_t charged, int64_t retry_after_us,
-               int64_t now_us) noexcept {
+               int64_t now_us, const Fingerprint* key = nullptr) noexcept {
     if (now_us >= roll_at_us_.load(std::memory_order_relaxed)) [[unlikely]]
       roll(now_us);
     const size_t at = thread_stripe();
@@ -82,11 +83,11 @@ class LimiterFigures {
     const bool alone = mine != &shared_;
     mine->add(cell_of(source, said), 1, alone);
     if (said == Said::kDenied) {
-      if (details_) denied(*mine, part, retry_after_us, now_us);
+      if (details_) denied(*mine, part, key, retry_after_us, now_us);
     } else if (charged) {
       mine->add(kCost, charged, alone);
       if (mine->add(kToSample, -1, alone) <= 0) [[unlikely]]
-        sample(*mine, part, charged);
+        sample(*mine, part, key, charged);
     }
   }
   // A debit is no decision, but it takes.
@@ -125,10 +126,14 @@ class LimiterFigures {
 
   Stripe* make_stripe(size_t at) noexcept;
   void roll(int64_t now_us) noexcept;
-  void denied(Stripe& mine, const Part& part, int64_t retry_after_us, int64_t now_us) noexcept;
-  void sample(Stripe& mine, const Part& part, int64_t charged) noexcept;
-  std::string note_denied(const Part& part, int64_t times, int64_t retry_after_us, int64_t now_us)
-      TIDEGATE_REQUIRES(lock_);
+  void denied(Stripe& mine, const Part& part, const Fingerprint* key, int64_t retry_after_us,
+              int64_t now_us) noexcept;
+  void sample(Stripe& mine, const Part& part, const Fingerprint* key, int64_t charged) noexcept;
+  std::string note_denied(const Part& part, const Fingerprint& print, int64_t times,
+                          int64_t retry_after_us, int64_t now_us) TIDEGATE_REQUIRES(lock_);
+  Fingerprint print_of(const Part& part, const Fingerprint* known) const {
+    return known ? *known : (*context_.fingerprint)(part.key);
+  }
   void settle() TIDEGATE_REQUIRES(lock_);
   template <class Piece, class... Args>
   Piece* piece(std::unique_ptr<Piece>& of, Args&... args) TIDEGATE_REQUIRES(lock_);
@@ -142,6 +147,7 @@ class LimiterFigures {
 
   mutable SpinLock lock_;
   bool refused_ TIDEGATE_GUARDED_BY(lock_) = false;
+  std::atomic<const TopCallers*> expecting_{nullptr};  // by_denied_, once it is there
   std::unique_ptr<TopCallers> by_denied_ TIDEGATE_GUARDED_BY(lock_);
   std::unique_ptr<TopCallers> by_cost_ TIDEGATE_GUARDED_BY(lock_);
   std::unique_ptr<LimitedNow> limited_ TIDEGATE_GUARDED_BY(lock_);

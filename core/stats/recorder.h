@@ -38,8 +38,8 @@ class Recorder {
   void decided(Op op, std::span<const Part> parts, const Decision& decision,
                const RateResult* results, int64_t now_us, int64_t took_us) noexcept;
   // The same of a consume of one part of one rate, which nobody timed.
-  void consumed_one(const Part& part, const Decision& decision, const RateResult& result,
-                    int64_t now_us) noexcept {
+  void consumed_one(const Part& part, const Fingerprint& key, const Decision& decision,
+                    const RateResult& result, int64_t now_us) noexcept {
     count(decision);
     LimiterFigures* const figures = part.limiter->figures;
     if (!figures) return;
@@ -48,7 +48,8 @@ class Recorder {
                      fit                ? Said::kAllowed
                      : decision.allowed ? Said::kWouldDeny
                                         : Said::kDenied,
-                     decision.source, fit ? part.cost : 0, result.figures.retry_after_us, now_us);
+                     decision.source, fit ? part.cost : 0, result.figures.retry_after_us, now_us,
+                     &key);
   }
   // How long a reply took; and a caller, whom somebody else answered who did not know.
   void round_trip(int64_t took_us) {

@@ -34,19 +34,21 @@ bool TopCallers::wears_down(int64_t smallest, int64_t weight) {
   return static_cast<uint32_t>(random_ >> 32) <= kDecay[step];
 }
 
+static_assert(TopCallers::kWays == 4);
+
 uint64_t* TopCallers::place(uint64_t hash, int64_t weight) {
   uint64_t* const bucket = const_cast<uint64_t*>(bucket_of(hash));
   const uint64_t print = print_of(hash);
-  uint64_t* smallest = bucket;
   for (size_t way = 0; way < kWays; ++way) {
     uint64_t& cell = bucket[way];
-    if (cell && (cell & kPrintMask) == print) {
-      const auto has = static_cast<int64_t>(cell >> kCountShift);
-      cell += static_cast<uint64_t>(std::min(weight, kMostWeight - has)) << kCountShift;
-      return &cell;
-    }
-    if (cell < *smallest) smallest = &cell;
+    if ((cell & kPrintMask) != print || !cell) continue;
+    const auto has = static_cast<int64_t>(cell >> kCountShift);
+    cell += static_cast<uint64_t>(std::min(weight, kMostWeight - has)) << kCountShift;
+    return &cell;
   }
+  uint64_t* const left = bucket + (bucket[1] < bucket[0]);
+  uint64_t* const right = bucket + 2 + (bucket[3] < bucket[2]);
+  uint64_t* const smallest = *right < *left ? right : left;
   const auto least = static_cast<int64_t>(*smallest >> kCountShift);
   if (least && !wears_down(least, weight)) return nullptr;
   if (least > weight) {

@@ -42,6 +42,8 @@ class TopCallers {
     return has;
   }
   int64_t estimate(uint64_t hash) const;
+  // add() of that hash comes soon. Any thread.
+  void expect(uint64_t hash) const { __builtin_prefetch(bucket_of(hash), 1); }
   std::vector<Caller> heaviest(size_t most) const;
 
   static int64_t bytes();  // of one, labels of usual length included

@@ -28,21 +28,21 @@ void EmbeddedStore::let_go(std::span<const std::unique_ptr<const LimiterConfig>>
   store_.let_go(numbers);
 }
 
-bool EmbeddedStore::fits_one(const Part& part, RateResult& result, int64_t now_us) {
+bool EmbeddedStore::fits_one(const Part& part, const Fingerprint& key, RateResult& result,
+                             int64_t now_us) {
   const Rate& rate = part.limiter->rates[0];
   result = rate_result(part, 0);
-  const bool fit = store_.consume_one(fingerprint_(part.key) ^ rate.id, rate.limit, part.cost,
-                                      now_us, result.figures);
+  const bool fit = store_.consume_one(key ^ rate.id, rate.limit, part.cost, now_us, result.figures);
   if (fit) result.flags |= RateResult::kAllowed;
   return fit;
 }
 
-bool EmbeddedStore::takes_slots(const Part& part, RateResult& result, int64_t now_us) {
+bool EmbeddedStore::takes_slots(const Part& part, const Fingerprint& key, RateResult& result,
+                                int64_t now_us) {
   const Rate& rate = part.limiter->rates[0];
   result = rate_result(part, 0);
   Answer answer;
-  store_.consume_slots(fingerprint_(part.key) ^ rate.id, part.id, rate.limit, part.cost, now_us,
-                       answer);
+  store_.consume_slots(key ^ rate.id, part.id, rate.limit, part.cost, now_us, answer);
   put_answer(answer, result);
   return answer.allowed;
 }

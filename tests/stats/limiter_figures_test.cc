@@ -23,8 +23,8 @@ class FiguresTest : public ::testing::Test {
     (*made)->figures = recorder.figures_of((*made)->name);
     return std::move(*made);
   }
-  static void tell(Recorder& recorder, const LimiterConfig& api, std::string_view key, bool fit,
-                   int64_t cost = 1, int64_t now_us = kNow, int64_t wait_us = 30 * kSecond) {
+  void tell(Recorder& recorder, const LimiterConfig& api, std::string_view key, bool fit,
+            int64_t cost = 1, int64_t now_us = kNow, int64_t wait_us = 30 * kSecond) {
     const Part part{.limiter = &api, .key = key, .cost = cost, .id = {}};
     RateResult result = rate_result(part, 0);
     const bool shadow = api.mode == Mode::kShadow;
@@ -34,7 +34,7 @@ class FiguresTest : public ::testing::Test {
                             .would_deny = shadow && !fit,
                             .source = Source::kMemory,
                             .part_count = 1};
-    recorder.consumed_one(part, decision, result, now_us);
+    recorder.consumed_one(part, print_(key), decision, result, now_us);
   }
   Fingerprinter print_{1};
 };
