@@ -36,6 +36,12 @@ export interface ConnectOptions {
   maxKeys?: number | undefined
   /** Embedded store: memory of states at most. */
   maxBytes?: number | undefined
+  /** Figures of each limiter: none, counts, or callers, series and events too; 'on'. */
+  stats?: 'off' | 'totals' | 'on' | undefined
+  /** How figures show a caller: three characters and a hash, a hash, his key; 'masked'. */
+  labels?: 'masked' | 'hashed' | 'clear' | undefined
+  /** Memory of figures at most; 2097152. */
+  statsBytes?: number | undefined
   ipv6Prefix?: number | undefined
   trustedProxies?: number | string[] | undefined
   clock?: 'system' | 'manual' | Clock | undefined
