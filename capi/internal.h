@@ -73,7 +73,8 @@ inline void put_decision(const Decision& decision, uint64_t user_data, const Rat
             .binding = decision.binding,
             .parts = reinterpret_cast<const tg_part*>(parts),
             .data = nullptr,
-            .data_len = 0};
+            .data_len = 0,
+            .found = nullptr};
 }
 
 // Writes `count` results of ours into the caller's, parts in the caller's layout (copied into
