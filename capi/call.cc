@@ -83,6 +83,12 @@ void start(Client& client, Call& call, ShapedRequest& shaped, std::vector<Call*>
   call.timeout_us = shaped.request.timeout_us;
   call.status = Code::kOk;
   call.decision = {};
+  if (shaped.request.cache) {
+    if (!client.desk().take(call, *shaped.request.cache)) return;
+    call.parts.clear();
+    call.legs.clear();
+    return client.run_cache(call);
+  }
   const Visits::Visit visit(client.limiters().visits());
   if (const Code code = client.resolve(shaped.request.op, shaped.request.parts);
       code != Code::kOk) {

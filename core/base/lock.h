@@ -12,6 +12,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 
@@ -90,6 +91,11 @@ class TIDEGATE_SCOPED_CAPABILITY MutexGuard {
 class Condition {
  public:
   void wait(MutexGuard& guard) { turn_.wait(guard.lock_); }  // it is held again afterwards
+  // The same until that time of the monotonic clock, in us, at the latest.
+  void wait_until(MutexGuard& guard, int64_t at_us) {
+    turn_.wait_until(guard.lock_,
+                     std::chrono::steady_clock::time_point(std::chrono::microseconds(at_us)));
+  }
   void notify_one() { turn_.notify_one(); }
   void notify_all() { turn_.notify_all(); }
 

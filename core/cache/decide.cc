@@ -25,7 +25,7 @@ void settle_lease(KeyRecords& key, int64_t now_us) {
   if (lease.there() && (now_us >= lease.until || lease.born - now_us > kMaxSkewUs)) lease = {};
 }
 
-Seen look_up(KeyRecords& key, const CacheNumbers& numbers, uint64_t token, int64_t now_us) {
+CacheSeen look_up(KeyRecords& key, const CacheNumbers& numbers, uint64_t token, int64_t now_us) {
   const bool there = key.entry.there();
   if (there && now_us < key.entry.fresh_until)
     return {.status = CacheStatus::kHit, .shows_entry = true};

@@ -73,7 +73,7 @@ struct KeyRecords {
 enum class CacheStatus : uint8_t { kNone, kHit, kStale, kRescued, kMiss, kWait, kShared, kFailed };
 enum class PutStatus : uint8_t { kStored, kLate, kRefused };
 
-struct Seen {
+struct CacheSeen {
   CacheStatus status = CacheStatus::kMiss;
   bool granted = false;      // the lease is the caller's: he shall fill
   bool shows_entry = false;  // the entry is the answer, or (with a miss) the rescue
@@ -96,7 +96,7 @@ void settle_lease(KeyRecords& key, int64_t now_us);
 
 // A look-up; with a token the caller would make the value, as that holder. The records are settled
 // (entry_counts, settle_lease).
-Seen look_up(KeyRecords& key, const CacheNumbers& numbers, uint64_t token, int64_t now_us);
+CacheSeen look_up(KeyRecords& key, const CacheNumbers& numbers, uint64_t token, int64_t now_us);
 
 struct PutAsk {
   uint64_t token = 0;  // 0: an explicit set, which counts from now on

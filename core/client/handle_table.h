@@ -19,7 +19,7 @@
 
 namespace tidegate {
 
-enum class HandleKind : uint32_t { kLimiter = 1 };
+enum class HandleKind : uint32_t { kLimiter = 1, kCache = 3 };
 
 // The generation that a table's handles begin with: it differs between clients, so that their
 // handles do.

@@ -29,7 +29,8 @@ struct Options {
   bool tls_verify = true;
   int64_t spin_us = 50;          // how long a blocking caller looks before it sleeps; 0: not at all
   int64_t max_keys = 1'000'000;  // embedded store: states kept at most
-  int64_t max_bytes = 268'435'456;  // embedded store: memory of states at most
+  int64_t max_bytes = 268'435'456;   // embedded store: memory of states at most
+  int64_t cache_bytes = 67'108'864;  // entries of caches in the process, with what they take
   int64_t ipv6_prefix = 64;
   TrustedProxies trusted_proxies;
   bool manual_clock = false;  // "clock": system | manual

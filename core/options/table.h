@@ -27,7 +27,7 @@ struct OptionRow {
   std::string Options::* text = nullptr;
 };
 
-inline constexpr size_t kOptionCount = 18;
+inline constexpr size_t kOptionCount = 19;
 extern const std::array<OptionRow, kOptionCount> kOptionTable;
 
 std::optional<size_t> find_option(std::string_view name);

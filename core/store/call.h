@@ -7,11 +7,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/list.h"
 #include "limiter/pins.h"
+#include "store/cache_ask.h"
 
 namespace tidegate {
 
@@ -108,6 +110,9 @@ struct LimiterAsk {
 };
 
 struct Call : CallHeader, LimiterAsk {
+  std::unique_ptr<CacheAsk> cache;  // null: it was never a cache's
+
+  bool is_cache() const { return operation(op).family == Family::kCache; }
   void fail(Code code, std::string_view why) {
     status = code;
     decision = {};

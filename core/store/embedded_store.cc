@@ -83,6 +83,13 @@ Decision EmbeddedStore::decide(Op op, std::span<const Part> parts, NumbersFor nu
       verdict = store_.debit(legs, now_us);
       break;
     case Op::kPing:
+    case Op::kCacheGet:  // no limiter's
+    case Op::kCachePut:
+    case Op::kCacheRelease:
+    case Op::kCacheRenew:
+    case Op::kCacheDelete:
+    case Op::kCachePurge:
+    case Op::kCacheClear:
       return {.source = source};
   }
   const Decision decision = answer_from(parts, legs, verdict, source, results);

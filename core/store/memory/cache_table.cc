@@ -175,7 +175,8 @@ PutStatus CacheTable::put(const Cache& cache, const Sha256& digest, const PutAsk
   CacheShard& shard = shard_of(digest);
   sweep(shard, kSweep, now_us);
   const int64_t asked = cost_of(entry) + CacheShard::kRecordBytes;
-  const bool room = reserve(asked, now_us);
+  // What lives for no time takes no room.
+  const bool room = ask.life.whole_us() > 0 && reserve(asked, now_us);
   int64_t used = 0;
   PutStatus status;
   {

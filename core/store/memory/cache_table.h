@@ -47,7 +47,7 @@ struct CacheStats {
 class CacheTable {
  public:
   struct Found {
-    Seen seen;
+    CacheSeen seen;
     SharedBytes entry;  // shows_entry
     EntryTimes times;
     int64_t lease_born = 0;  // granted
