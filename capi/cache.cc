@@ -207,8 +207,6 @@ int32_t tg_cache_open_sized(tg_client* client, const tg_cache_spec* spec, size_t
     if (const int32_t status = usable(client); status < 0)
       return fail(error, static_cast<Code>(status), tg_strerror(status));
     if (!handle) return fail(error, Code::kInvalid, "handle: expected no NULL");
-    if (!client->core->embedded())
-      return fail(error, Code::kInvalid, "caches are embedded as yet: expected a memory:// client");
     CacheSpec asked;
     if (const int32_t status = read_spec(spec, size, asked, error); status < 0) return status;
     auto opened = client->core->caches().open(asked);

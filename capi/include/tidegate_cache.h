@@ -63,7 +63,8 @@ typedef struct tg_cache_spec { /* empty texts: the default. Times are "1h", "90 
   tg_text lease;               /* 10s: after so long without a sign of life another may fill */
   tg_text wait;                /* 30s: so long a caller waits for somebody else's fill */
   tg_text retry;               /* 1s: after a failed fill, where there is something to serve */
-  tg_text near;                /* 0: so long a server's entries are kept in the process */
+  tg_text near;                /* 0: so long what is filled while the server is away is kept in the
+                                  process (0: 5 s); other entries of a server are not kept there */
   int64_t max_entry;           /* 0: 1 MiB. Larger values are not stored; 64 MiB at most */
 } tg_cache_spec;
 /* The same name and numbers again: the same handle; other numbers: TG_ECONFLICT. TG_ENAME, TG_ERATE

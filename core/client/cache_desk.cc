@@ -9,9 +9,9 @@
 namespace tidegate {
 namespace {
 
-// How often who waits for a fill elsewhere asks again, beside being told; with the time it waits
-// already it grows to the longest.
-constexpr int64_t kAskAgainUs = 50'000, kAskAgainLongestUs = 250'000;
+// When one of those who wait for a fill elsewhere asks again, for all of them: after an eighth of
+// the time that it has waited, within these.
+constexpr int64_t kAskAgainUs = 5'000, kAskAgainLongestUs = 250'000;
 // What the process keeps of what it fills itself while the store is away.
 constexpr int64_t kAwayUs = 5'000'000;
 
@@ -106,10 +106,10 @@ bool CacheDesk::take(Call& call, const CacheRequest& request) {
     ask.tag = request.key;
   const CacheConfig& config = *cache->config;
   if (call.op == Op::kCacheGet && ask.fills) ask.lease = {new_token(), 0};
+  ask.since_us = ask.waits ? timeline_.now_us() : 0;
   if (ask.waits)
-    ask.give_up_us =
-        timeline_.now_us() +
-        std::min(request.wait_us > 0 ? request.wait_us : config.wait_us, kMaxTimeoutUs);
+    ask.give_up_us = ask.since_us + std::min(request.wait_us > 0 ? request.wait_us : config.wait_us,
+                                             kMaxTimeoutUs);
   if (call.op == Op::kCacheRelease && ask.failed)
     ask.reason = request.value.substr(0, kMaxMetaBytes);
   if (call.op != Op::kCachePut) return true;
@@ -131,23 +131,56 @@ CacheDesk::Then CacheDesk::begin(Call& call) {
   CacheAsk& ask = *call.cache;
   ask.phase = CacheAsk::Phase::kAsks;
   ask.answer = {};
+  if (call.op == Op::kCacheGet && ask.fills && !embedded_) ask.lease = {new_token(), 0};
   ask.sequence = sequence_.load(std::memory_order_acquire);
-  const bool held_here = ask.lease.token % 2 == 1;
+  const bool held_here = ask.lease.token % 2 == 1;  // since the store was away
   if (!embedded_ && !held_here) return Then::kSend;
   answer_here(call);
   return parks(call) ? park(call) : finish(call);
 }
 
 CacheDesk::Then CacheDesk::settle(Call& call) {
-  if (call.status != Code::kOk) return Then::kDone;
+  const bool answered = call.status == Code::kOk;
+  const bool away = call.status <= Code::kStore;
+  if (answered || away) also_here(call);
+  if (!answered && !(away && answer_away(call))) {
+    call.cache->phase = CacheAsk::Phase::kAnswered;
+    return Then::kDone;
+  }
   return parks(call) ? park(call) : finish(call);
+}
+
+// What is wiped in the store is wiped here too, whether the store heard of it or not.
+void CacheDesk::also_here(const Call& call) {
+  const CacheAsk& ask = *call.cache;
+  const int64_t now_us = clock_.now_us();
+  if (call.op == Op::kCacheDelete) table_.erase(*ask.cache, ask.digest, now_us);
+  if (call.op == Op::kCachePurge) table_.purge(*ask.cache, ask.tag, now_us);
+  if (call.op == Op::kCacheClear) table_.clear(*ask.cache, now_us);
+}
+
+// The store is away: as if nothing were there, but what the process has itself. What else was to be
+// changed there is not, and its caller hears why.
+bool CacheDesk::answer_away(Call& call) {
+  CacheAsk& ask = *call.cache;
+  if (call.op != Op::kCacheGet && call.op != Op::kCachePut) return false;
+  call.status = Code::kOk;
+  call.text.clear();
+  if (call.op == Op::kCacheGet) {
+    ask.lease.token |= 1;
+    look_up_here(call);
+  } else {
+    put_here(call);
+  }
+  ask.answer.source = Source::kFallback;
+  return true;
 }
 
 void CacheDesk::answer_here(Call& call) {
   CacheAsk& ask = *call.cache;
   const int64_t now_us = clock_.now_us();
   const auto done = [&](bool yes) { ask.answer.done = yes ? CacheDone::kDone : CacheDone::kNot; };
-  ask.answer.source = Source::kMemory;
+  ask.answer.source = embedded_ ? Source::kMemory : Source::kFallback;
   switch (call.op) {
     case Op::kCacheGet:
       return look_up_here(call);
@@ -196,6 +229,10 @@ void CacheDesk::look_up_here(Call& call) {
 void CacheDesk::put_here(Call& call) {
   CacheAsk& ask = *call.cache;
   const int64_t now_us = clock_.now_us();
+  if (!embedded_) {
+    const int64_t near_us = ask.cache->config->near_us;
+    ask.life = {std::min(ask.life.ttl_us, near_us > 0 ? near_us : kAwayUs), 0, 0};
+  }
   switch (table_.put(*ask.cache, ask.digest, {ask.lease.token, ask.lease.born, ask.life}, ask.entry,
                      now_us)) {
     case PutStatus::kStored:
@@ -218,8 +255,10 @@ CacheDesk::Then CacheDesk::finish(Call& call) {
   count(ask.answer);
   if (call.op == Op::kCachePurge) counters_.add(Counter::kCachePurges);
   if (call.op == Op::kCacheClear) counters_.add(Counter::kCacheClears);
-  const bool ends_a_fill = call.op == Op::kCachePut || call.op == Op::kCacheRelease;
-  if (ends_a_fill) {
+  // One who asked again has found what the others wait for.
+  const bool found = call.op == Op::kCacheGet && !embedded_ && ask.answer.entry &&
+                     ask.answer.status != CacheStatus::kMiss;
+  if (call.op == Op::kCachePut || call.op == Op::kCacheRelease || found) {
     std::atomic_thread_fence(std::memory_order_seq_cst);  // with the one in park()
     if (waiting_.load(std::memory_order_relaxed) > 0) wake_for(call);
     ask.entry = {};
@@ -229,11 +268,10 @@ CacheDesk::Then CacheDesk::finish(Call& call) {
 
 void CacheDesk::set_due(CacheAsk& ask, int64_t now_us) {
   const int64_t lease_us = std::max<int64_t>(ask.answer.wait_us, 1'000);
-  const int64_t waited_us =
-      now_us - (ask.give_up_us - ask.cache->config->wait_us);  // about, where a wait was given
+  const int64_t eighth_us = (now_us - ask.since_us) / 8;
   const int64_t again_us =
       embedded_ ? lease_us
-                : std::min(lease_us, std::clamp(waited_us, kAskAgainUs, kAskAgainLongestUs));
+                : std::min(lease_us, std::clamp(eighth_us, kAskAgainUs, kAskAgainLongestUs));
   ask.due_us = std::min(ask.give_up_us, now_us + again_us);
 }
 
@@ -307,6 +345,12 @@ void CacheDesk::give_up(Call& call) {
 
 void CacheDesk::share(Call& waiter, const CacheAsk& from) {
   CacheAnswer& answer = waiter.cache->answer;
+  if (from.answer.entry) {  // of a look-up
+    answer = from.answer;
+    answer.granted = {};
+    if (answer.status == CacheStatus::kHit) answer.status = CacheStatus::kShared;
+    return tell(waiter);
+  }
   answer = {.status = CacheStatus::kShared, .source = from.answer.source, .entry = from.entry};
   answer.born_us = from.answer.born_us;
   answer.age_us = std::max<int64_t>(0, clock_.now_us() - from.answer.born_us);
@@ -317,6 +361,7 @@ void CacheDesk::share(Call& waiter, const CacheAsk& from) {
 // The fill failed: what there is to rescue is served, or everybody who waits gets the error.
 void CacheDesk::fail(Call& waiter, const CacheAsk& from) {
   CacheAsk& ask = *waiter.cache;
+  if (from.answer.retries) return ask_again(waiter);
   if (embedded_) {
     look_up_here(waiter);
     if (parks(waiter)) return set_due(ask, timeline_.now_us());
@@ -332,9 +377,11 @@ void CacheDesk::fail(Call& waiter, const CacheAsk& from) {
 // that it does not know of.
 void CacheDesk::wake_for(const Call& call) {
   const CacheAsk& from = *call.cache;
-  const bool handed_on =
+  const bool looked_up = call.op == Op::kCacheGet;
+  const bool of_put =
       call.op == Op::kCachePut && from.hands_on &&
       (from.answer.done == CacheDone::kStored || from.answer.done == CacheDone::kRefused);
+  const bool handed_on = of_put || looked_up;
   const bool failed =
       call.op == Op::kCacheRelease && from.failed && from.answer.done == CacheDone::kDone;
   const MutexGuard guard(mutex_);
@@ -347,7 +394,7 @@ void CacheDesk::wake_for(const Call& call) {
       share(*waiter, from);
     else if (failed && before)
       fail(*waiter, from);
-    else
+    else if (!looked_up)
       ask_again(*waiter);
   }
 }
@@ -366,14 +413,33 @@ void CacheDesk::each_of(CallSink* sink, F&& f) {
 int64_t CacheDesk::look(CallSink* sink, int64_t now_us) {
   const MutexGuard guard(mutex_);
   each_of(sink, [&](Call& call) TIDEGATE_UNCHECKED_LOCKS {
-    if (now_us < call.cache->due_us) return;
-    now_us < call.cache->give_up_us ? ask_again(call) : give_up(call);
+    if (now_us >= call.cache->give_up_us)
+      give_up(call);
+    else if (embedded_ && now_us >= call.cache->due_us)
+      ask_again(call);
   });
+  for (auto key = parked_.begin(), next = key; !embedded_ && key != parked_.end(); key = next) {
+    ++next;
+    one_asks(key->second, sink, now_us);
+  }
   int64_t next_us = 0;
   each_of(sink, [&](Call& call) {
     if (next_us == 0 || call.cache->due_us < next_us) next_us = call.cache->due_us;
   });
   return next_us;
+}
+
+// Of those who wait for one key the first asks, and the others may be answered with what it finds.
+void CacheDesk::one_asks(CallList& waiting, CallSink* sink, int64_t now_us) {
+  Call* asks = nullptr;
+  for (Call* call = waiting.front(); call; call = call->next) {
+    if (call->sink != sink || now_us < call->cache->due_us) continue;
+    if (asks)
+      set_due(*call->cache, now_us);
+    else
+      asks = call;
+  }
+  if (asks) ask_again(*asks);  // the last thing: the list may go with it
 }
 
 int32_t CacheDesk::cancel(CallSink* sink, uint64_t user_data) {

@@ -68,7 +68,8 @@ class CacheDesk {
   void answer_here(Call& call);
   void look_up_here(Call& call);
   void put_here(Call& call);
-  bool found(Call& call, const CacheTable::Found& found);
+  void also_here(const Call& call);
+  bool answer_away(Call& call);
   Then park(Call& call);
   bool parks(const Call& call) const {
     return call.cache->waits && call.cache->answer.status == CacheStatus::kWait;
@@ -76,6 +77,7 @@ class CacheDesk {
   void insert(Call& call) TIDEGATE_REQUIRES(mutex_);
   void remove(Call& call) TIDEGATE_REQUIRES(mutex_);
   void set_due(CacheAsk& ask, int64_t now_us);
+  void one_asks(CallList& waiting, CallSink* sink, int64_t now_us) TIDEGATE_REQUIRES(mutex_);
   Then finish(Call& call);
   void tell(Call& call) TIDEGATE_REQUIRES(mutex_);
   void ask_again(Call& call) TIDEGATE_REQUIRES(mutex_);

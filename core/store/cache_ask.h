@@ -49,8 +49,9 @@ struct CacheAnswer {
   LeaseId granted;    // token 0: none
   SharedBytes entry;  // the value, or with a miss the rescue
   int64_t age_us = 0, fresh_us = 0, born_us = 0;
-  int64_t wait_us = 0;  // of kWait
-  std::string text;     // of kFailed: what the filler said
+  int64_t wait_us = 0;   // of kWait
+  bool retries = false;  // of a release: there is something to rescue, for who asks again
+  std::string text;      // of kFailed: what the filler said
 };
 
 struct CacheAsk {
@@ -69,7 +70,7 @@ struct CacheAsk {
 
   // While it waits: of the desk (client/cache_desk.h), under its lock.
   Phase phase = Phase::kAsks;
-  int64_t give_up_us = 0, due_us = 0;  // of the Timeline
+  int64_t since_us = 0, give_up_us = 0, due_us = 0;  // of the Timeline
   uint64_t sequence = 0;               // when it came, among all that wait; of a put: before whom
 
   CacheKey key() const { return {cache->space->id, digest}; }

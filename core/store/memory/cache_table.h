@@ -11,6 +11,7 @@
 // without one; where there is none for a tomb, more is wiped than was asked for.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -70,7 +71,8 @@ class CacheTable {
   bool renew(const Cache& cache, const Sha256& digest, uint64_t token, int64_t now_us);
   bool erase(const Cache& cache, const Sha256& digest, int64_t now_us);  // true: it was there
   void purge(const Cache& cache, std::string_view tag, int64_t now_us) {
-    cache.space->marks.purge(tag, now_us, cache.config->numbers.tomb_us());
+    constexpr int64_t kFillUs = 3'600'000'000;  // of what may be under way
+    cache.space->marks.purge(tag, now_us, std::max(cache.config->numbers.tomb_us(), kFillUs));
   }
   void clear(const Cache& cache, int64_t now_us) { cache.space->marks.clear(now_us); }
 

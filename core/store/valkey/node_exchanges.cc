@@ -68,10 +68,14 @@ void Node::fill(Slot& slot) {
       announce(*call, slot.sent_us);
     }
   };
-  if (operation(calls.front()->op).family == Family::kLimiter)
-    take(slot.run, Family::kLimiter);
-  else
-    take(slot.ping, Family::kNone);
+  switch (operation(calls.front()->op).family) {
+    case Family::kLimiter:
+      return take(slot.run, Family::kLimiter);
+    case Family::kCache:
+      return take(slot.cache, Family::kCache);
+    case Family::kNone:
+      return take(slot.ping, Family::kNone);
+  }
 }
 
 bool Node::write(Slot& slot) {
