@@ -100,6 +100,12 @@ void start(Client& client, Call& call, ShapedRequest& shaped, std::vector<Call*>
   call.status = Code::kOk;
   call.decision = {};
   call.checked = false;
+  if (shaped.request.cache) {
+    if (!client.desk().take(call, *shaped.request.cache)) return;
+    call.parts.clear();
+    call.legs.clear();
+    return client.run_cache(call);
+  }
   const Visits::Visit visit(client.limiters().visits());
   if (shaped.request.op == Op::kCheck) return start_check(client, call, shaped, asked);
   if (const Code code = client.resolve(shaped.request.op, shaped.request.parts);

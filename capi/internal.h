@@ -74,7 +74,8 @@ inline void put_decision(const Decision& decision, uint64_t user_data, const Rat
             .binding = decision.binding,
             .parts = reinterpret_cast<const tg_part*>(parts),
             .data = nullptr,
-            .data_len = 0};
+            .data_len = 0,
+            .found = nullptr};
 }
 
 // Writes `count` results of ours into the caller's, parts in the caller's layout (copied into
@@ -124,8 +125,17 @@ inline HolderId holder_id(const tg_entry& entry) {
 struct ShapedRequest {
   Ring::Request request;
   Part parts[kMaxParts];
+  CacheRequest cache;   // of the operations of that family, and then request.cache
   int32_t entries = 0;  // how many it took
 };
+// An entry in our layout: the caller's own where the sizes agree, else `copy`. Null: it asks for
+// something this version does not know.
+const tg_entry* entry_at(const void* entries, int32_t at, const Layout& layout, tg_entry& copy);
+// The request of a cache that starts at `at`; as read_request.
+int32_t read_cache_request(const void* entries, int32_t at, int32_t n, const Layout& layout,
+                           ShapedRequest& shaped, std::string* why);
+// What a cache's call found, in the caller's result; `scratch` has room, and does not move.
+void put_found(const Call& call, std::vector<char>& scratch, tg_result& result);
 // Reads the request that starts at entry `at` of `n`: TG_OK, or TG_EINVAL, and then `why` (if
 // there) says which entry and what of it.
 int32_t read_request(const void* entries, int32_t at, int32_t n, const Layout& layout,

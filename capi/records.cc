@@ -23,18 +23,17 @@ static_assert(static_cast<uint32_t>(PolicyVerdict::kLimits) == TG_VERDICT_LIMITS
 
 constexpr size_t kMostRecord = 4'096;
 
-// An entry in our layout: the caller's own where the sizes agree.
+}  // namespace
+
 const tg_entry* entry_at(const void* entries, int32_t at, const Layout& layout, tg_entry& copy) {
   const char* from = static_cast<const char*>(entries) + static_cast<size_t>(at) * layout.entry;
   if (layout.entry == sizeof(tg_entry)) return reinterpret_cast<const tg_entry*>(from);
   copy = {};
   std::memcpy(&copy, from, std::min(layout.entry, sizeof copy));
   for (size_t i = sizeof copy; i < layout.entry; ++i)
-    if (from[i]) return nullptr;  // asks for something this version does not know
+    if (from[i]) return nullptr;
   return &copy;
 }
-
-}  // namespace
 
 bool Layout::valid() const {
   return entry >= offsetof(tg_entry, arg2) && part >= offsetof(tg_part, retry_after_us) &&
@@ -69,6 +68,7 @@ std::string why_malformed(const tg_entry& entry, bool first) {
 int32_t read_request(const void* entries, int32_t at, int32_t n, const Layout& layout,
                      ShapedRequest& shaped, std::string* why) {
   shaped.entries = 0;
+  shaped.request.cache = nullptr;
   const auto refuse = [&](int32_t entry, std::string text) {
     if (why) *why = "entry " + std::to_string(entry) + ": " + std::move(text);
     return TG_EINVAL;
@@ -81,6 +81,9 @@ int32_t read_request(const void* entries, int32_t at, int32_t n, const Layout& l
     tg_entry copy;
     const tg_entry* entry = entry_at(entries, here, layout, copy);
     const bool first = shaped.entries == 0;
+    if (entry && first && entry->op >= TG_OP_CACHE_GET && entry->op <= TG_OP_CACHE_META)
+        [[unlikely]]
+      return read_cache_request(entries, at, n, layout, shaped, why);
     if (!entry || !well_formed(*entry, first)) [[unlikely]]
       return refuse(here, entry ? why_malformed(*entry, first)
                                 : "has fields that this version does not know");
@@ -141,13 +144,16 @@ void put_answer_record(Call& call, std::vector<char>& scratch, tg_result& result
 }  // namespace
 
 size_t scratch_needed(const Call& call, const Layout& layout) {
+  if (call.is_cache()) return sizeof(tg_found) + alignof(tg_found);
   return (layout.same_parts() ? 0 : aligned(call.decision.part_count * layout.part)) +
          (call.checked ? aligned(sizeof(tg_answer)) : 0);
 }
 
 void put_result(Call& call, const Layout& layout, std::vector<char>& scratch, char* out) {
   tg_result result{};
-  if (call.status == Code::kOk) {
+  if (call.status == Code::kOk && call.is_cache()) {
+    put_found(call, scratch, result);
+  } else if (call.status == Code::kOk) {
     put_decision(call.decision, call.user_data, call.results.data(), result);
     if (!layout.same_parts()) {
       const size_t at = scratch.size();

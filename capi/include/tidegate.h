@@ -121,8 +121,7 @@ const char *tg_error_name(int32_t code);   /* "TG_ERATE"; "" for an unknown code
    ring, or the parent's), "canceled", "full" (a bound, memory), "store", "internal", "ok"; static */
 const char *tg_error_kind(int32_t code);
 int32_t tg_is_retriable(int32_t code);     /* 1: the same call may succeed later; 0 */
-/* 1: no call on this handle will succeed again (closed, forked); 0 */
-int32_t tg_is_fatal(int32_t code);
+int32_t tg_is_fatal(int32_t code); /* 1: no call on this handle will succeed again; 0 */
 
 /* ---- options: names and values are strings, as in a URL's query; errors list near names ----
    timeout_ms connect_timeout_ms on_failure fallback_share breaker_failures namespace spin_us
@@ -234,7 +233,6 @@ int64_t tg_limiter_name(tg_client *, uint64_t handle, int32_t rate, char *buffer
 #define TG_SHADOW 4u           /* part: does not block, and callers do not see it */
 #define TG_OFF 8u              /* part: its limiter is off; figures unknown */
 #define TG_RENEWED 64u         /* part: the id held its slots already; none were taken */
-/* 16 and 32 are kept for stale and for leading answers of a cache. */
 #define TG_SOURCE(flags) (((flags) >> 8) & 15u)      /* result: who decided */
 /* Entry of a refund or debit: to whom, as a decision's source said. One that was not asked, or
    that this client has not: nothing happens there, and status is TG_OK. */
@@ -280,6 +278,7 @@ typedef struct tg_result {     /* one per request */
   const tg_part *parts;        /* of consume and peek; -1 where no engine was asked */
   const void *data;
   uint64_t data_len;
+  const struct tg_found *found;    /* of a cache's requests (tidegate_cache.h); else NULL */
 } tg_result;
 
 #define TG_LAYOUT \
@@ -346,4 +345,5 @@ int64_t tg_caller_key(const tg_options *, const char *peer, size_t peer_len,
 #pragma GCC visibility pop
 #include "tidegate_guard.h"
 #include "tidegate_stats.h"
+#include "tidegate_cache.h"
 #endif /* TIDEGATE_H_ */

@@ -95,6 +95,11 @@ class Condition {
   void wait_for(MutexGuard& guard, int64_t us) {
     turn_.wait_for(guard.lock_, std::chrono::microseconds(us));
   }
+  // The same until that time of the monotonic clock, in us, at the latest.
+  void wait_until(MutexGuard& guard, int64_t at_us) {
+    turn_.wait_until(guard.lock_,
+                     std::chrono::steady_clock::time_point(std::chrono::microseconds(at_us)));
+  }
   void notify_one() { turn_.notify_one(); }
   void notify_all() { turn_.notify_all(); }
 

@@ -19,7 +19,9 @@ Channel::Channel(StoreContext& store, Reactor& reactor)
       reactor_(reactor),
       late_why_("no answer from " + store.where + " within the deadline"),
       inbox_(reactor),
-      route_(store, reactor, deadlines_) {}
+      route_(store, reactor, deadlines_) {
+  deadlines_.watch(alarm_);
+}
 
 void Channel::submit(Call* call, From from) {
   // Once it is queued, the call is the pump's.
@@ -62,6 +64,7 @@ void Channel::settle_cancels() noexcept {
 void Channel::expire(int64_t now_us) noexcept {
   CallList late;
   deadlines_.take_late(now_us, late);
+  if (alarm_.at_us <= now_us) alarm_.at_us = 0;  // the timer woke its host
   while (Call* call = late.pop_front()) {
     const std::string_view why = call->text.empty() ? std::string_view(late_why_) : call->text;
     finish_by_policy(store_, call, Code::kTimedOut, why);

@@ -38,9 +38,18 @@ class Channel {
   void disarm() { inbox_.disarm(); }
   bool idle() const { return inbox_.idle(); }
   bool in_flight() const { return route_.in_flight(); }
+  // Its host wants to look at something of its own by then.
+  void look_at(int64_t at_us) {
+    alarm_.at_us = at_us;
+    deadlines_.heed(at_us);
+  }
   int64_t round_trip_us() const { return route_.round_trip_us(); }  // smoothed; 0: none yet
 
  private:
+  struct Alarm final : CallHolder {
+    int64_t due_us() const override { return at_us; }
+    int64_t at_us = 0;
+  };
   void drain();
   void flush() noexcept;
   void settle_cancels() noexcept;
@@ -53,6 +62,7 @@ class Channel {
   const std::string late_why_;
   Inbox inbox_;
   Deadlines deadlines_;
+  Alarm alarm_;
   Route route_;
 };
 

@@ -62,6 +62,8 @@ Client::Client(StoreUrl url, Options options, Mode mode)
                  options_.stats_bytes},
                 &fingerprint_),
       engine_({options_.max_keys, options_.max_bytes}, fingerprint_, clock_, recorder_),
+      cache_table_(options_.cache_bytes, options_.manual_clock),
+      desk_({cache_table_, caches_, clock_, timeline_, recorder_.counters(), embedded()}),
       guards_({limiters_, options_, clock_, recorder_.counters(), events_}),
       live_(*this) {
   if (embedded()) return;
@@ -78,6 +80,7 @@ void Client::abandon() TIDEGATE_UNCHECKED_LOCKS {
 
 bool Client::close() {
   if (closed_.exchange(true, std::memory_order_acq_rel)) return false;
+  desk_.shut();
   MutexGuard guard(mutex_);
   if (driver_) driver_->channel().shut();
   for (Window* window : windows_) window->client_closed();
@@ -177,6 +180,10 @@ Reading Client::read() const {
   now.evicted_idle = memory.evicted_idle;
   now.evicted_harmless = memory.evicted_harmless;
   now.evicted_owing = memory.evicted_owing;
+  const CacheStats caches = cache_table_.stats(clock_.now_us());
+  now.cache_entries = caches.entries;
+  now.cache_bytes = caches.bytes;
+  now.cache_evicted = caches.evicted;
   now.breaker_open = breaker_open() ? 1 : 0;
   now.store_up = !store_ || !(store_->health.lost() || breaker_open());
   now.events_dropped = events_.dropped();

@@ -20,6 +20,8 @@
 #include "base/fingerprint.h"
 #include "base/lock.h"
 #include "base/time.h"
+#include "client/cache_desk.h"
+#include "client/caches.h"
 #include "client/guard.h"
 #include "client/limiters.h"
 #include "client/live.h"
@@ -61,6 +63,8 @@ class Client {
   Limiters& limiters() { return limiters_; }
   Guards& guards() { return guards_; }
   Live& live() { return live_; }
+  Caches& caches() { return caches_; }
+  CacheDesk& desk() { return desk_; }
   Clock& clock() { return clock_; }
   EventLog& events() { return events_; }
   Recorder& recorder() { return recorder_; }
@@ -97,6 +101,9 @@ class Client {
 
   // Blocks until all calls are answered by the store, or by the failure policy.
   void run(std::span<Call* const> calls);
+  // A cache's call that desk().take() took: blocks until it is answered, somebody else's fill that
+  // it waits for included.
+  void run_cache(Call& call);
   // What a call needs before it goes to the store. False: it is answered already (its limiters are
   // off, or it goes back to the embedded engine).
   bool prepare(Call* call);
@@ -138,6 +145,9 @@ class Client {
   Limiters limiters_;
   Recorder recorder_;
   EmbeddedStore engine_;
+  mutable CacheTable cache_table_;  // a reading of it drops what has run out
+  Caches caches_{cache_table_};
+  CacheDesk desk_;
   EventLog events_{&recorder_.context().history};
   Guards guards_;
   Live live_;

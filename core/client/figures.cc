@@ -18,7 +18,7 @@ Result<LimiterFigures*> figures_of(Client& client, std::string_view limiter) {
 
 Result<int64_t> time_of(std::string_view text, int64_t otherwise_us) {
   if (text.empty()) return otherwise_us;
-  return parse_duration(text);
+  return parse_duration("time", text, kMaxWindowUs);
 }
 
 void put_answer(JsonWriter& json, const Client& client, const Call& call) {

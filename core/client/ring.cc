@@ -34,6 +34,7 @@ Ring::Ring(Client& client, std::unique_ptr<Reactor> reactor, int32_t capacity, b
 
 Ring::~Ring() {
   client_.dismiss(*this);
+  client_.desk().forget(this);
   channel_.reset();  // before the calls that it knows
 }
 
@@ -56,6 +57,12 @@ Call* Ring::take_free() {
 
 // Finds the limiters, and holds them. False: the call is answered already, or has failed.
 bool Ring::take(Call& call, const Request& request) {
+  if (request.cache) {
+    call.pins.clear();
+    call.parts.clear();
+    call.legs.clear();
+    return client_.desk().take(call, *request.cache);
+  }
   const Visits::Visit visit(client_.limiters().visits());
   if (request.op == Op::kCheck) {
     if (!client_.take_check(call, request.guard, request.attributes, request.scope)) return false;
@@ -99,16 +106,89 @@ bool Ring::submit(const Request& request) {
 
 void Ring::start(Call* call) {
   call->sink = this;
+  if (call->is_cache()) return start_cache(call);
   if (!channel_) {
     call->decision = client_.decide_here(call->op, call->parts, call->room_for_results());
     return done(call);
   }
   if (!client_.prepare(call)) return done(call);
+  send(call);
+}
+
+void Ring::send(Call* call) {
   {
     const MutexGuard guard(mutex_);
     expect(call);
   }
   channel_->submit(call, from_);
+}
+
+// A call that waits may be answered, and reaped, before begin() has returned.
+void Ring::start_cache(Call* call) {
+  switch (client_.desk().begin(*call)) {
+    case CacheDesk::Then::kDone:
+      return done(call);
+    case CacheDesk::Then::kParked:
+      look_us_.store(kLookNow, std::memory_order_release);
+      return reactor_->wake();
+    case CacheDesk::Then::kSend:
+      return send(call);
+  }
+}
+
+// The store has answered a cache's call. True: it waits for somebody else's fill now.
+bool Ring::waits_on(Call* call) noexcept {
+  bool canceled;
+  {
+    const MutexGuard guard(mutex_);
+    canceled = !call->out;
+    forget(call);
+  }
+  if (canceled) call->cache->waits = false;
+  try {
+    if (client_.desk().settle(*call) == CacheDesk::Then::kParked) {
+      look_us_.store(kLookNow, std::memory_order_release);
+      reactor_->wake();
+      return true;
+    }
+  } catch (const std::bad_alloc&) {
+    call->fail_bare(Code::kNoMemory);
+  }
+  if (canceled && call->cache->answer.status == CacheStatus::kWait)
+    call->fail_bare(Code::kCanceled);
+  return false;
+}
+
+void Ring::ask_again() {
+  CallList again;
+  {
+    const MutexGuard guard(mutex_);
+    again.splice(again_);
+  }
+  while (Call* call = again.pop_front()) {
+    try {
+      start_cache(call);
+    } catch (const std::bad_alloc&) {
+      call->fail_bare(Code::kNoMemory);
+      call->cache->phase = CacheAsk::Phase::kAnswered;
+      done(call);
+    }
+  }
+}
+
+void Ring::look_at_waiting() {
+  const int64_t due_us = look_us_.load(std::memory_order_acquire);
+  if (due_us == 0) return;
+  const int64_t now_us = client_.timeline().now_us();
+  if (now_us < due_us) return;
+  look_us_.store(0, std::memory_order_release);  // before the look: who comes later says so again
+  const int64_t next_us = client_.desk().look(this, now_us);
+  int64_t nothing = 0;
+  if (next_us == 0 || !look_us_.compare_exchange_strong(nothing, next_us)) return;
+  if (channel_)
+    channel_->look_at(next_us);
+  else
+    reactor_->set_timer(next_us);
 }
 
 Call*& Ring::bucket(uint64_t user_data) {
@@ -136,12 +216,16 @@ void Ring::forget(Call* call) {
 }
 
 void Ring::done(Call* call) noexcept {
+  using Phase = CacheAsk::Phase;
+  const bool cache = call->is_cache() && call->cache;
+  if (cache && call->cache->phase == Phase::kAsks && waits_on(call)) return;
+  const bool again = cache && call->cache->phase == Phase::kAsksAgain;
   bool first;
   {
     const MutexGuard guard(mutex_);
-    first = ready_.empty() && !reaping_;
+    first = (ready_.empty() && again_.empty()) && !reaping_;
     forget(call);
-    ready_.push_back(call);
+    (again ? again_ : ready_).push_back(call);
   }
   if (first) reactor_->wake();
 }
@@ -153,6 +237,8 @@ void Ring::flush() {
 std::span<Call* const> Ring::reap(size_t most) { return take_done(most, after_reap_); }
 
 std::span<Call* const> Ring::take_done(size_t most, Then then) {
+  look_at_waiting();
+  ask_again();
   if (channel_) {
     {
       const MutexGuard guard(mutex_);
@@ -176,7 +262,7 @@ std::span<Call* const> Ring::take_done(size_t most, Then then) {
     reaped_.reserve(std::min(most, ready_.size()));  // where that fails, nothing is lost
     while (reaped_.size() < most && !ready_.empty()) reaped_.push_back(ready_.pop_front());
     out_ -= reaped_.size();
-    leftovers = !ready_.empty();
+    leftovers = !ready_.empty() || !again_.empty();
   }
   if (leftovers) reactor_->wake();
   return reaped_;
@@ -205,9 +291,18 @@ std::span<Call* const> Ring::wait(size_t most, int64_t timeout_us) {
 }
 
 int32_t Ring::cancel(uint64_t user_data) {
-  if (!channel_) return 0;  // everything is done as soon as it is submitted
+  int32_t count = client_.desk().waiting() ? client_.desk().cancel(this, user_data) : 0;
+  if (!channel_) return count;  // everything else is done as soon as it is submitted
   const MutexGuard guard(mutex_);
-  int32_t count = 0;
+  for (Call *call = again_.front(), *next; call; call = next) {
+    next = call->next;
+    if (call->user_data != user_data) continue;
+    again_.remove(call);
+    call->fail_bare(Code::kCanceled);
+    ready_.push_back(call);
+    ++count;
+  }
+  if (count) reactor_->wake();
   for (Call *call = bucket(user_data), *next; call; call = next) {
     next = call->bucket_next;
     if (call->user_data != user_data) continue;

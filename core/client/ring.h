@@ -5,6 +5,7 @@
 // Thread safety: submit and cancel from any thread; reap, wait and flush from one at a time.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <span>
 #include <vector>
@@ -38,6 +39,7 @@ class Ring final : private CallSink, private Client::Window {
     // Of a guard's check, which has no parts yet.
     uint64_t guard = 0;
     std::string_view attributes, scope;
+    const CacheRequest* cache = nullptr;  // of the operations of that family
   };
   // False: the ring is full. Otherwise the request will come out of reap, whatever becomes of it.
   bool submit(const Request& request);
@@ -63,6 +65,11 @@ class Ring final : private CallSink, private Client::Window {
   std::span<Call* const> take_done(size_t most, Then then);
   bool take(Call& call, const Request& request);
   void start(Call* call);
+  void start_cache(Call* call);
+  void send(Call* call);
+  bool waits_on(Call* call) noexcept;
+  void ask_again();
+  void look_at_waiting();
   void done(Call* call) noexcept override;
   void client_closed() override;
   Call*& bucket(uint64_t user_data) TIDEGATE_REQUIRES(mutex_);
@@ -82,6 +89,11 @@ class Ring final : private CallSink, private Client::Window {
   std::vector<std::unique_ptr<Call>> pool_ TIDEGATE_GUARDED_BY(mutex_);
   CallList free_ TIDEGATE_GUARDED_BY(mutex_);
   CallList ready_ TIDEGATE_GUARDED_BY(mutex_);
+  // Calls of caches that waited, and have to look again.
+  CallList again_ TIDEGATE_GUARDED_BY(mutex_);
+  // When the desk has to be asked about those that wait there; kLookNow, and 0: nothing waits.
+  static constexpr int64_t kLookNow = 1;
+  std::atomic<int64_t> look_us_{0};
   // What the channel has, by user_data: heads of chains through bucket_next.
   std::vector<Call*> buckets_ TIDEGATE_GUARDED_BY(mutex_);
   // The reaping thread is in the channel: what is done now needs no wake-up.

@@ -7,10 +7,26 @@
 
 namespace tidegate {
 
-enum class Op : uint8_t { kConsume = 1, kPeek, kRefund, kReset, kPing, kDebit, kCheck, kCommand };  // TG_OP_*
+enum class Op : uint8_t {  // TG_OP_*
+  kConsume = 1,
+  kPeek,
+  kRefund,
+  kReset,
+  kPing,
+  kDebit,
+  kCheck,
+  kCommand,
+  kCacheGet = 16,
+  kCachePut,
+  kCacheRelease,
+  kCacheRenew,
+  kCacheDelete,
+  kCachePurge,
+  kCacheClear,
+};
 
 // Whose payload a call of it carries.
-enum class Family : uint8_t { kNone, kLimiter, kCommand };
+enum class Family : uint8_t { kNone, kLimiter, kCommand, kCache };
 
 struct Operation {
   Op op;
@@ -33,15 +49,37 @@ inline constexpr Operation kOperations[] = {
     {Op::kCheck,   Family::kNone,     true,   true,  false, false},  // becomes a consume
     {Op::kCommand, Family::kCommand,  false,  true,  false, false},  // our own: of no caller
 };
+inline constexpr uint8_t kFirstCacheOp = 16;
+inline constexpr Operation kCacheOperations[] = {
+    {Op::kCacheGet,     Family::kCache, false, true, false, false},  // it may take a lease
+    {Op::kCachePut,     Family::kCache, false, true, false, false},
+    {Op::kCacheRelease, Family::kCache, false, true, false, false},
+    {Op::kCacheRenew,   Family::kCache, false, true, false, false},
+    {Op::kCacheDelete,  Family::kCache, false, true, false, false},
+    {Op::kCachePurge,   Family::kCache, false, true, false, false},
+    {Op::kCacheClear,   Family::kCache, false, true, false, false},
+};
 // clang-format on
 
-constexpr const Operation& operation(Op op) { return kOperations[static_cast<uint8_t>(op) - 1]; }
-// Of a caller's.
+constexpr bool is_cache_operation(uint32_t number) {
+  return number - kFirstCacheOp < sizeof kCacheOperations / sizeof kCacheOperations[0];
+}
+constexpr const Operation& operation(Op op) {
+  const auto number = static_cast<uint8_t>(op);
+  return is_cache_operation(number) ? kCacheOperations[number - kFirstCacheOp]
+                                    : kOperations[number - 1];
+}
+// A caller's, of a limiter, a guard, or none's.
 constexpr bool is_operation(uint32_t number) {
   return number >= 1 && number <= static_cast<uint32_t>(Op::kCheck);
 }
 
-// The table is in the order of the numbers.
+// The tables are in the order of the numbers.
+static_assert([] {
+  for (uint8_t i = 0; i < sizeof kCacheOperations / sizeof kCacheOperations[0]; ++i)
+    if (static_cast<uint8_t>(kCacheOperations[i].op) != i + kFirstCacheOp) return false;
+  return true;
+}());
 static_assert([] {
   for (uint8_t i = 0; i < sizeof kOperations / sizeof kOperations[0]; ++i)
     if (static_cast<uint8_t>(kOperations[i].op) != i + 1) return false;

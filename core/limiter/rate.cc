@@ -97,8 +97,9 @@ class Parser {
     return lease;
   }
 
-  Result<int64_t> duration_us() {
-    auto duration = window_us("a time", kMaxWindowUs);
+  Result<int64_t> duration_us(int64_t most_us) {
+    if (text_ == "0") return int64_t{0};
+    auto duration = window_us("a time", most_us);
     if (duration && at_ != text_.size()) return unexpected(at_, "expected the end");
     return duration;
   }
@@ -270,9 +271,9 @@ Result<int64_t> parse_lease(std::string_view text) {
   return Parser("lease", text, Algorithm::kConcurrency, kDefaultLeaseUs).lease_us();
 }
 
-Result<int64_t> parse_duration(std::string_view text) {
-  if (text.size() > kMostLease) return too_long("time", text, kMostLease);
-  return Parser("time", text, Algorithm::kTokenBucket, kDefaultLeaseUs).duration_us();
+Result<int64_t> parse_duration(std::string_view what, std::string_view text, int64_t most_us) {
+  if (text.size() > kMostLease) return too_long(what, text, kMostLease);
+  return Parser(what, text, Algorithm::kTokenBucket, kDefaultLeaseUs).duration_us(most_us);
 }
 
 std::string default_name(const std::vector<Numbers>& rates) {

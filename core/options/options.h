@@ -33,6 +33,7 @@ struct Options {
   int64_t stats = 2;                // off, totals, on
   int64_t labels = 0;               // masked, hashed, clear
   int64_t stats_bytes = 2'097'152;
+  int64_t cache_bytes = 67'108'864;  // entries of caches in the process, with what they take
   int64_t ipv6_prefix = 64;
   TrustedProxies trusted_proxies;
   bool manual_clock = false;  // "clock": system | manual

@@ -37,7 +37,7 @@ struct OptionRow {
   std::array<std::string_view, 3> words{};  // of kChoice
 };
 
-inline constexpr size_t kOptionCount = 21;
+inline constexpr size_t kOptionCount = 22;
 extern const std::array<OptionRow, kOptionCount> kOptionTable;
 
 std::optional<size_t> find_option(std::string_view name);

@@ -65,6 +65,17 @@ inline constexpr MetricFamily
              "Limiters whose numbers are other ones elsewhere."},
     kEventsDropped{"events_dropped_total", kCounter, "",
              "Events pushed out before anybody asked for them."},
+    kCacheLookups{"cache_lookups_total", kCounter, "result",
+                  "Look-ups in caches by what they found; shared: another's fill was waited for."},
+    kCacheStores{"cache_stores_total", kCounter, "result",
+                 "Values for caches by what became of them; late: overtaken by a purge or another "
+                 "fill; refused: too large, or for no time."},
+    kCacheWipes{"cache_wipes_total", kCounter, "what", "Purges of tags, clears of caches."},
+    kCacheEntries{"cache_entries", kGauge, "", "Entries that are kept in this process."},
+    kCacheBytes{"cache_memory_bytes", kGauge, "",
+                "Memory of the entries that are kept in this process."},
+    kCacheEvicted{"cache_evicted_total", kCounter, "",
+                  "Entries dropped for want of room while they were alive."},
     kBuild{"build_info", kGauge, "", "1; the library's version and ABI are its labels."};
 }  // namespace family
 
@@ -93,7 +104,17 @@ inline constexpr MetricFamily
   X(kNameConflicts,   name_conflicts,   kConflicts,     "")          \
   X(kBanned,          banned,           kPolicy,        "banned")    \
   X(kExempt,          exempt,           kPolicy,        "exempt")    \
-  X(kPolicyFailures,  policy_failures,  kPolicyFailures, "")
+  X(kPolicyFailures,  policy_failures,  kPolicyFailures, "")          \
+  X(kCacheHits,       cache_hits,       kCacheLookups,  "hit")       \
+  X(kCacheStale,      cache_stale,      kCacheLookups,  "stale")     \
+  X(kCacheShared,     cache_shared,     kCacheLookups,  "shared")    \
+  X(kCacheRescued,    cache_rescued,    kCacheLookups,  "rescued")   \
+  X(kCacheMisses,     cache_misses,     kCacheLookups,  "miss")      \
+  X(kCacheStored,     cache_stored,     kCacheStores,   "stored")    \
+  X(kCacheLate,       cache_late,       kCacheStores,   "late")      \
+  X(kCacheRefused,    cache_refused,    kCacheStores,   "refused")   \
+  X(kCachePurges,     cache_purges,     kCacheWipes,    "purge")     \
+  X(kCacheClears,     cache_clears,     kCacheWipes,    "clear")
 
 // What is known elsewhere, and read when somebody asks: X(figure, family, the label's value).
 #define TIDEGATE_GAUGES(X)                         \
@@ -104,6 +125,9 @@ inline constexpr MetricFamily
   X(evicted_owing,    kEvicted,       "owing")     \
   X(breaker_open,     kBreakerOpen,   "")          \
   X(store_up,         kStoreUp,       "")          \
+  X(cache_entries,    kCacheEntries,  "")          \
+  X(cache_bytes,      kCacheBytes,    "")          \
+  X(cache_evicted,    kCacheEvicted,  "")          \
   X(events_dropped,   kEventsDropped, "")
 
 // Decisions, which are counted by source and outcome: X(figure). Prometheus has them as one family.

@@ -13,6 +13,7 @@
 
 #include "base/list.h"
 #include "limiter/pins.h"
+#include "store/cache_ask.h"
 
 namespace tidegate {
 
@@ -122,6 +123,9 @@ struct LimiterAsk {
 };
 
 struct Call : CallHeader, LimiterAsk {
+  std::unique_ptr<CacheAsk> cache;  // null: it was never a cache's
+
+  bool is_cache() const { return operation(op).family == Family::kCache; }
   void fail(Code code, std::string_view why) {
     status = code;
     decision = {};

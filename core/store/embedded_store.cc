@@ -86,6 +86,13 @@ Decision EmbeddedStore::decide(Op op, std::span<const Part> parts, NumbersFor nu
     case Op::kPing:
     case Op::kCheck:
     case Op::kCommand:
+    case Op::kCacheGet:  // no limiter's
+    case Op::kCachePut:
+    case Op::kCacheRelease:
+    case Op::kCacheRenew:
+    case Op::kCacheDelete:
+    case Op::kCachePurge:
+    case Op::kCacheClear:
       return {.source = source};
   }
   const Decision decision = answer_from(parts, legs, verdict, source, results);

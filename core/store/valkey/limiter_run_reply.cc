@@ -131,6 +131,13 @@ Verdict LimiterRun::decide(const Carried& carried, const Item& item, std::span<L
     case Op::kPing:
     case Op::kCheck:
     case Op::kCommand:
+    case Op::kCacheGet:  // no limiter's
+    case Op::kCachePut:
+    case Op::kCacheRelease:
+    case Op::kCacheRenew:
+    case Op::kCacheDelete:
+    case Op::kCachePurge:
+    case Op::kCacheClear:
       break;
   }
   return consume(legs);

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "store/deadlines.h"
+#include "store/valkey/cache_exchange.h"
 #include "store/valkey/connection.h"
 #include "store/valkey/exchange.h"
 #include "store/valkey/failure.h"
@@ -64,7 +65,7 @@ class Node final : public CallHolder, private Connection::Owner {
  private:
   // A place on the connection, and the exchange that has it.
   struct Slot final : Connection::ReplyTaker, CallHolder {
-    explicit Slot(Node& of) : node(of), run(of.store_.clock) {}
+    explicit Slot(Node& of) : node(of), run(of.store_.clock), cache(of.store_) {}
     void take(const redisReply* reply) noexcept override { node.replied(*this, reply); }
     void let_go(Call& call, Leaves why) noexcept override;
     int64_t due_us() const override;
@@ -74,6 +75,7 @@ class Node final : public CallHolder, private Connection::Owner {
     RunExchange run;
     PingExchange ping;
     CommandExchange command;
+    CacheExchange cache;
     Exchange* exchange = nullptr;  // null: the place is free
     size_t size = 0;               // calls it was sent with
     int64_t sent_us = 0;

@@ -73,6 +73,8 @@ void Node::fill(Slot& slot) {
       return take(slot.run, Family::kLimiter);
     case Family::kCommand:
       return take(slot.command, Family::kCommand);
+    case Family::kCache:
+      return take(slot.cache, Family::kCache);
     case Family::kNone:
       return take(slot.ping, Family::kNone);
   }

@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: MIT
+#include "client/cache_desk.h"
+
+#include <algorithm>
+#include <random>
+
+#include "base/text.h"
+
+namespace tidegate {
+namespace {
+
+// When one of those who wait for a fill elsewhere asks again, for all of them: after an eighth of
+// the time that it has waited, within these.
+constexpr int64_t kAskAgainUs = 5'000, kAskAgainLongestUs = 250'000;
+// What the process keeps of what it fills itself while the store is away.
+constexpr int64_t kAwayUs = 5'000'000;
+
+uint64_t mixed(uint64_t x) {
+  x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ULL;
+  x = (x ^ x >> 27) * 0x94d049bb133111ebULL;
+  return x ^ x >> 31;
+}
+
+uint64_t random_seed() {
+  std::random_device system;
+  return uint64_t{system()} << 32 | system();
+}
+
+int64_t chosen(int64_t given, int64_t usual) {
+  return given == 0 ? usual : given == CacheRequest::kNone ? 0 : given;
+}
+
+bool has_key(Op op) { return op != Op::kCachePurge && op != Op::kCacheClear; }
+
+// The first thing that is wrong with a request; an empty message: nothing.
+Error check(Op op, const CacheRequest& request) {
+  constexpr int64_t kMostLifeUs = 366LL * 86'400'000'000;
+  const size_t digest_size = Sha256{}.size();
+  const auto wrong = [](Code code, std::string message) { return Error{code, std::move(message)}; };
+  if (has_key(op) && request.key.size() != digest_size)
+    return wrong(Code::kKey, "a key of " + std::to_string(request.key.size()) +
+                                 " bytes: expected the 32 that tg_cache_digest makes");
+  if (op == Op::kCachePurge && (request.key.empty() || request.key.size() > kMaxTagBytes))
+    return wrong(Code::kKey, "a tag of " + std::to_string(request.key.size()) +
+                                 " bytes: expected 1 to " + std::to_string(kMaxTagBytes));
+  if (op != Op::kCachePut) return {Code::kOk, {}};
+  for (size_t i = 0; i < request.tag_count; ++i)
+    if (request.tags[i].empty() || request.tags[i].size() > kMaxTagBytes)
+      return wrong(Code::kKey, "a tag of " + std::to_string(request.tags[i].size()) +
+                                   " bytes: expected 1 to " + std::to_string(kMaxTagBytes));
+  if (request.meta.size() > kMaxMetaBytes)
+    return wrong(Code::kInvalid, "metadata of " + std::to_string(request.meta.size()) +
+                                     " bytes: expected at most " + std::to_string(kMaxMetaBytes));
+  for (const int64_t us : {request.life.ttl_us, request.life.stale_us, request.life.error_us})
+    if (us < CacheRequest::kNone || us > kMostLifeUs)
+      return wrong(Code::kInvalid, "a lifetime of " + std::to_string(us) +
+                                       " us: expected 0 (the cache's), TG_NEVER (none), or at "
+                                       "most 366 days");
+  return {Code::kOk, {}};
+}
+
+}  // namespace
+
+CacheDesk::CacheDesk(const Parts& parts)
+    : table_(parts.table),
+      caches_(parts.caches),
+      clock_(parts.clock),
+      timeline_(parts.timeline),
+      counters_(parts.counters),
+      embedded_(parts.embedded),
+      seed_(random_seed()) {}
+
+// Odd where the lease is the process's own, even where it is a store's; never 0.
+uint64_t CacheDesk::new_token() {
+  const uint64_t number = tokens_.fetch_add(1, std::memory_order_relaxed) + 1;
+  const uint64_t token = mixed(seed_ + number * 0x9e3779b97f4a7c15ULL);
+  return embedded_ ? token | 1 : std::max<uint64_t>(token & ~uint64_t{1}, 2);
+}
+
+bool CacheDesk::take(Call& call, const CacheRequest& request) {
+  const Cache* cache = caches_.find(request.handle);
+  if (!cache) {
+    call.fail(Code::kHandle, "no such cache in this client: it was closed, or opened by another");
+    return false;
+  }
+  if (const Error wrong = check(call.op, request); wrong.code != Code::kOk) {
+    call.fail(wrong.code, wrong.message);
+    return false;
+  }
+  if (!call.cache) call.cache = std::make_unique<CacheAsk>();
+  CacheAsk& ask = *call.cache;
+  ask.cache = cache;
+  ask.answer = {};
+  ask.entry = {};
+  ask.tag.clear();
+  ask.reason.clear();
+  ask.phase = CacheAsk::Phase::kAsks;
+  ask.give_up_us = ask.due_us = 0;
+  ask.fills = request.fills;
+  ask.waits = request.waits && request.fills;
+  ask.failed = request.failed;
+  ask.lease = request.lease;
+  if (has_key(call.op))
+    std::copy(request.key.begin(), request.key.end(), ask.digest.begin());
+  else
+    ask.tag = request.key;
+  const CacheConfig& config = *cache->config;
+  if (call.op == Op::kCacheGet && ask.fills) ask.lease = {new_token(), 0};
+  ask.since_us = ask.waits ? timeline_.now_us() : 0;
+  if (ask.waits)
+    ask.give_up_us = ask.since_us + std::min(request.wait_us > 0 ? request.wait_us : config.wait_us,
+                                             kMaxTimeoutUs);
+  if (call.op == Op::kCacheRelease && ask.failed)
+    ask.reason = request.value.substr(0, kMaxMetaBytes);
+  if (call.op != Op::kCachePut) return true;
+  const Lifetimes& usual = config.numbers.life;
+  ask.life = config.jittered(
+      {chosen(request.life.ttl_us, usual.ttl_us), chosen(request.life.stale_us, usual.stale_us),
+       chosen(request.life.error_us, usual.error_us)},
+      new_token());
+  // What is too large lives for no time: the filler has it, and who waits, but nobody else.
+  if (request.value.size() > static_cast<size_t>(config.max_entry)) ask.life = {};
+  ask.hands_on = request.value.size() <= static_cast<size_t>(kMaxEntryBytes);
+  ask.entry =
+      make_entry({request.kind, ask.digest, std::span(request.tags).first(request.tag_count),
+                  request.meta, ask.hands_on ? request.value : std::string_view()});
+  return true;
+}
+
+CacheDesk::Then CacheDesk::begin(Call& call) {
+  CacheAsk& ask = *call.cache;
+  ask.phase = CacheAsk::Phase::kAsks;
+  ask.answer = {};
+  if (call.op == Op::kCacheGet && ask.fills && !embedded_) ask.lease = {new_token(), 0};
+  ask.sequence = sequence_.load(std::memory_order_acquire);
+  const bool held_here = ask.lease.token % 2 == 1;  // since the store was away
+  if (!embedded_ && !held_here) return Then::kSend;
+  answer_here(call);
+  return parks(call) ? park(call) : finish(call);
+}
+
+CacheDesk::Then CacheDesk::settle(Call& call) {
+  const bool answered = call.status == Code::kOk;
+  const bool away = call.status <= Code::kStore;
+  if (answered || away) also_here(call);
+  if (!answered && !(away && answer_away(call))) {
+    call.cache->phase = CacheAsk::Phase::kAnswered;
+    return Then::kDone;
+  }
+  return parks(call) ? park(call) : finish(call);
+}
+
+// What is wiped in the store is wiped here too, whether the store heard of it or not.
+void CacheDesk::also_here(const Call& call) {
+  const CacheAsk& ask = *call.cache;
+  const int64_t now_us = clock_.now_us();
+  if (call.op == Op::kCacheDelete) table_.erase(*ask.cache, ask.digest, now_us);
+  if (call.op == Op::kCachePurge) table_.purge(*ask.cache, ask.tag, now_us);
+  if (call.op == Op::kCacheClear) table_.clear(*ask.cache, now_us);
+}
+
+// The store is away: as if nothing were there, but what the process has itself. What else was to be
+// changed there is not, and its caller hears why.
+bool CacheDesk::answer_away(Call& call) {
+  CacheAsk& ask = *call.cache;
+  if (call.op != Op::kCacheGet && call.op != Op::kCachePut) return false;
+  call.status = Code::kOk;
+  call.text.clear();
+  if (call.op == Op::kCacheGet) {
+    ask.lease.token |= 1;
+    look_up_here(call);
+  } else {
+    put_here(call);
+  }
+  ask.answer.source = Source::kFallback;
+  return true;
+}
+
+void CacheDesk::answer_here(Call& call) {
+  CacheAsk& ask = *call.cache;
+  const int64_t now_us = clock_.now_us();
+  const auto done = [&](bool yes) { ask.answer.done = yes ? CacheDone::kDone : CacheDone::kNot; };
+  ask.answer.source = embedded_ ? Source::kMemory : Source::kFallback;
+  switch (call.op) {
+    case Op::kCacheGet:
+      return look_up_here(call);
+    case Op::kCachePut:
+      return put_here(call);
+    case Op::kCacheRelease:
+      return done(table_.release(*ask.cache, ask.digest, ask.lease.token, ask.failed, now_us));
+    case Op::kCacheRenew:
+      return done(table_.renew(*ask.cache, ask.digest, ask.lease.token, now_us));
+    case Op::kCacheDelete:
+      return done(table_.erase(*ask.cache, ask.digest, now_us));
+    case Op::kCachePurge:
+      table_.purge(*ask.cache, ask.tag, now_us);
+      return done(true);
+    case Op::kCacheClear:
+      table_.clear(*ask.cache, now_us);
+      return done(true);
+    case Op::kConsume:
+    case Op::kPeek:
+    case Op::kRefund:
+    case Op::kReset:
+    case Op::kPing:
+    case Op::kDebit:
+      return call.fail(Code::kInternal, "no operation of a cache");
+  }
+}
+
+void CacheDesk::look_up_here(Call& call) {
+  CacheAsk& ask = *call.cache;
+  const int64_t now_us = clock_.now_us();
+  CacheTable::Found found =
+      table_.get(*ask.cache, ask.digest, ask.fills ? ask.lease.token : 0, now_us);
+  CacheAnswer& answer = ask.answer;
+  answer = {};
+  answer.status = found.seen.status;
+  answer.source = Source::kMemory;
+  answer.wait_us = found.seen.wait_us;
+  if (found.seen.granted) answer.granted = {ask.lease.token, found.lease_born};
+  if (!found.seen.shows_entry) return;
+  answer.entry = std::move(found.entry);
+  answer.born_us = found.times.born;
+  answer.age_us = std::max<int64_t>(0, now_us - found.times.born);
+  answer.fresh_us = std::max<int64_t>(0, found.times.fresh_until - now_us);
+}
+
+void CacheDesk::put_here(Call& call) {
+  CacheAsk& ask = *call.cache;
+  const int64_t now_us = clock_.now_us();
+  if (!embedded_) {
+    const int64_t near_us = ask.cache->config->near_us;
+    ask.life = {std::min(ask.life.ttl_us, near_us > 0 ? near_us : kAwayUs), 0, 0};
+  }
+  switch (table_.put(*ask.cache, ask.digest, {ask.lease.token, ask.lease.born, ask.life}, ask.entry,
+                     now_us)) {
+    case PutStatus::kStored:
+      ask.answer.done = CacheDone::kStored;
+      break;
+    case PutStatus::kLate:
+      ask.answer.done = CacheDone::kLate;
+      break;
+    case PutStatus::kRefused:
+      ask.answer.done = CacheDone::kRefused;
+      break;
+  }
+  ask.answer.born_us = ask.lease.token ? ask.lease.born : now_us;
+}
+
+// The call is answered; who waits for what it did is told.
+CacheDesk::Then CacheDesk::finish(Call& call) {
+  CacheAsk& ask = *call.cache;
+  ask.phase = CacheAsk::Phase::kAnswered;
+  count(ask.answer);
+  if (call.op == Op::kCachePurge) counters_.add(Counter::kCachePurges);
+  if (call.op == Op::kCacheClear) counters_.add(Counter::kCacheClears);
+  // One who asked again has found what the others wait for.
+  const bool found = call.op == Op::kCacheGet && !embedded_ && ask.answer.entry &&
+                     ask.answer.status != CacheStatus::kMiss;
+  if (call.op == Op::kCachePut || call.op == Op::kCacheRelease || found) {
+    std::atomic_thread_fence(std::memory_order_seq_cst);  // with the one in park()
+    if (waiting_.load(std::memory_order_relaxed) > 0) wake_for(call);
+    ask.entry = {};
+  }
+  return Then::kDone;
+}
+
+void CacheDesk::set_due(CacheAsk& ask, int64_t now_us) {
+  const int64_t lease_us = std::max<int64_t>(ask.answer.wait_us, 1'000);
+  const int64_t eighth_us = (now_us - ask.since_us) / 8;
+  const int64_t again_us =
+      embedded_ ? lease_us
+                : std::min(lease_us, std::clamp(eighth_us, kAskAgainUs, kAskAgainLongestUs));
+  ask.due_us = std::min(ask.give_up_us, now_us + again_us);
+}
+
+// Somebody else fills. Between the answer and this lock he may have ended: so it is asked again.
+CacheDesk::Then CacheDesk::park(Call& call) {
+  const MutexGuard guard(mutex_);
+  if (shut_) {
+    call.fail(Code::kClosed, "the client is closed");
+    return Then::kDone;
+  }
+  CacheAsk& ask = *call.cache;
+  const int64_t now_us = timeline_.now_us();
+  waiting_.fetch_add(1, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (embedded_) look_up_here(call);
+  if (!parks(call)) {
+    waiting_.fetch_sub(1, std::memory_order_relaxed);
+    ask.phase = CacheAsk::Phase::kAnswered;
+    count(ask.answer);
+    return Then::kDone;
+  }
+  if (now_us >= ask.give_up_us) {
+    waiting_.fetch_sub(1, std::memory_order_relaxed);
+    ask.answer = {.status = CacheStatus::kMiss, .source = ask.answer.source};
+    ask.phase = CacheAsk::Phase::kAnswered;
+    count(ask.answer);
+    return Then::kDone;
+  }
+  ask.sequence = sequence_.fetch_add(1, std::memory_order_acq_rel) + 1;
+  ask.phase = CacheAsk::Phase::kParked;
+  set_due(ask, now_us);
+  insert(call);
+  return Then::kParked;
+}
+
+void CacheDesk::insert(Call& call) { parked_[call.cache->key()].push_back(&call); }
+
+void CacheDesk::remove(Call& call) {
+  const auto found = parked_.find(call.cache->key());
+  found->second.remove(&call);
+  if (found->second.empty()) parked_.erase(found);
+  waiting_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+// It waits no longer: its answer is there.
+void CacheDesk::tell(Call& call) {
+  remove(call);
+  call.cache->phase = CacheAsk::Phase::kAnswered;
+  if (call.status == Code::kOk) count(call.cache->answer);
+  call.sink->done(&call);
+}
+
+void CacheDesk::ask_again(Call& call) {
+  CacheAsk& ask = *call.cache;
+  if (!embedded_) {
+    remove(call);
+    ask.phase = CacheAsk::Phase::kAsksAgain;
+    call.sink->done(&call);
+    return;
+  }
+  look_up_here(call);
+  if (parks(call)) return set_due(ask, timeline_.now_us());
+  if (ask.answer.status == CacheStatus::kHit) ask.answer.status = CacheStatus::kShared;
+  tell(call);
+}
+
+void CacheDesk::give_up(Call& call) {
+  call.cache->answer = {.status = CacheStatus::kMiss, .source = call.cache->answer.source};
+  tell(call);
+}
+
+void CacheDesk::share(Call& waiter, const CacheAsk& from) {
+  CacheAnswer& answer = waiter.cache->answer;
+  if (from.answer.entry) {  // of a look-up
+    answer = from.answer;
+    answer.granted = {};
+    if (answer.status == CacheStatus::kHit) answer.status = CacheStatus::kShared;
+    return tell(waiter);
+  }
+  answer = {.status = CacheStatus::kShared, .source = from.answer.source, .entry = from.entry};
+  answer.born_us = from.answer.born_us;
+  answer.age_us = std::max<int64_t>(0, clock_.now_us() - from.answer.born_us);
+  answer.fresh_us = std::max<int64_t>(0, from.life.ttl_us - answer.age_us);
+  tell(waiter);
+}
+
+// The fill failed: what there is to rescue is served, or everybody who waits gets the error.
+void CacheDesk::fail(Call& waiter, const CacheAsk& from) {
+  CacheAsk& ask = *waiter.cache;
+  if (from.answer.retries) return ask_again(waiter);
+  if (embedded_) {
+    look_up_here(waiter);
+    if (parks(waiter)) return set_due(ask, timeline_.now_us());
+    const bool nothing = ask.answer.status == CacheStatus::kMiss && !ask.answer.entry;
+    if (!nothing) return tell(waiter);
+    table_.release(*ask.cache, ask.digest, ask.lease.token, false, clock_.now_us());
+  }
+  ask.answer = {.status = CacheStatus::kFailed, .source = from.answer.source, .text = from.reason};
+  tell(waiter);
+}
+
+// A value goes to those who came before it was offered: who came later may have come after a purge
+// that it does not know of.
+void CacheDesk::wake_for(const Call& call) {
+  const CacheAsk& from = *call.cache;
+  const bool looked_up = call.op == Op::kCacheGet;
+  const bool of_put =
+      call.op == Op::kCachePut && from.hands_on &&
+      (from.answer.done == CacheDone::kStored || from.answer.done == CacheDone::kRefused);
+  const bool handed_on = of_put || looked_up;
+  const bool failed =
+      call.op == Op::kCacheRelease && from.failed && from.answer.done == CacheDone::kDone;
+  const MutexGuard guard(mutex_);
+  const auto found = parked_.find(from.key());
+  if (found == parked_.end()) return;
+  for (Call *waiter = found->second.front(), *next; waiter; waiter = next) {
+    next = waiter->next;
+    const bool before = waiter->cache->sequence <= from.sequence;
+    if (handed_on && before)
+      share(*waiter, from);
+    else if (failed && before)
+      fail(*waiter, from);
+    else if (!looked_up)
+      ask_again(*waiter);
+  }
+}
+
+template <class F>
+void CacheDesk::each_of(CallSink* sink, F&& f) {
+  for (auto key = parked_.begin(), next_key = key; key != parked_.end(); key = next_key) {
+    ++next_key;  // `key` goes when its last call does
+    for (Call *call = key->second.front(), *next; call; call = next) {
+      next = call->next;
+      if (!sink || call->sink == sink) f(*call);
+    }
+  }
+}
+
+int64_t CacheDesk::look(CallSink* sink, int64_t now_us) {
+  const MutexGuard guard(mutex_);
+  each_of(sink, [&](Call& call) TIDEGATE_UNCHECKED_LOCKS {
+    if (now_us >= call.cache->give_up_us)
+      give_up(call);
+    else if (embedded_ && now_us >= call.cache->due_us)
+      ask_again(call);
+  });
+  for (auto key = parked_.begin(), next = key; !embedded_ && key != parked_.end(); key = next) {
+    ++next;
+    one_asks(key->second, sink, now_us);
+  }
+  int64_t next_us = 0;
+  each_of(sink, [&](Call& call) {
+    if (next_us == 0 || call.cache->due_us < next_us) next_us = call.cache->due_us;
+  });
+  return next_us;
+}
+
+// Of those who wait for one key the first asks, and the others may be answered with what it finds.
+void CacheDesk::one_asks(CallList& waiting, CallSink* sink, int64_t now_us) {
+  Call* asks = nullptr;
+  for (Call* call = waiting.front(); call; call = call->next) {
+    if (call->sink != sink || now_us < call->cache->due_us) continue;
+    if (asks)
+      set_due(*call->cache, now_us);
+    else
+      asks = call;
+  }
+  if (asks) ask_again(*asks);  // the last thing: the list may go with it
+}
+
+int32_t CacheDesk::cancel(CallSink* sink, uint64_t user_data) {
+  const MutexGuard guard(mutex_);
+  int32_t count = 0;
+  each_of(sink, [&](Call& call) TIDEGATE_UNCHECKED_LOCKS {
+    if (call.user_data != user_data) return;
+    call.fail(Code::kCanceled, "canceled");
+    tell(call);
+    ++count;
+  });
+  return count;
+}
+
+void CacheDesk::forget(CallSink* sink) {
+  const MutexGuard guard(mutex_);
+  each_of(sink, [&](Call& call) TIDEGATE_UNCHECKED_LOCKS { remove(call); });
+}
+
+void CacheDesk::shut() {
+  const MutexGuard guard(mutex_);
+  shut_ = true;
+  each_of(nullptr, [&](Call& call) TIDEGATE_UNCHECKED_LOCKS {
+    call.fail(Code::kClosed, "the client is closed");
+    tell(call);
+  });
+}
+
+void CacheDesk::count(const CacheAnswer& answer) {
+  switch (answer.status) {
+    case CacheStatus::kNone:
+    case CacheStatus::kWait:
+    case CacheStatus::kFailed:
+      break;
+    case CacheStatus::kHit:
+      return counters_.add(Counter::kCacheHits);
+    case CacheStatus::kStale:
+      return counters_.add(Counter::kCacheStale);
+    case CacheStatus::kRescued:
+      return counters_.add(Counter::kCacheRescued);
+    case CacheStatus::kMiss:
+      return counters_.add(Counter::kCacheMisses);
+    case CacheStatus::kShared:
+      return counters_.add(Counter::kCacheShared);
+  }
+  if (answer.done == CacheDone::kStored) counters_.add(Counter::kCacheStored);
+  if (answer.done == CacheDone::kLate) counters_.add(Counter::kCacheLate);
+  if (answer.done == CacheDone::kRefused) counters_.add(Counter::kCacheRefused);
+}
+
+}  // namespace tidegate
