@@ -78,7 +78,7 @@ bool Compiler::conditions(const Value& when, Rule& out, std::vector<std::string>
     if (!is_attribute(name))
       return value.fail("expected the name of an attribute: 1 to 64 of A-Z a-z 0-9 _ -");
     if (value.kind() == Value::Kind::kList && !value.check_list(1)) return false;
-    Condition condition{out_.attributes.add(name), {}};
+    RuleCondition condition{out_.attributes.add(name), {}};
     std::vector<std::string>* normal = name == "path"     ? &paths
                                        : name == "method" ? &methods
                                                           : nullptr;
@@ -89,7 +89,7 @@ bool Compiler::conditions(const Value& when, Rule& out, std::vector<std::string>
   });
 }
 
-bool Compiler::pattern(const Value& value, std::string_view attribute, Condition& out,
+bool Compiler::pattern(const Value& value, std::string_view attribute, RuleCondition& out,
                        std::vector<std::string>* normal) {
   if (!value.check_text()) return false;
   std::string_view text = value.text();

@@ -39,7 +39,7 @@ class Compiler {
             std::vector<std::string>& methods);
   bool conditions(const Value& when, Rule& out, std::vector<std::string>& paths,
                   std::vector<std::string>& methods);
-  bool pattern(const Value& value, std::string_view attribute, Condition& out,
+  bool pattern(const Value& value, std::string_view attribute, RuleCondition& out,
                std::vector<std::string>* normal);
   bool charge(const Value& value, Rule& out);
   bool limits(const Value& value, Rule& out);

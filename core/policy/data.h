@@ -67,7 +67,7 @@ struct CallerTable {
   }
 };
 
-struct Condition {
+struct RuleCondition {
   uint32_t attribute;
   std::vector<Pattern> patterns;
 };
@@ -76,7 +76,7 @@ struct Rule {
   enum class Per : uint8_t { kIdentity, kAddress, kEveryone, kTemplate };
   static constexpr uint32_t kOfTier = kNoName;  // among `limit`
 
-  std::vector<Condition> when;
+  std::vector<RuleCondition> when;
   bool exempt = false;
   bool names_tier = false;
   bool has_after = false;

@@ -178,13 +178,13 @@ void PolicyResolver::State::scan(int64_t now_us) {
   if (too_many_) fail(PolicyVerdict::kPartsError);
 }
 
-const Condition* PolicyResolver::State::unmet(const Rule& rule) {
-  for (const Condition& condition : rule.when)
+const RuleCondition* PolicyResolver::State::unmet(const Rule& rule) {
+  for (const RuleCondition& condition : rule.when)
     if (!meets(condition)) return &condition;
   return nullptr;
 }
 
-bool PolicyResolver::State::meets(const Condition& condition) {
+bool PolicyResolver::State::meets(const RuleCondition& condition) {
   const std::string_view text = value(condition.attribute);
   if (text.empty()) return false;
   const bool head = condition.attribute == kMethod && text == "HEAD";

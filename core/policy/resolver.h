@@ -32,7 +32,7 @@ class PolicyResolver::State {
   // Of the last request, for who explains it.
   std::span<const Speaker> speakers() const { return {speakers_.data(), speaker_count_}; }
   // The first condition of a rule that the request does not meet, or null.
-  const Condition* unmet(const Rule& rule);
+  const RuleCondition* unmet(const Rule& rule);
 
  private:
   void read(std::span<const Attribute> request, int ipv6_prefix);
@@ -47,7 +47,7 @@ class PolicyResolver::State {
   std::string_view key_of(const Rule& rule);
   std::optional<int64_t> cost_of(const Rule& rule) const;
   const std::vector<uint32_t>* tier_limiters(int64_t now_us) const;
-  bool meets(const Condition& condition);
+  bool meets(const RuleCondition& condition);
   std::string_view value(uint32_t attribute) const { return values_[attribute]; }
   void fail(PolicyVerdict verdict) {
     answer_.verdict = verdict;

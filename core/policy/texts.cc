@@ -172,7 +172,7 @@ void append_why(std::string& out, const PolicyData& file, const Resolution& answ
     if (!stopped) {
       const bool matched = next < answer.rules.size() && answer.rules[next] == index;
       out.append(",\"matched\":").append(matched ? "true" : "false");
-      const Condition* unmet = matched ? nullptr : state.unmet(file.rules[index]);
+      const RuleCondition* unmet = matched ? nullptr : state.unmet(file.rules[index]);
       if (unmet) {
         out += ',';
         append_text_member(out, "unmet", file.attributes.name(unmet->attribute));
