@@ -204,6 +204,8 @@ void CacheDesk::answer_here(Call& call) {
     case Op::kReset:
     case Op::kPing:
     case Op::kDebit:
+    case Op::kCheck:
+    case Op::kCommand:
       return call.fail(Code::kInternal, "no operation of a cache");
   }
 }

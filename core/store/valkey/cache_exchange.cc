@@ -48,6 +48,8 @@ char letter_of(Op op) {
     case Op::kReset:
     case Op::kPing:
     case Op::kDebit:
+    case Op::kCheck:
+    case Op::kCommand:
       break;
   }
   return '?';
