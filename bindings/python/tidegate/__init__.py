@@ -28,7 +28,7 @@ from ._terms import Settled
 from ._tidegate import Decision, Part
 
 if TYPE_CHECKING:
-    from . import aio as aio, fastapi as fastapi, testing as testing
+    from . import aio as aio, fastapi as fastapi, policy as policy, testing as testing
 
 __all__ = [
     "Algorithm",
@@ -87,7 +87,7 @@ def caller_key(identity: str | bytes | int | None, address: str) -> str | bytes:
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("aio", "fastapi", "testing"):
+    if name in ("aio", "fastapi", "policy", "testing"):
         import importlib
 
         return importlib.import_module(f"{__name__}.{name}")

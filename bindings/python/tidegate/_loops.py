@@ -7,10 +7,11 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, TypeVar
 
 from ._errors import Error
 
+T = TypeVar("T")
 _trio_loops: dict[Any, TrioLoop] = {}
 
 
@@ -47,6 +48,15 @@ async def sleep(seconds: float) -> None:
         await trio.sleep(seconds)
     else:
         await asyncio.sleep(seconds)
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """What work() returns, which may wait."""
+    if in_trio():
+        import trio
+
+        return await trio.to_thread.run_sync(work)  # type: ignore[no-any-return]
+    return await asyncio.to_thread(work)
 
 
 def now() -> float:
