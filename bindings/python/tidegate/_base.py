@@ -172,6 +172,9 @@ class BaseGate:
         self._client = open_client(url, clock, options)
         self._pid = os.getpid()
         self._policy_source = source
+        self._told_whom_to_trust = "trusted_proxies" in options or (
+            "trusted_proxies=" in (url or os.environ.get("TIDEGATE_URL") or "")
+        )
         self._own_guard: _tidegate.Guard | None = None
         self._guards: weakref.WeakSet[_tidegate.Guard] = weakref.WeakSet()  # of its policy
         self._clock = None if isinstance(clock, str) else clock
