@@ -42,6 +42,7 @@ Answer::Answer(const tg_result& result) {
   retry_after_us = answer.retry_after_us;
   renew_us = answer.renew_us;
   finish = answer.finish;
+  limit = answer.limit;
 }
 
 PyObject* fields_of(std::string_view lines, bool lower) {

@@ -20,6 +20,7 @@ struct Answer {
   std::string fields, body, scope, caller, reason;
   int64_t retry_after_us = TG_NEVER, renew_us = 0;
   bool finish = false;
+  uint32_t limit = 0;  // which of the request's @limit and @limiter speaks for a refusal, from 1
 };
 
 // Lines "Name: value\n" as a list of pairs of bytes; lower: names in lower case. NULL with a Python

@@ -119,11 +119,6 @@ PyObject* decision_parts(PyObject* self, void*) {
   return out;
 }
 
-PyObject* decision_handle(PyObject* self, void*) {
-  const tg_part* part = bound(as_decision(self));
-  return PyLong_FromUnsignedLongLong(part ? part->handle : 0);
-}
-
 int decision_bool(PyObject* self) { return as_decision(self)->flags & TG_ALLOWED ? 1 : 0; }
 
 tg_result result_of(const DecisionObject* self) {
@@ -157,6 +152,10 @@ PyObject* decision_reason(PyObject* self, void*) {
   const Answer* answer = as_decision(self)->answer;
   if (!answer || answer->reason.empty()) Py_RETURN_NONE;
   return text_of(answer->reason);
+}
+PyObject* decision_limit(PyObject* self, void*) {
+  const Answer* answer = as_decision(self)->answer;
+  return PyLong_FromUnsignedLong(answer ? answer->limit : 0);
 }
 PyObject* decision_finish(PyObject* self, void*) {
   const Answer* answer = as_decision(self)->answer;
@@ -347,9 +346,9 @@ PyGetSetDef decision_getset[] = {
     {"source", decision_source, nullptr, kSourceDoc, nullptr},
     {"parts", decision_parts, nullptr,
      "A tuple of Part, one per rate, in the order of the request.", nullptr},
-    {"_handle", decision_handle, nullptr, nullptr, nullptr},
     {"status", decision_status, nullptr,
      "The HTTP status: 200, 403 (banned), 429, or 503 where the failure policy closed.", nullptr},
+    {"_limit", decision_limit, nullptr, nullptr, nullptr},
     {"verdict", decision_verdict, nullptr,
      "Of a policy's check: 'limits', 'exempt' or 'banned'; always 'limits' elsewhere.", nullptr},
     {"caller", decision_caller, nullptr,

@@ -264,6 +264,7 @@ void add_guard_type(py::module_& module) {
       .def("explain", &Guard::explain)
       .def("edit", &Guard::edit, py::arg("patch"), py::arg("who"), py::arg("replace"));
   module.attr("FINISH_RENEW") = TG_FINISH_RENEW;
+  module.attr("FINISH_DENIED") = TG_FINISH_DENIED;
   module.def("finish", &finish);
   module.def("live", &live);
   module.def("validate_policy", &validate);

@@ -4,12 +4,17 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, NamedTuple
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple, TypeVar
 
-from . import _tidegate
+from . import _loops, _tidegate
 from ._base import BaseGate
 from ._fields import Field
 from ._rule import Facts, Pairs, Part, Rule, resolved
+
+
+T = TypeVar("T")
 
 
 class Told(NamedTuple):
@@ -55,12 +60,13 @@ class Passage:
         facts: Facts,
         parts: list[Part],
         *,
-        policy: bool = True,
+        caller: Rule | None = None,
         blocking: bool = False,
     ) -> Refusal | None:
-        """One atomic check of the policy and of the limits that code names; those of other gates
-        are a check of their own each. None: it may pass."""
-        leads = policy and lead.leads_anything(gate)
+        """One atomic check of the lead's policy and of the limits that code names; those of other
+        gates are a check of their own each. `caller`: another rule says who calls, and the lead's
+        policy does not count. None: it may pass."""
+        leads = caller is None and lead.leads_anything(gate)
         groups: dict[int, tuple[BaseGate, list[Part]]] = {id(gate._client): (gate, [])}
         for part in parts:
             groups.setdefault(id(part.gate._client), (part.gate, []))[1].append(part)
@@ -69,9 +75,10 @@ class Passage:
             if not own and not (leads and of is gate):
                 continue
             if said is None:
-                said = [*facts.pairs, *await lead.said(facts.request)]
-                warn_of_forwarded(lead, self.rule, of, facts, said)
-            guard = lead.guard(of, self.rule, leads=policy and of is gate)
+                who = await (caller or lead).said(facts.request, policy=leads)
+                said = [*facts.pairs, *who]
+                warn_of_forwarded(lead, self.rule, of, facts, [*who, *own[0].pairs] if own else who)
+            guard = lead.guard(of, self.rule, leads=leads and of is gate)
             decision = await self._check(guard, of, said, own, blocking)
             if decision.status != 200:
                 self.refusal = Refusal(decision, rule_of(decision, own, lead))
@@ -127,7 +134,6 @@ class Passage:
     def finish(self, status: int, used: Pairs, *, blocking: bool = False) -> None:
         """The response is done."""
         self._settle(status, used, 0, blocking)
-        self.told.clear()
 
     def _settle(self, status: int, used: Pairs, flags: int, blocking: bool) -> None:
         for gate, decision, _ in self.told.values():
@@ -137,6 +143,37 @@ class Passage:
                 _tidegate.finish(
                     gate._client, decision, status, used, flags | more, not blocking
                 )
+
+
+def at_once(work: Coroutine[Any, Any, T]) -> T:
+    """What it returns without ever having waited."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    work.close()
+    raise TypeError("a callable waits for something: expected one that answers at once, as there is no event loop")
+
+
+def hold(passage: Passage) -> Callable[[], None]:
+    """Renews what a request holds from a thread, until what it returns is called."""
+    if not passage.renew_after:
+        return lambda: None
+    ended = threading.Event()
+
+    def keep() -> None:
+        while not ended.wait(passage.renew_after):
+            passage.renew(blocking=True)
+
+    threading.Thread(target=keep, name="tidegate-request", daemon=True).start()
+    return ended.set
+
+
+async def renew(passage: Passage) -> None:
+    """For as long as the response takes."""
+    while passage.renew_after:
+        await _loops.sleep(passage.renew_after)
+        passage.renew()
 
 
 def rule_of(decision: _tidegate.Decision, parts: list[Part], lead: Rule) -> Rule:
@@ -156,7 +193,7 @@ def warn_of_forwarded(
     told = rule.told_whom_to_trust or (around is not None and around.told_whom_to_trust)
     if _warned or not facts.forwarded or told or gate._told_whom_to_trust:
         return
-    if any(name == "identity" for name, _ in said):
+    if any(name in ("identity", "@key") and value for name, value in said):
         return
     _warned = True
     logging.getLogger("tidegate").warning(

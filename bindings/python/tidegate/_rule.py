@@ -78,6 +78,12 @@ async def resolved(value: Any) -> Any:
 
 
 @functools.cache
+def anybody() -> Rule:
+    """Whose callers are addresses: in the place of the middleware around, where there is none."""
+    return Rule(None)
+
+
+@functools.cache
 def nobody() -> _tidegate.Guard:
     """A guard that has no limits: it says which requests are exempt whatever the limits are."""
     return _tidegate.Guard(_tidegate.Client("memory://", []))
@@ -166,7 +172,7 @@ class Rule:
             for old, (other, _) in list(self._guards.items()):
                 if other.closed:  # a shared gate, of an earlier life of the application
                     del self._guards[old]
-            policy = self.policy if leads else self.policy or ("", "")
+            policy = self.policy if leads else ("", "")
             made = gate._open_guard(policy, self.headers, *source.address)
             known = self._guards[mark] = gate, made
         return known[1]
@@ -183,23 +189,30 @@ class Rule:
                 return True
         return self.exempt is not None and bool(await resolved(self.exempt(facts.request)))
 
-    async def said(self, request: Any) -> Pairs:
-        """What the callables say of a request: who calls, his tier, whatever else a policy sees."""
+    async def said(self, request: Any, *, policy: bool) -> Pairs:
+        """What the callables say of a request: who calls; and for a policy his tier, and whatever
+        else it sees."""
         out: Pairs = []
         source = self.identity or (self.key if callable(self.key) else None)
         if source is not None:
             identity = identity_of(await resolved(source(request)))
             if identity:
                 out.append(("identity", identity))
-        if self.tier is not None:
+        if policy and self.tier is not None:
             out.append(("tier", await resolved(self.tier(request))))
-        if self.attributes is not None:
+        if policy and self.attributes is not None:
             out += mapping_of("attributes", await resolved(self.attributes(request)))
         return out
 
     async def settled(self, request: Any) -> Pairs:
-        """What was used, when the response is done."""
-        return mapping_of("settle", await resolved(self.settle(request))) if self.settle else []
+        """What was used, when the response is done. It is sent: what fails now is told the log."""
+        try:
+            return mapping_of("settle", await resolved(self.settle(request))) if self.settle else []
+        except Exception:
+            import logging
+
+            logging.getLogger("tidegate").exception("settle failed: what was charged stays")
+            return []
 
     async def parts(
         self,
@@ -247,7 +260,7 @@ class Rule:
 
 async def key_of(key: Asked | None, request: Any) -> Pairs:
     identity = identity_of(await resolved(key(request))) if key is not None else ""
-    return [("@key", identity)] if identity else [("@per", "address")]
+    return [("@key", identity)]  # an empty one is the address
 
 
 def listed(limit: Any) -> list[Any]:
