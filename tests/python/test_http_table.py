@@ -116,7 +116,9 @@ def starlette_app(config, gate):
 
     inner = []
     if config.get("inner"):
-        around = RateLimitMiddleware(PlainTextResponse("ok"), **middleware_options(config["inner"], gate))
+        around = RateLimitMiddleware(
+            PlainTextResponse("ok"), **middleware_options(config["inner"], gate)
+        )
         inner = [Route("/inner", around)]
     app = Starlette(routes=[*inner, Route("/{path:path}", endpoint, methods=METHODS)])
     app.add_middleware(RateLimitMiddleware, **middleware_options(config, gate))

@@ -129,7 +129,12 @@ def test_bans_and_exemptions_ask_nobody(gate):
     assert not banned and banned.reason == "scraping" and banned.retry_after == math.inf
     assert json.loads(banned.problem())["detail"] == "This caller is banned."
     exempt = gate.check(method="GET", path="/health", identity="k_1")
-    assert (bool(exempt), exempt.verdict, exempt.headers(), exempt.parts) == (True, "exempt", {}, ())
+    assert (bool(exempt), exempt.verdict, exempt.headers(), exempt.parts) == (
+        True,
+        "exempt",
+        {},
+        (),
+    )
     assert gate.stats().allowed == 0
 
 

@@ -92,9 +92,7 @@ class ThreadingServer(socketserver.ThreadingMixIn, wsgiref.simple_server.WSGISer
 @contextlib.contextmanager
 def serving_wsgi(app: Any) -> Iterator[Web]:
     """`app` under the standard library's server, a thread for each request."""
-    server = wsgiref.simple_server.make_server(
-        "127.0.0.1", 0, app, ThreadingServer, QuietHandler
-    )
+    server = wsgiref.simple_server.make_server("127.0.0.1", 0, app, ThreadingServer, QuietHandler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

@@ -94,8 +94,8 @@ bool read_attributes(Client* client, PyObject* pairs, std::string& out) {
     good = append_pair(client, out, PySequence_Fast_GET_ITEM(items, i));
   Py_XDECREF(items);
   if (good && out.size() >= kMostBytes) {
-    set_error(TG_EINVAL, "attributes of " + std::to_string(out.size()) +
-                             " bytes: expected less than 2 GB");
+    set_error(TG_EINVAL,
+              "attributes of " + std::to_string(out.size()) + " bytes: expected less than 2 GB");
     return false;
   }
   return good;

@@ -68,7 +68,8 @@ class Client {
   // (any more). A new reference.
   PyObject* policy_name(uint64_t handle, uint32_t rate, uint64_t generation) const;
 
-  // What work(client) returns, which may wait for a store, without the GIL; or TG_ECLOSED, TG_EFORK.
+  // What work(client) returns, which may wait for a store, without the GIL; or TG_ECLOSED,
+  // TG_EFORK.
   template <class Work>
   auto wait_for(const Inside& inside, Work work) -> decltype(work(nullptr)) {
     if (closed_) return TG_ECLOSED;

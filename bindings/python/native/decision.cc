@@ -329,7 +329,8 @@ const char kRetryDoc[] =
 const char kResetDoc[] = "Seconds until nothing of the past is left; None where unknown.";
 const char kNextDoc[] = "Seconds until `remaining` grows, 0.0 when it is full; None where unknown.";
 const char kSourceDoc[] =
-    "Who decided: 'memory', 'store', 'fallback', 'fail_open', 'fail_closed', or 'policy' (a ban, an "
+    "Who decided: 'memory', 'store', 'fallback', 'fail_open', 'fail_closed', or 'policy' (a ban, "
+    "an "
     "exemption).";
 const char kNameDoc[] = "The name of the limit these figures are of.";
 
@@ -449,8 +450,7 @@ PyTypeObject* make_type(py::module_& module, PyType_Spec& spec, const char* name
 void add_decision_types(py::module_& module) {
   static const char* const kNames[] = {"none",      "memory",      "store",  "fallback",
                                        "fail_open", "fail_closed", "policy", "near"};
-  for (int i = 0; i < 16; ++i)
-    source_names[i] = PyUnicode_InternFromString(kNames[i < 8 ? i : 0]);
+  for (int i = 0; i < 16; ++i) source_names[i] = PyUnicode_InternFromString(kNames[i < 8 ? i : 0]);
   decision_type = make_type(module, decision_spec, "Decision");
   part_type = make_type(module, part_spec, "Part");
 }

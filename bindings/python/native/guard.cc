@@ -94,12 +94,14 @@ class Guard {
   std::string explain(py::handle attributes) {
     std::string said;
     return written([&](char* buffer, size_t size, tg_error* why) {
-      return again([&](uint64_t guard, tg_error* error) {
-        if (!read_attributes(client_, attributes.ptr(), said)) throw py::error_already_set();
-        return waiting([&](tg_client* client) {
-          return tg_guard_explain(client, guard, said.data(), said.size(), buffer, size, error);
-        });
-      }, why);
+      return again(
+          [&](uint64_t guard, tg_error* error) {
+            if (!read_attributes(client_, attributes.ptr(), said)) throw py::error_already_set();
+            return waiting([&](tg_client* client) {
+              return tg_guard_explain(client, guard, said.data(), said.size(), buffer, size, error);
+            });
+          },
+          why);
     });
   }
 
@@ -242,6 +244,13 @@ std::string resolve(const std::string& policy, const std::string& live, py::hand
   });
 }
 
+std::string ignored(const std::string& policy, const std::string& live) {
+  return written([&](char* buffer, size_t size, tg_error* error) {
+    return tg_policy_ignored(policy.data(), policy.size(), live.data(), live.size(), buffer, size,
+                             error);
+  });
+}
+
 std::string place_name(const std::string& mount, const std::string& method,
                        const std::optional<std::string>& route) {
   return written([&](char* buffer, size_t size, tg_error*) {
@@ -255,11 +264,10 @@ std::string place_name(const std::string& mount, const std::string& method,
 void add_guard_type(py::module_& module) {
   py::class_<Guard>(module, "Guard")
       .def(py::init<py::object, std::string, std::string, std::string, std::string, int64_t>(),
-           py::arg("client"), py::arg("policy") = "", py::arg("file") = "",
-           py::arg("headers") = "", py::arg("trusted_proxies") = "", py::arg("ipv6_prefix") = 0)
+           py::arg("client"), py::arg("policy") = "", py::arg("file") = "", py::arg("headers") = "",
+           py::arg("trusted_proxies") = "", py::arg("ipv6_prefix") = 0)
       .def("check", &Guard::check, py::arg("attributes"), py::arg("after") = py::none())
-      .def("check_async", &Guard::check_async, py::arg("attributes"),
-           py::arg("after") = py::none())
+      .def("check_async", &Guard::check_async, py::arg("attributes"), py::arg("after") = py::none())
       .def("load", &Guard::load)
       .def("explain", &Guard::explain)
       .def("edit", &Guard::edit, py::arg("patch"), py::arg("who"), py::arg("replace"));
@@ -269,6 +277,7 @@ void add_guard_type(py::module_& module) {
   module.def("live", &live);
   module.def("validate_policy", &validate);
   module.def("resolve_policy", &resolve);
+  module.def("ignored_of_policy", &ignored);
   module.def("place_name", &place_name);
 }
 

@@ -29,7 +29,7 @@ bool read_source(PyObject* decision, tg_entry& entry);
 // Asks, in this thread or on the running loop. `owner` is the client's Python object. NULL with a
 // Python error set; `rebind` is called before a second try, when the client was opened again in a
 // forked child.
-struct Rebind {  // what else is to be done then
+struct Rebind {             // what else is to be done then
   virtual bool bind() = 0;  // false with a Python error set
 
  protected:

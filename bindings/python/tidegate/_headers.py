@@ -23,9 +23,7 @@ def style_flags(styles: Iterable[Style] | Style) -> int:
     return flags
 
 
-def headers(
-    decision: Decision, styles: Iterable[Style] | Style | None = None
-) -> dict[str, str]:
+def headers(decision: Decision, styles: Iterable[Style] | Style | None = None) -> dict[str, str]:
     """Decision.headers(): those that a policy's check was told, else of these styles."""
     found = decision._fields(None, 0, False) if styles is None else []
     if styles is not None or decision.verdict == "limits" and not found:

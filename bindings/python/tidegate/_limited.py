@@ -76,13 +76,13 @@ def limited(
         without one RateLimitExceeded is raised.
     name: default: the function's module and name.
 
-    limit, key and cost as callables take the function's arguments; those of an async function may be
-    async. The other options are those of tidegate.asgi.RateLimitMiddleware.
+    limit, key and cost as callables take the function's arguments; those of an async function may
+    be async. The other options are those of tidegate.asgi.RateLimitMiddleware.
     """
     check_timeout(timeout)
 
     def asked(value: Any) -> Any:
-        return (lambda call: call(value)) if callable(value) and not hasattr(value, "gate") else value
+        return (lambda call: call(value)) if callable(value) else value
 
     rule = Rule(
         asked(limit),
@@ -112,8 +112,16 @@ class Limited:
     async def ask(self, call: Call, blocking: bool) -> Passage:
         gate, passage = self.holder.gate(), Passage()
         parts = await self.rule.parts(gate, call, anybody(), self.place)
+        if self.rule.key is None:
+            for part in parts:
+                part.pairs.append(("@per", "everyone"))
         await passage.ask(
-            gate, self.rule, Facts(call, "", [], [], False), parts, caller=anybody(), blocking=blocking
+            gate,
+            self.rule,
+            Facts(call, "", [], [], False),
+            parts,
+            caller=anybody(),
+            blocking=blocking,
         )
         return passage
 

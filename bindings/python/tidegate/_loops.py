@@ -55,7 +55,7 @@ async def in_thread(work: Callable[[], T]) -> T:
     if in_trio():
         import trio
 
-        return await trio.to_thread.run_sync(work)  # type: ignore[no-any-return]
+        return await trio.to_thread.run_sync(work)
     return await asyncio.to_thread(work)
 
 

@@ -46,7 +46,9 @@ def document_refusals(
     your own.
     """
     if kind is None:
-        from .fastapi import RateLimit as kind
+        from .fastapi import RateLimit
+
+        kind = RateLimit
     for route in _routes.routes_of(app, kind):
         if not route.limits or route.kind != "http":
             continue
@@ -68,4 +70,3 @@ def document_by_default(kind: type) -> None:
 
     openapi._tidegate = generate  # type: ignore[attr-defined]
     FastAPI.openapi = openapi  # type: ignore[method-assign]
-

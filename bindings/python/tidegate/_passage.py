@@ -119,8 +119,10 @@ class Passage:
     @property
     def renew_after(self) -> float:
         """Seconds after which slots are to be renewed; 0.0: none are held."""
-        return min((t.decision.renew_after for t in self.told.values() if t.decision.renew_after),
-                   default=0.0)
+        return min(
+            (t.decision.renew_after for t in self.told.values() if t.decision.renew_after),
+            default=0.0,
+        )
 
     def renew(self, *, blocking: bool = False) -> None:
         self._settle(0, [], _tidegate.FINISH_RENEW, blocking)
@@ -140,9 +142,7 @@ class Passage:
             elsewhere = self.refusal is not None and decision is not self.refusal.decision
             more = _tidegate.FINISH_DENIED if elsewhere and not flags else 0
             if decision.finish or more:
-                _tidegate.finish(
-                    gate._client, decision, status, used, flags | more, not blocking
-                )
+                _tidegate.finish(gate._client, decision, status, used, flags | more, not blocking)
 
 
 def at_once(work: Coroutine[Any, Any, T]) -> T:
@@ -152,7 +152,10 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
     except StopIteration as done:
         return done.value  # type: ignore[no-any-return]
     work.close()
-    raise TypeError("a callable waits for something: expected one that answers at once, as there is no event loop")
+    raise TypeError(
+        "a callable waits for something, and there is no event loop: expected one that answers"
+        " at once"
+    )
 
 
 def hold(passage: Passage) -> Callable[[], None]:

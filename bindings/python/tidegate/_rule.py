@@ -51,7 +51,6 @@ class Options(TypedDict, total=False):
     trusted_proxies: int | Sequence[str] | None
     ipv6_prefix: int | None
     headers: Iterable[Style] | Style
-    store: BaseGate | str | None
 
 
 class Facts(NamedTuple):
@@ -114,7 +113,7 @@ class Rule:
         ipv6_prefix: int | None = None,
         headers: Iterable[Style] | Style = ("standard", "legacy"),
     ):
-        self.key = tuple(key) if isinstance(key, (list, tuple)) else key
+        self.key: Any = tuple(key) if isinstance(key, (list, tuple)) else key
         given = {"identity": identity, "tier": tier, "attributes": attributes, "settle": settle}
         for what, value in {**given, "on_denied": on_denied, "on_error": on_error}.items():
             check_callable(what, value)
@@ -158,13 +157,15 @@ class Rule:
         rates = [limit for limit in limits if not isinstance(check_limit(limit), LIMITERS)]
         for limit in rates:
             several = "1" if len(limits) > 1 else None
-            guard.check([("@limit", limit), ("@name", self.name), ("@several", several), *self.spec])
+            guard.check(
+                [("@limit", limit), ("@name", self.name), ("@several", several), *self.spec]
+            )
 
     def guard(
         self, gate: BaseGate, around: Rule | None = None, *, leads: bool = True
     ) -> _tidegate.Guard:
-        """Of a gate: with the policy, its own or the gate's; where it does not lead, of code's limits
-        only. `around`: says whom to trust where this rule does not."""
+        """Of a gate: with the policy, its own or the gate's; where it does not lead, of code's
+        limits only. `around`: says whom to trust where this rule does not."""
         source = around if around is not None and not self.own_address else self
         mark = id(gate._client), leads, id(source)
         known = self._guards.get(mark)

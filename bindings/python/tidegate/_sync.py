@@ -256,10 +256,10 @@ def connect(
     """A gate on a store. No I/O is done: an application starts while its store is down.
 
     url: memory:// (the embedded store), redis://, rediss://, valkey://, valkeys://, unix:///path;
-    default: $TIDEGATE_URL, else memory://. policy: what Gate.check and the middleware apply: a path,
-    a text (YAML or JSON: it has a line break, or begins with "{") or a mapping. Options are keyword arguments or the URL's query
-    parameters (the argument wins); tidegate.options() lists them. clock: a
-    tidegate.testing.FakeClock.
+    default: $TIDEGATE_URL, else memory://. policy: what Gate.check and the middleware apply: a
+    path, a text (YAML or JSON: it has a line break, or begins with "{") or a mapping. Options are
+    keyword arguments or the URL's query parameters (the argument wins); tidegate.options() lists
+    them. clock: a tidegate.testing.FakeClock.
 
     Raises ConfigError for a URL or option that does not parse.
     """

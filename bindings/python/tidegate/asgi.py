@@ -47,8 +47,8 @@ class RateLimitMiddleware:
     key: a callable that returns the caller's identity (an API key, a user): a str, bytes or an int.
         Without one, or where it returns nothing (None, False, 0, ""), the caller's address counts.
         A list beside a list of limits: each limit its own, None: the address.
-    identity, tier, attributes: callables: who the policy sees (default: key's answer), his tier, and
-        a mapping of more attributes.
+    identity, tier, attributes: callables: who the policy sees (default: key's answer), his tier,
+        and a mapping of more attributes.
     settle: a callable that is asked when the response is done: a mapping of what was used.
     trusted_proxies: how much of X-Forwarded-For to believe: a count, or a list of networks.
     cost: an integer, or a callable.
@@ -77,7 +77,7 @@ class RateLimitMiddleware:
         **options: Unpack[Options],
     ):
         self.app = app
-        self.rule = Rule(limit, **options)  # type: ignore[misc]
+        self.rule = Rule(limit, **options)
         self.holder = Holder(store)
         self.holder.gate()  # a bad URL fails now
 

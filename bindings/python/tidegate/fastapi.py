@@ -20,7 +20,7 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from fastapi import FastAPI, Response
+from fastapi import Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
@@ -30,7 +30,7 @@ from . import _loops, _routes, _tidegate
 from ._answers import App, Receive, Scope, Send, WithFields, own_response, said
 from ._base import BaseGate
 from ._errors import ConfigError
-from ._openapi import REFUSAL, document_by_default, document_refusals
+from ._openapi import document_by_default, document_refusals
 from ._passage import Passage, Refusal, renew
 from ._requests import facts_of
 from ._rule import Asked, Facts, Part, Rule, anybody
@@ -110,7 +110,7 @@ class RateLimit:
     ):
         if options.get("policy") is not None:
             raise ConfigError("policy: expected it at RateLimitMiddleware, not at a route's limit")
-        self.rule = Rule(limit, **options)  # type: ignore[misc]
+        self.rule = Rule(limit, **options)
         self.own_store = store is not None
         self.holder = Holder(store)
         if self.own_store:

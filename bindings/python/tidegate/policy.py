@@ -18,7 +18,7 @@ from typing import Any
 from . import _tidegate
 from ._documents import Document, PolicyDocument, dumped, pairs_of, text_of
 
-__all__ = ["PolicyDocument", "resolve", "validate"]
+__all__ = ["PolicyDocument", "ignored", "resolve", "validate"]
 
 
 def validate(policy: PolicyDocument) -> list[dict[str, Any]]:
@@ -43,3 +43,9 @@ def resolve(
     at = time.time_ns() // 1000 if now_us is None else now_us
     answer = _tidegate.resolve_policy(text_of(policy), over, pairs_of(request), at)
     return json.loads(answer)  # type: ignore[no-any-return]
+
+
+def ignored(policy: PolicyDocument, live: Document) -> list[str]:
+    """Which limiters and tiers of a live document the policy has not: services share the document,
+    so they are left out."""
+    return json.loads(_tidegate.ignored_of_policy(text_of(policy), dumped(live)))  # type: ignore[no-any-return]

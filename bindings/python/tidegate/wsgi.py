@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Rate limits for any WSGI application: Flask, Django, Bottle, or one of your own.
 
-    app.wsgi_app = RateLimitMiddleware(app.wsgi_app, limit="100/minute", exempt=["/health"])  # Flask
-    application = RateLimitMiddleware(get_wsgi_application(), limit="100/minute")             # Django
+    app.wsgi_app = RateLimitMiddleware(app.wsgi_app, limit="100/minute")            # Flask
+    application = RateLimitMiddleware(get_wsgi_application(), limit="100/minute")   # Django
 
 Bodies and streams pass untouched.
 """
@@ -83,8 +83,8 @@ def facts_of(environ: Environ) -> Facts:
 
 class RateLimitMiddleware:
     """Limits every request that passes. The arguments are those of
-    tidegate.asgi.RateLimitMiddleware; callables take a tidegate.wsgi.Request, and what on_denied and
-    on_error return is a WSGI application, such as Flask's and Werkzeug's responses. Slots are held
+    tidegate.asgi.RateLimitMiddleware; callables take a tidegate.wsgi.Request, and what on_denied
+    and on_error return is a WSGI application, such as Flask's and Werkzeug's responses. Slots are held
     until the response's iterable is closed.
     """
 
@@ -97,7 +97,7 @@ class RateLimitMiddleware:
         **options: Unpack[Options],
     ):
         self.app = app
-        self.rule = Rule(limit, **options)  # type: ignore[misc]
+        self.rule = Rule(limit, **options)
         self.holder = Holder(store)
         self.holder.gate()  # a bad URL fails now
 
