@@ -149,8 +149,9 @@ class Rule:
         probe = _tidegate.Client("memory://", [])
         _tidegate.Guard(probe, *(self.policy or ("", "")), self.headers, *self.address)
         guard = _tidegate.Guard(probe)
-        if self.name is not None:
-            guard.check([("@limit", "1/second"), ("@name", self.name), ("@several", "1")])
+        if self.name is not None:  # on its own: others may stand behind it
+            alone = _tidegate.Guard(_tidegate.Client("memory://", []))
+            alone.check([("@limit", "1/second"), ("@name", self.name)])
         limits = self.fixed or []
         if isinstance(self.key, tuple) and self.fixed is not None and len(self.key) != len(limits):
             raise ConfigError(f"key: {len(self.key)} for {len(limits)} limits: expected one each")

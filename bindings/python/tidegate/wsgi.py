@@ -84,8 +84,8 @@ def facts_of(environ: Environ) -> Facts:
 class RateLimitMiddleware:
     """Limits every request that passes. The arguments are those of
     tidegate.asgi.RateLimitMiddleware; callables take a tidegate.wsgi.Request, and what on_denied
-    and on_error return is a WSGI application, such as Flask's and Werkzeug's responses. Slots are held
-    until the response's iterable is closed.
+    and on_error return is a WSGI application, such as Flask's and Werkzeug's responses. Slots are
+    held until the response's iterable is closed.
     """
 
     def __init__(
