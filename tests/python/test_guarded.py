@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
+from web_server import serving
 
 import tidegate
 import tidegate.aio
@@ -348,7 +349,8 @@ def test_a_dependency_alone_holds_its_slot_through_the_stream(gate):
 
         return StreamingResponse(parts())
 
-    assert [ask(app).status for _ in range(2)] == [200, 200]
+    with serving(app) as web:
+        assert [web.ask("/").status for _ in range(2)] == [200, 200]
     assert seen == [0, 0]
 
 

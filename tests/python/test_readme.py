@@ -61,7 +61,7 @@ def test_policies(folder):
         gate.policy.replace({})
         run(live, gate=gate)
         assert gate.policy.live()["live"]["limiters"]["basic"]["rate"] == "50/minute"
-        assert ask(app, headers=key)["X-RateLimit-Limit"] == "20"  # basic is of pro's tier now
+        assert ask(app, headers=key)["X-RateLimit-Limit"] == "50"  # basic is of pro's tier now
     run(pure, tidegate=tidegate)
 
 

@@ -8,6 +8,7 @@ import json
 import threading
 
 import pytest
+from conftest import wait_for
 from web_server import serving_wsgi
 
 import tidegate
@@ -148,13 +149,15 @@ def test_own_answers_and_errors(gate):
 
 
 def test_callables_that_wait_are_refused(gate):
-    import asyncio
+    class Later:
+        def __await__(self):
+            yield
 
     async def soon(request):
         return "k"
 
     async def later(request):
-        await asyncio.sleep(1)
+        await Later()
 
     assert ask(limited(gate, key=soon)).status == 200
     with pytest.raises(TypeError, match="waits"):
@@ -201,7 +204,10 @@ def test_a_slot_is_renewed_while_the_response_lasts():
         assert ask(app).status == 429
         held.finish()
         assert ask(app).status == 200
-        assert "tidegate-request" not in {one.name for one in threading.enumerate()}
+        wait_for(
+            lambda: "tidegate-request" not in {one.name for one in threading.enumerate()},
+            "the end of what renews",
+        )
 
 
 def test_an_application_that_fails_counts_as_500(gate):
