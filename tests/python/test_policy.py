@@ -48,7 +48,7 @@ def test_what_applies_is_what_the_model_says(row):
     assert tidegate.policy.validate(text) == []
     if "live_error_path" in row:
         with pytest.raises(tidegate.ConfigError) as caught:
-            tidegate.policy.resolve(text, {}, row["live"])
+            tidegate.policy.resolve(text, {}, json.dumps(row["live"]))
         assert caught.value.code == EPOLICY and caught.value.name == "TG_EPOLICY"
         assert f"{row['live_error_path'] or 'live'}: " in str(caught.value)
         return
@@ -60,12 +60,14 @@ def test_what_applies_is_what_the_model_says(row):
 
 @pytest.mark.parametrize("row", rows("error_path"))
 def test_a_faulty_policy_is_refused_with_its_place(row):
-    faults = tidegate.policy.validate(row["policy"])
+    text = json.dumps(row["policy"]) + "\n"  # also what is no mapping
+    faults = tidegate.policy.validate(text)
     assert [fault["path"] for fault in faults] == [row["error_path"]]
     assert set(faults[0]) >= {"path", "line", "column", "message"}
     with pytest.raises(tidegate.ConfigError) as caught:
-        tidegate.connect(policy=row["policy"])
-    assert caught.value.code == EPOLICY and faults[0]["message"] in str(caught.value)
+        tidegate.connect(policy=text)
+    assert caught.value.code == EPOLICY
+    assert str(caught.value).startswith(f"line {faults[0]['line']}, column {faults[0]['column']}")
 
 
 # ---- what a policy may be ----
