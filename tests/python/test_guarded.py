@@ -326,7 +326,9 @@ def test_errors_of_a_route(gate):
         app = FastAPI()
         route = {} if around else {"on_error": lambda request, error: PlainTextResponse("r", 418)}
 
-        @app.get("/x", dependencies=[Depends(RateLimit("5/minute", key=fails, store=gate, **route))])
+        @app.get(
+            "/x", dependencies=[Depends(RateLimit("5/minute", key=fails, store=gate, **route))]
+        )
         def x():
             return 1
 

@@ -24,6 +24,7 @@ from ._base import (
 )
 from ._held import Reservation, Slot
 from ._documents import PolicyDocument, pairs_of
+from ._reports import read
 from ._tidegate import Decision
 
 if TYPE_CHECKING:
@@ -228,6 +229,11 @@ class Gate(BaseGate):
         """Asks the store for a sign of life: the seconds it took. Raises StoreError with what is
         wrong."""
         return self._client.call(_tidegate.OP_PING, ())
+
+    def look_up(self, key: Key) -> dict[str, Any]:
+        """A caller by his key: what each open limiter would say to him now, under "limiters".
+        Nothing is charged. With a server it waits for the answers."""
+        return read(self._client.look_up(key))
 
     def close(self) -> None:
         """Lets go of the store. Calls of other threads end first; later ones raise ClosedError.
