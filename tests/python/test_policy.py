@@ -240,6 +240,24 @@ def test_in_trio(store):
     trio.run(main)
 
 
+@pytest.mark.heavy
+def test_checks_that_wait_for_room_are_kept_whole():
+    """A ring takes 65,536; the others are copied, attributes and all."""
+
+    async def main():
+        url = "redis://127.0.0.1:1?connect_timeout_ms=200"
+        async with tidegate.aio.connect(url, policy=POLICY) as gate:
+            asked = [
+                gate.check(method="GET", path="/", identity=f"k{i}", tier="pro")
+                for i in range(65_536 + 500)
+            ]
+            decisions = await asyncio.gather(*asked)
+            assert {one.source for one in decisions} == {"fallback"}
+            assert [one.caller for one in decisions] == [f"k{i}" for i in range(len(asked))]
+
+    asyncio.run(main())
+
+
 # ---- the live document ----
 
 

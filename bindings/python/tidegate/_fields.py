@@ -22,4 +22,6 @@ def with_fields(headers: Iterable[Field], fields: list[Field]) -> list[Field]:
     that family are left out: no field is there twice, with two meanings."""
     out = list(headers)
     there = {family(name) for name, _ in out if name[:1] in b"rxRX"}  # all of ours begin so
+    if not there:
+        return [*out, *fields]
     return [*out, *(field for field in fields if family(field[0]) not in there)]
