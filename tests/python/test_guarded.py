@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Policies behind the ASGI and FastAPI adapters: who is asked what, errors, what responses settle."""
+"""Policies behind the ASGI and FastAPI adapters: who is asked, errors, what responses settle."""
 
 from __future__ import annotations
 
