@@ -81,7 +81,7 @@ def test_a_mounted_route_is_one_limit_named_by_mount_and_template(
     paths = [f"{root_path}/m/items/{i}" for i in range(4)]
     answers = [ask(app, path, root_path=root_path) for path in paths]
     assert [one.status for one in answers] == [200, 200, 429, 429]
-    assert '"m.GET.items.-id-";q=2;w=60' in answers[0]["RateLimit-Policy"]
+    assert '"m.GET.items-id";q=2;w=60' in answers[0]["RateLimit-Policy"]
 
 
 @pytest.mark.parametrize("around", [True, False])
@@ -92,7 +92,7 @@ def test_what_callers_write_into_a_mount_is_no_name(gate, around):
         wrapped(app, gate)
     answers = [ask(app, f"/t{i}/api/items/{i}") for i in range(4)]
     assert [one.status for one in answers] == [200, 200, 429, 429]
-    assert '"-id-.api.GET.items.-id-"' in answers[0]["RateLimit-Policy"]
+    assert '"-id.api.GET.items-id"' in answers[0]["RateLimit-Policy"]
 
 
 @pytest.mark.parametrize("kind", [APIRouter, FastAPI])
@@ -103,7 +103,7 @@ def test_routes_of_a_host(gate, kind, around):
         wrapped(app, gate)
     answers = [ask(app, f"/items/{i}", host=f"t{i}.example:80") for i in range(4)]
     assert [one.status for one in answers] == [200, 200, 429, 429]
-    assert '"GET.items.-id-";q=2;w=60' in answers[0]["RateLimit-Policy"]
+    assert '"GET.items-id";q=2;w=60' in answers[0]["RateLimit-Policy"]
     assert ask(app, "/items/1", host="elsewhere").status == 404
 
 
@@ -116,7 +116,7 @@ def test_sub_applications_do_not_share_a_budget_nor_a_name(gate, around, rates):
     if around:
         wrapped(app, gate)
     assert statuses(app, "/v1/items/1", "/v2/items/1", "/v1/items/2") == [200, 200, 429]
-    assert gate.limiter(rates[1], "v2.GET.items.-id-").peek("@127.0.0.1").remaining == (
+    assert gate.limiter(rates[1], "v2.GET.items-id").peek("@127.0.0.1").remaining == (
         int(rates[1][0]) - 1
     )
 
@@ -126,7 +126,7 @@ def test_two_applications_with_other_numbers_at_one_place(gate):
     three = items(gate, FastAPI, "5/minute", mode="shadow")
     answers = [ask(app, "/items/1") for app in (one, two, three)]
     assert [one.status for one in answers] == [200] * 3
-    assert ['"GET.items.-id-"', '"GET.items.-id-.5-per-60s"'] == [
+    assert ['"GET.items-id"', '"GET.items-id.5-per-60s"'] == [
         one["RateLimit-Policy"].split(";")[0] for one in answers[:2]
     ]
 
@@ -181,7 +181,7 @@ def test_a_limit_that_is_called_by_hand_is_named_by_its_route_too(gate):
 
     answers = [ask(app, f"/by-hand/{i}") for i in range(3)]
     assert [one.status for one in answers] == [200, 200, 429]
-    assert '"GET.by-hand.-id-"' in answers[0]["RateLimit-Policy"]
+    assert '"GET.by--hand-id"' in answers[0]["RateLimit-Policy"]
 
 
 def test_a_table_is_made_once_where_nothing_changes(gate, monkeypatch):
@@ -199,7 +199,7 @@ def test_a_table_is_made_once_where_nothing_changes(gate, monkeypatch):
 
     answers = [ask(app, f"/m/late/{i}") for i in range(3)]
     assert [one.status for one in answers] == [200, 429, 429] and len(made) == 2
-    assert '"m.GET.late.-id-"' in answers[0]["RateLimit-Policy"]
+    assert '"m.GET.late-id"' in answers[0]["RateLimit-Policy"]
 
 
 def test_static_files_before_a_limited_route_are_not_limited(gate):
@@ -288,7 +288,7 @@ def test_a_handler_for_refusals(gate, around, asynchronous):
     answers = [ask(app, f"/items/{i}") for i in range(3)]
     assert [one.status for one in answers] == [200, 200, 420] and seen == [("/items/2", 2, 2)]
     assert answers[2].body == b'{"slow":true}' and answers[2]["Retry-After"] == "30"
-    assert answers[2]["RateLimit"].endswith('"GET.items.-id-";r=0;t=30')
+    assert answers[2]["RateLimit"].endswith('"GET.items-id";r=0;t=30')
 
 
 def test_the_handler_of_the_application_that_has_the_route(gate):

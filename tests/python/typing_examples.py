@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 
 import tidegate
 import tidegate.aio
+import tidegate.policy
 from tidegate.fastapi import RateLimit, RateLimitMiddleware
 from tidegate.testing import FakeClock
+from tidegate.wsgi import RateLimitMiddleware as WsgiMiddleware
 
 
 def synchronous() -> float | None:
@@ -71,6 +74,43 @@ async def asynchronous() -> int:
         return (one.remaining or 0) + (two.remaining or 0) + gate.stats().allowed + bool(decision)
 
 
+def policies() -> list[str]:
+    with tidegate.connect(policy={"version": 1}) as gate:
+        decision = gate.check(method="POST", path="/", identity="k_1", images=4)
+        status: int = decision.status
+        if decision.verdict == "banned":
+            print(status, decision.reason, decision.problem())
+        gate.finish(decision, 200, used=3)
+        version: int = gate.policy.set_caller("k_evil", ban="1h", reason="scraping")
+        gate.policy.set_limit("basic", "5/minute", until=timedelta(minutes=5), mode="shadow")
+        gate.policy.set_limit("basic", 5)  # type: ignore[arg-type]
+        gate.policy.set_tier("pro", ["basic"])
+        print(version, gate.policy.explain(method="GET")["parts"], gate.policy.live())
+        faults = tidegate.policy.validate("version: 2\n")
+        return [fault["message"] for fault in faults]
+
+
+async def policies_on_a_loop() -> int:
+    async with tidegate.aio.connect(policy="limits.yaml") as gate:
+        decision = await gate.check({"x-any": True}, method="GET")
+        await gate.policy.explain(method="GET")
+        await gate.policy.set_limit("basic", 5)  # type: ignore[arg-type]
+        return await gate.policy.set_caller("k", ban=not decision)
+
+
+@tidegate.limited("10/minute", key=lambda user: user, timeout=2)
+def send_mail(user: str) -> int:
+    return len(user)
+
+
+@tidegate.limited("2 at once")
+async def fetch(user: str) -> str:
+    return user
+
+
+total: int = send_mail("ann") + len(asyncio.run(fetch("bob")))
+
+
 def identity(request: Request) -> str | None:
     return request.headers.get("x-api-key")
 
@@ -92,6 +132,8 @@ app.add_middleware(
     on_denied=refuse,
 )
 RateLimit("1/s", mode="shdow")  # type: ignore[arg-type]
+RateLimit(["1/s", "9/minute"], key=[None, identity], on_error=lambda request, error: None)
+WsgiMiddleware(lambda environ, start: [b""], "1/s", policy="limits.yaml", identity=lambda r: "k")
 RateLimit("1/s", exempt=["/a"], on_denied=refuse, on_failure="closed")
 
 

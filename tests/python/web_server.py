@@ -7,10 +7,12 @@ import contextlib
 import http.client
 import os
 import socket
+import socketserver
 import subprocess
 import sys
 import threading
 import time
+import wsgiref.simple_server
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,6 +78,29 @@ def serving(app: Any, **config: Any) -> Iterator[Web]:
         thread.join(20)
         listener.close()
         assert not thread.is_alive(), "uvicorn did not stop"
+
+
+class QuietHandler(wsgiref.simple_server.WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+class ThreadingServer(socketserver.ThreadingMixIn, wsgiref.simple_server.WSGIServer):
+    daemon_threads = True
+
+
+@contextlib.contextmanager
+def serving_wsgi(app: Any) -> Iterator[Web]:
+    """`app` under the standard library's server, a thread for each request."""
+    server = wsgiref.simple_server.make_server("127.0.0.1", 0, app, ThreadingServer, QuietHandler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield Web(server.server_port)
+    finally:
+        server.shutdown()
+        thread.join(20)
+        server.server_close()
 
 
 @contextlib.contextmanager

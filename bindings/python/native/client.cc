@@ -165,29 +165,22 @@ void Client::close_if_last(const std::shared_ptr<LimiterState>& state) {
 }
 
 PyObject* Client::policy_name(uint64_t handle, uint32_t rate, uint64_t generation) const {
+  if (generation != generation_ || forked()) Py_RETURN_NONE;
   const auto found = limiters_.find(handle);
-  if (generation != generation_ || found == limiters_.end() ||
-      rate >= found->second->policies.size())
-    Py_RETURN_NONE;
+  if (found == limiters_.end()) {
+    const std::string name = read_name(client_, handle, static_cast<int32_t>(rate));
+    if (name.empty()) Py_RETURN_NONE;
+    return PyUnicode_FromStringAndSize(name.data(), static_cast<Py_ssize_t>(name.size()));
+  }
+  if (rate >= found->second->policies.size()) Py_RETURN_NONE;
   return Py_NewRef(found->second->policies[rate].ptr());
 }
 
 int32_t Client::run(const Inside& inside, const tg_entry* entries, int32_t n, tg_result& result) {
   if (closed_) return TG_ECLOSED;
   if (embedded_) return tg_call(client_, entries, n, &result, 1);
-  if (forked()) return TG_EFORK;
-  tg_client* const client = client_;
-  Gate* const calls = calls_.get();
-  {
-    const std::scoped_lock lock(calls->mutex);
-    ++calls->running;
-  }
-  return inside.without_gil([&] {
-    const int32_t status = tg_call(client, entries, n, &result, 1);
-    const std::scoped_lock lock(calls->mutex);
-    if (--calls->running == 0) calls->idle.notify_all();
-    return status;
-  });
+  return wait_for(inside,
+                  [&](tg_client* client) { return tg_call(client, entries, n, &result, 1); });
 }
 
 void Client::set_time(int64_t now_us) {

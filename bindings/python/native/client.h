@@ -64,9 +64,29 @@ class Client {
     if (state.generation != generation_) bind(state);
     return state.handle;
   }
-  // The name of a limiter's rate, None where the limiter is not known (any more). A new reference.
+  // The name of a limiter's rate, also where a guard made it; None where the limiter is not known
+  // (any more). A new reference.
   PyObject* policy_name(uint64_t handle, uint32_t rate, uint64_t generation) const;
 
+  // What work(client) returns, which may wait for a store, without the GIL; or TG_ECLOSED,
+  // TG_EFORK.
+  template <class Work>
+  auto wait_for(const Inside& inside, Work work) -> decltype(work(nullptr)) {
+    if (closed_) return TG_ECLOSED;
+    if (forked()) return TG_EFORK;
+    tg_client* const client = client_;
+    Gate* const calls = calls_.get();
+    {
+      const std::scoped_lock lock(calls->mutex);
+      ++calls->running;
+    }
+    return inside.without_gil([&] {
+      const auto out = work(client);
+      const std::scoped_lock lock(calls->mutex);
+      if (--calls->running == 0) calls->idle.notify_all();
+      return out;
+    });
+  }
   // tg_call for one request. The store is asked without the GIL. Returns a TG_E code, or 1: result
   // is set.
   int32_t run(const Inside& inside, const tg_entry* entries, int32_t n, tg_result& result);

@@ -16,6 +16,7 @@ struct DecisionObject {
   PyObject_VAR_HEAD PyObject* owner;  // keeps client alive
   Client* client;
   uint64_t generation;
+  Answer* answer;  // of a guard's check, else NULL
   uint32_t flags, binding;
   tg_part parts[1];  // ob_size of them
 };
@@ -27,7 +28,7 @@ struct PartObject {
 
 PyTypeObject* decision_type = nullptr;
 PyTypeObject* part_type = nullptr;
-PyObject* source_names[8] = {};
+PyObject* source_names[16] = {};  // as many as TG_SOURCE can say
 
 DecisionObject* as_decision(PyObject* self) { return reinterpret_cast<DecisionObject*>(self); }
 
@@ -42,6 +43,10 @@ bool asked(const DecisionObject* self) {  // an engine was asked: the figures ar
 
 bool known(const DecisionObject* decision, const tg_part* part) {
   return part && !(part->flags & TG_OFF) && asked(decision);
+}
+
+PyObject* text_of(const std::string& text) {  // of UTF-8; what is none keeps its bytes
+  return PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "surrogateescape");
 }
 
 PyObject* seconds(int64_t us) { return PyFloat_FromDouble(static_cast<double>(us) / 1e6); }
@@ -78,8 +83,12 @@ PyObject* name_of(const DecisionObject* decision, const tg_part* part) {
 }
 
 PyObject* decision_figure(PyObject* self, void* which) {
-  return figure(as_decision(self), bound(as_decision(self)),
-                static_cast<Figure>(reinterpret_cast<intptr_t>(which)));
+  const auto asked_for = static_cast<Figure>(reinterpret_cast<intptr_t>(which));
+  const Answer* answer = as_decision(self)->answer;
+  if (asked_for == kRetryAfter && answer && answer->verdict == TG_VERDICT_BANNED)
+    return answer->retry_after_us < 0 ? PyFloat_FromDouble(Py_HUGE_VAL)
+                                      : seconds(answer->retry_after_us);
+  return figure(as_decision(self), bound(as_decision(self)), asked_for);
 }
 
 PyObject* decision_flag(PyObject* self, void* flag) {
@@ -110,11 +119,6 @@ PyObject* decision_parts(PyObject* self, void*) {
   return out;
 }
 
-PyObject* decision_handle(PyObject* self, void*) {
-  const tg_part* part = bound(as_decision(self));
-  return PyLong_FromUnsignedLongLong(part ? part->handle : 0);
-}
-
 int decision_bool(PyObject* self) { return as_decision(self)->flags & TG_ALLOWED ? 1 : 0; }
 
 tg_result result_of(const DecisionObject* self) {
@@ -127,33 +131,51 @@ tg_result result_of(const DecisionObject* self) {
 }
 
 PyObject* decision_status(PyObject* self, void*) {
+  if (as_decision(self)->answer) return PyLong_FromLong(as_decision(self)->answer->status);
   const tg_result result = result_of(as_decision(self));
   return PyLong_FromLong(tg_decision_status(&result));
 }
 
-// One line "Name: value" as a pair of bytes.
-PyObject* field_of(std::string_view line, bool lower) {
-  const size_t colon = line.find(": ");
-  PyObject* name = PyBytes_FromStringAndSize(line.data(), static_cast<Py_ssize_t>(colon));
-  if (!name) return nullptr;
-  if (lower)
-    for (char *c = PyBytes_AS_STRING(name), *end = c + colon; c < end; ++c)
-      if (*c >= 'A' && *c <= 'Z') *c = static_cast<char>(*c - 'A' + 'a');
-  const std::string_view text = line.substr(colon + 2);
-  PyObject* value = PyBytes_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size()));
-  PyObject* pair = value ? PyTuple_Pack(2, name, value) : nullptr;
-  Py_DECREF(name);
-  Py_XDECREF(value);
-  return pair;
+PyObject* decision_verdict(PyObject* self, void*) {
+  static PyObject* const kNames[] = {PyUnicode_InternFromString("limits"),
+                                     PyUnicode_InternFromString("exempt"),
+                                     PyUnicode_InternFromString("banned")};
+  const Answer* answer = as_decision(self)->answer;
+  return Py_NewRef(kNames[answer && answer->verdict < 3 ? answer->verdict : 0]);
+}
+PyObject* decision_caller(PyObject* self, void*) {
+  const Answer* answer = as_decision(self)->answer;
+  if (!answer || answer->caller.empty()) Py_RETURN_NONE;
+  return text_of(answer->caller);
+}
+PyObject* decision_reason(PyObject* self, void*) {
+  const Answer* answer = as_decision(self)->answer;
+  if (!answer || answer->reason.empty()) Py_RETURN_NONE;
+  return text_of(answer->reason);
+}
+PyObject* decision_limit(PyObject* self, void*) {
+  const Answer* answer = as_decision(self)->answer;
+  return PyLong_FromUnsignedLong(answer ? answer->limit : 0);
+}
+PyObject* decision_finish(PyObject* self, void*) {
+  const Answer* answer = as_decision(self)->answer;
+  return PyBool_FromLong(answer && answer->finish);
+}
+PyObject* decision_renew(PyObject* self, void*) {
+  const Answer* answer = as_decision(self)->answer;
+  return seconds(answer ? answer->renew_us : 0);
 }
 
 // _fields(styles, wall_us, lower): the header fields that the core writes, [(name, value)] of
-// bytes, names in lower case as ASGI wants them, or as they are.
+// bytes, names in lower case as ASGI wants them, or as they are. styles None: those that a guard's
+// check has been told.
 PyObject* decision_fields(PyObject* self, PyObject* const* args, Py_ssize_t count) {
   if (count != 3) {
     PyErr_SetString(PyExc_TypeError, "_fields(styles, wall_us, lower): expected three arguments");
     return nullptr;
   }
+  const Answer* answer = as_decision(self)->answer;
+  if (args[0] == Py_None) return fields_of(answer ? answer->fields : "", args[2] == Py_True);
   const unsigned long styles = PyLong_AsUnsignedLong(args[0]);
   const long long wall_us = PyLong_AsLongLong(args[1]);
   if (PyErr_Occurred()) return nullptr;
@@ -176,18 +198,13 @@ PyObject* decision_fields(PyObject* self, PyObject* const* args, Py_ssize_t coun
     write(large.data(), large.size());
     text = std::string_view(large).substr(0, text.size());
   }
-  PyObject* out = PyList_New(0);
-  while (out && !text.empty()) {
-    const size_t end = text.find('\n');
-    PyObject* field = field_of(text.substr(0, end), args[2] == Py_True);
-    if (!field || PyList_Append(out, field) < 0) Py_CLEAR(out);
-    Py_XDECREF(field);
-    text.remove_prefix(end + 1);
-  }
-  return out;
+  return fields_of(text, args[2] == Py_True);
 }
 
 PyObject* decision_problem(PyObject* self, PyObject*) {
+  if (const Answer* answer = as_decision(self)->answer)
+    return PyBytes_FromStringAndSize(answer->body.data(),
+                                     static_cast<Py_ssize_t>(answer->body.size()));
   const tg_result result = result_of(as_decision(self));
   tg_client* client = as_decision(self)->client->get();
   std::string text(1024, '\0');
@@ -262,6 +279,7 @@ void free_object(PyObject* self) {
 
 void decision_dealloc(PyObject* self) {
   PyObject* owner = as_decision(self)->owner;
+  delete as_decision(self)->answer;
   free_object(self);
   Py_DECREF(owner);
 }
@@ -311,7 +329,9 @@ const char kRetryDoc[] =
 const char kResetDoc[] = "Seconds until nothing of the past is left; None where unknown.";
 const char kNextDoc[] = "Seconds until `remaining` grows, 0.0 when it is full; None where unknown.";
 const char kSourceDoc[] =
-    "Who decided: 'memory', 'store', 'fallback', 'fail_open' or 'fail_closed'.";
+    "Who decided: 'memory', 'store', 'fallback', 'fail_open', 'fail_closed', or 'policy' (a ban, "
+    "an "
+    "exemption).";
 const char kNameDoc[] = "The name of the limit these figures are of.";
 
 PyGetSetDef decision_getset[] = {
@@ -327,9 +347,21 @@ PyGetSetDef decision_getset[] = {
     {"source", decision_source, nullptr, kSourceDoc, nullptr},
     {"parts", decision_parts, nullptr,
      "A tuple of Part, one per rate, in the order of the request.", nullptr},
-    {"_handle", decision_handle, nullptr, nullptr, nullptr},
     {"status", decision_status, nullptr,
-     "The HTTP status: 200, 429, or 503 where the policy closed.", nullptr},
+     "The HTTP status: 200, 403 (banned), 429, or 503 where the failure policy closed.", nullptr},
+    {"_limit", decision_limit, nullptr, nullptr, nullptr},
+    {"verdict", decision_verdict, nullptr,
+     "Of a policy's check: 'limits', 'exempt' or 'banned'; always 'limits' elsewhere.", nullptr},
+    {"caller", decision_caller, nullptr,
+     "Of a policy's check: the caller's key, his identity, or '@' and the address.", nullptr},
+    {"reason", decision_reason, nullptr, "Of a ban, for logs; None where the policy gives none.",
+     nullptr},
+    {"finish", decision_finish, nullptr,
+     "Of a policy's check: whether Gate.finish is to be called when the response is done.",
+     nullptr},
+    {"renew_after", decision_renew, nullptr,
+     "Of a policy's check that holds slots: seconds after which they are to be renewed; else 0.0.",
+     nullptr},
     {}};
 
 template <class F>
@@ -416,17 +448,18 @@ PyTypeObject* make_type(py::module_& module, PyType_Spec& spec, const char* name
 }  // namespace
 
 void add_decision_types(py::module_& module) {
-  static const char* const kNames[] = {"none",      "memory",      "store", "fallback",
-                                       "fail_open", "fail_closed", "none",  "none"};
-  for (int i = 0; i < 8; ++i) source_names[i] = PyUnicode_InternFromString(kNames[i]);
+  static const char* const kNames[] = {"none",      "memory",      "store",  "fallback",
+                                       "fail_open", "fail_closed", "policy", "near"};
+  for (int i = 0; i < 16; ++i) source_names[i] = PyUnicode_InternFromString(kNames[i < 8 ? i : 0]);
   decision_type = make_type(module, decision_spec, "Decision");
   part_type = make_type(module, part_spec, "Part");
 }
 
-PyObject* new_decision(PyObject* owner, Client* client, const tg_result& result) {
+PyObject* new_decision(PyObject* owner, Client* client, const tg_result& result, bool check) {
   const Py_ssize_t count = static_cast<Py_ssize_t>(result.part_count);
   auto* self = PyObject_NewVar(DecisionObject, decision_type, count);
   if (!self) return nullptr;
+  self->answer = check ? new Answer(result) : nullptr;
   self->owner = Py_NewRef(owner);
   self->client = client;
   self->generation = client->generation();
@@ -434,6 +467,13 @@ PyObject* new_decision(PyObject* owner, Client* client, const tg_result& result)
   self->binding = result.binding;
   if (count) std::memcpy(self->parts, result.parts, static_cast<size_t>(count) * sizeof(tg_part));
   return reinterpret_cast<PyObject*>(self);
+}
+
+const Answer* answer_of(PyObject* decision, const Client* client) {
+  if (!Py_IS_TYPE(decision, decision_type)) return nullptr;
+  const DecisionObject* self = as_decision(decision);
+  return self->client == client && self->generation == client->generation() ? self->answer
+                                                                            : nullptr;
 }
 
 int source_of(PyObject* decision) {

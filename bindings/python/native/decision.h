@@ -5,6 +5,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include "answer.h"
 #include "client.h"
 #include "tidegate.h"
 
@@ -14,7 +15,12 @@ namespace tidegate_python {
 void add_decision_types(pybind11::module_& module);
 
 // A decision of the client; `owner` is the client's Python object. NULL with a Python error set.
-PyObject* new_decision(PyObject* owner, Client* client, const tg_result& result);
+// check: the result is a guard's, with an answer.
+PyObject* new_decision(PyObject* owner, Client* client, const tg_result& result, bool check);
+
+// The answer of a guard's decision that this client has made, since it was opened here; NULL
+// otherwise.
+const Answer* answer_of(PyObject* decision, const Client* client);
 
 // The TG_SOURCE_... of a Decision; -1 for any other object.
 int source_of(PyObject* decision);

@@ -10,6 +10,7 @@
 #include "client.h"
 #include "decision.h"
 #include "errors.h"
+#include "guard.h"
 #include "limiter.h"
 #include "parts.h"
 #include "ring.h"
@@ -90,6 +91,7 @@ PYBIND11_MODULE(tidegate_module, module) {
   add_check_type(module);
   add_ring_type(module);
   add_limiter_types(module);
+  add_guard_type(module);
   py::class_<Client>(module, "Client")
       .def(py::init(&open_client), py::arg("url"), py::arg("options"))
       .def_property_readonly("embedded", &Client::embedded)

@@ -133,7 +133,7 @@ bool read_source(PyObject* decision, tg_entry& entry) {
 bool Asker::bind() {
   try {
     for (int32_t i = 0; states && i < n; ++i) entries[i].handle = client->handle_of(*states[i]);
-    return true;
+    return !more || more->bind();
   } catch (py::error_already_set& error) {
     error.restore();
     return false;
@@ -147,7 +147,7 @@ PyObject* Asker::answer(const tg_result& result, int64_t started_us) {
     return nullptr;
   }
   const uint32_t op = entries[0].op;
-  if (has_decision(op)) return new_decision(owner, client, result);
+  if (has_decision(op)) return new_decision(owner, client, result, op == TG_OP_CHECK);
   if (op == TG_OP_PING) return PyFloat_FromDouble((monotonic_us() - started_us) / 1e6);
   Py_RETURN_NONE;
 }
@@ -191,6 +191,8 @@ const char* Asker::method() const {
       return "reset";
     case TG_OP_DEBIT:
       return "debit";
+    case TG_OP_CHECK:
+      return "check";
     default:
       return "ping";
   }

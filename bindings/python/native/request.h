@@ -14,7 +14,7 @@ namespace tidegate_python {
 bool read_key(PyObject* key, tg_entry& entry, pybind11::object& kept);
 // Whether the operation is answered by a Decision.
 constexpr bool has_decision(uint32_t op) {
-  return op == TG_OP_CONSUME || op == TG_OP_PEEK || op == TG_OP_DEBIT;
+  return op == TG_OP_CONSUME || op == TG_OP_PEEK || op == TG_OP_DEBIT || op == TG_OP_CHECK;
 }
 
 // NULL or an integer of 0 or more; booleans and fractions are refused.
@@ -29,12 +29,19 @@ bool read_source(PyObject* decision, tg_entry& entry);
 // Asks, in this thread or on the running loop. `owner` is the client's Python object. NULL with a
 // Python error set; `rebind` is called before a second try, when the client was opened again in a
 // forked child.
+struct Rebind {             // what else is to be done then
+  virtual bool bind() = 0;  // false with a Python error set
+
+ protected:
+  ~Rebind() = default;
+};
 struct Asker {
   PyObject* owner;
   Client* client;
   tg_entry* entries;
   int32_t n;
   LimiterState** states;  // one per entry; NULL where the operation has none
+  Rebind* more = nullptr;
 
   PyObject* sync();
   PyObject* async();

@@ -210,9 +210,12 @@ PyObject* Ring::ask(tg_entry* entries, int32_t n, int32_t& status) {
   slots_[slot] = {Py_NewRef(future), entries[0].op,
                   entries[0].op == TG_OP_PING ? monotonic_us() : 0};
   if (status < n) {  // the ring is full: it goes when others have come back
-    Queued queued{{entries, entries + n}, {}};
-    for (int32_t i = 0; i < n; ++i)
-      queued.keys.emplace_back(static_cast<const char*>(entries[i].key), entries[i].key_len);
+    Queued queued{{entries, entries + n}, {}, {}};
+    for (int32_t i = 0; i < n; ++i) {
+      const tg_entry& entry = entries[i];
+      queued.keys.emplace_back(static_cast<const char*>(entry.key), entry.key_len);
+      queued.values.emplace_back(static_cast<const char*>(entry.value), entry.value_len);
+    }
     queued_.push_back(std::move(queued));
   }
   ++waiting_;
@@ -284,8 +287,10 @@ void Ring::resubmit() {
       queued_.pop_front();
       continue;
     }
-    for (size_t i = 0; i < queued.entries.size(); ++i)
-      queued.entries[i].key = queued.keys[i].data();
+    for (size_t i = 0; i < queued.entries.size(); ++i) {
+      if (queued.entries[i].key) queued.entries[i].key = queued.keys[i].data();
+      if (queued.entries[i].value) queued.entries[i].value = queued.values[i].data();
+    }
     const auto n = static_cast<int32_t>(queued.entries.size());
     const int32_t taken = tg_submit(ring_, queued.entries.data(), n);
     if (taken >= 0 && taken < n) return;
@@ -306,7 +311,7 @@ PyObject* Ring::answer(const Slot& slot, const tg_result& result) {
     set_error(result.status, text ? std::string(text, result.data_len) : std::string());
     return nullptr;
   }
-  if (has_decision(slot.op)) return new_decision(owner_, client_, result);
+  if (has_decision(slot.op)) return new_decision(owner_, client_, result, slot.op == TG_OP_CHECK);
   if (slot.op == TG_OP_PING)
     return PyFloat_FromDouble(static_cast<double>(monotonic_us() - slot.started_us) / 1e6);
   Py_RETURN_NONE;

@@ -61,7 +61,7 @@ class Ring {
   };
   struct Queued {  // what a full ring did not take yet; at most kRingCapacity of them
     std::vector<tg_entry> entries;
-    std::vector<std::string> keys;
+    std::vector<std::string> keys, values;
   };
 
   bool open(int32_t& status);

@@ -9,8 +9,9 @@
     if not decision:
         print(decision.retry_after)                         # seconds
 
-tidegate.aio has the same for event loops, tidegate.fastapi the middleware for FastAPI and any ASGI
-application, tidegate.testing a clock for tests. Times are float seconds, math.inf is never,
+tidegate.aio has the same for event loops, tidegate.fastapi, tidegate.asgi and tidegate.wsgi the
+middleware, tidegate.limited a decorator, tidegate.policy what policies say, tidegate.testing a
+clock for tests. Times are float seconds, math.inf is never,
 unknown figures are None.
 """
 
@@ -28,7 +29,8 @@ from ._terms import Settled
 from ._tidegate import Decision, Part
 
 if TYPE_CHECKING:
-    from . import aio as aio, fastapi as fastapi, testing as testing
+    from ._limited import RateLimitExceeded as RateLimitExceeded, limited as limited
+    from . import aio as aio, fastapi as fastapi, policy as policy, testing as testing
 
 __all__ = [
     "Algorithm",
@@ -43,6 +45,7 @@ __all__ = [
     "OnFailure",
     "Part",
     "Rate",
+    "RateLimitExceeded",
     "Reservation",
     "Settled",
     "Slot",
@@ -50,6 +53,7 @@ __all__ = [
     "StoreError",
     "caller_key",
     "connect",
+    "limited",
     "options",
 ]
 __version__: str = _tidegate.version
@@ -87,7 +91,11 @@ def caller_key(identity: str | bytes | int | None, address: str) -> str | bytes:
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("aio", "fastapi", "testing"):
+    if name in ("limited", "RateLimitExceeded"):  # rarely needed, so not imported with the rest
+        from . import _limited
+
+        return getattr(_limited, name)
+    if name in ("aio", "fastapi", "policy", "testing"):
         import importlib
 
         return importlib.import_module(f"{__name__}.{name}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union
 
 from . import _tidegate
 from ._errors import ClosedError, ConfigError
+from ._documents import PolicyDocument, source_of
 from ._reports import Figures
 
 if TYPE_CHECKING:
@@ -164,11 +165,19 @@ class BaseGate(Figures):
         self,
         url: str | None = None,
         *,
+        policy: PolicyDocument | None = None,
         clock: FakeClock | str | None = None,
         **options: Option | None,
     ):
+        source = None if policy is None else source_of(policy)
         self._client = open_client(url, clock, options)
         self._pid = os.getpid()
+        self._policy_source = source
+        self._told_whom_to_trust = "trusted_proxies" in options or (
+            "trusted_proxies=" in (url or os.environ.get("TIDEGATE_URL") or "")
+        )
+        self._own_guard: _tidegate.Guard | None = None
+        self._guards: weakref.WeakSet[_tidegate.Guard] = weakref.WeakSet()  # of its policy
         self._clock = None if isinstance(clock, str) else clock
         self._listeners: list[Callable[[Event], object]] = []
         if self._clock is not None:
@@ -181,6 +190,41 @@ class BaseGate(Figures):
                 gate._deliver()
 
         self._client.on_events(deliver)
+        if policy is not None:
+            try:
+                self._guard()  # a faulty policy fails now
+            except BaseException:
+                self._client.close()
+                raise
+
+    def _open_guard(
+        self,
+        policy: tuple[str, str] | None = None,
+        headers: str = "",
+        trusted_proxies: str = "",
+        ipv6_prefix: int = 0,
+    ) -> _tidegate.Guard:
+        """A guard of a policy, or of the gate's (as long as that lives: another one that is loaded
+        is its too)."""
+        self._require_open()
+        text, file = policy or self._policy_source or ("", "")
+        guard = _tidegate.Guard(self._client, text, file, headers, trusted_proxies, ipv6_prefix)
+        if policy is None:
+            self._guards.add(guard)
+        return guard
+
+    def _guard(self) -> _tidegate.Guard:
+        """What Gate.check asks."""
+        if self._own_guard is None:
+            self._own_guard = self._open_guard()
+        return self._own_guard
+
+    def _load_policy(self, text: str | bytes) -> None:
+        said = text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else text
+        self._guard()
+        for guard in list(self._guards):
+            guard.load(said)
+        self._policy_source = said, ""
 
     @property
     def url(self) -> str:

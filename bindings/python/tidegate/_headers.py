@@ -23,9 +23,9 @@ def style_flags(styles: Iterable[Style] | Style) -> int:
     return flags
 
 
-def headers(
-    decision: Decision, styles: Iterable[Style] | Style = ("standard", "legacy")
-) -> dict[str, str]:
-    """Decision.headers()."""
-    found = decision._fields(style_flags(styles), 0, False)
+def headers(decision: Decision, styles: Iterable[Style] | Style | None = None) -> dict[str, str]:
+    """Decision.headers(): those that a policy's check was told, else of these styles."""
+    found = decision._fields(None, 0, False) if styles is None else []
+    if styles is not None or decision.verdict == "limits" and not found:
+        found = decision._fields(style_flags(styles or ("standard", "legacy")), 0, False)
     return {name.decode(): value.decode() for name, value in found}

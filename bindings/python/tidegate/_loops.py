@@ -7,10 +7,11 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, TypeVar
 
 from ._errors import Error
 
+T = TypeVar("T")
 _trio_loops: dict[Any, TrioLoop] = {}
 
 
@@ -49,13 +50,13 @@ async def sleep(seconds: float) -> None:
         await asyncio.sleep(seconds)
 
 
-async def in_thread(call: Callable[[], Any]) -> Any:
-    """What call() returns, which may wait."""
+async def in_thread(work: Callable[[], T]) -> T:
+    """What work() returns, which may wait."""
     if in_trio():
         import trio
 
-        return await trio.to_thread.run_sync(call)
-    return await asyncio.get_running_loop().run_in_executor(None, call)
+        return await trio.to_thread.run_sync(work)
+    return await asyncio.to_thread(work)
 
 
 def now() -> float:

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from fastapi import routing
 
+from ._requests import path_of
+
 
 class Route(NamedTuple):
     pattern: re.Pattern[str] | None
@@ -131,12 +133,14 @@ def table_of(router: Any, kind: type) -> Table:
     return table
 
 
-def find(scope: Any, kind: type) -> Route | None:
-    """The route that the framework will choose, or None: no route of FastAPI's, or nowhere are
-    dependencies of ours."""
+def find(scope: Any, kind: type, *, always: bool = False) -> Route | None:
+    """The route that the framework will choose, or None: it is none of FastAPI's, or (but `always`)
+    nowhere are dependencies of ours."""
     router = outermost(scope)
     table = table_of(router, kind) if router is not None else None
-    return match(table.routes, path_of(scope), scope) if table and table.limited else None
+    if table is None or not (table.limited or always):
+        return None
+    return match(table.routes, path_of(scope), scope)
 
 
 def find_of(scope: Any, limit: Any) -> Route | None:
@@ -151,15 +155,6 @@ def find_of(scope: Any, limit: Any) -> Route | None:
         table = make_table(router, type(limit), [*table.missed, limit])
         route = match(table.routes, path_of(scope), scope)
     return route
-
-
-def path_of(scope: Any) -> str:
-    """Below what stands before the outermost application."""
-    path: str = scope["path"]
-    root: str = scope.get("app_root_path", scope.get("root_path", ""))
-    if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
-        path = path[len(root) :]
-    return path or "/"
 
 
 def match(routes: list[Route], path: str, scope: Any) -> Route | None:

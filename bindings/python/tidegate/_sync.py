@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Union
 
@@ -23,10 +23,12 @@ from ._base import (
     rates_shown,
 )
 from ._held import Reservation, Slot
+from ._documents import PolicyDocument, pairs_of
 from ._reports import read
 from ._tidegate import Decision
 
 if TYPE_CHECKING:
+    from ._policy import Policy
     from .testing import FakeClock
 
 Part = Union[tuple["Limiter", Key], tuple["Limiter", Key, int], tuple["Limiter", Key, int, bytes]]
@@ -186,6 +188,43 @@ class Gate(BaseGate):
         """Forgets what the keys of [(limiter, key), ...] have used, as Limiter.reset."""
         return self._client.call(_tidegate.OP_RESET, parts)
 
+    @property
+    def policy(self) -> Policy:
+        """Its policy while it runs: explain, and the live document over it."""
+        from ._policy import Policy
+
+        return Policy(self)
+
+    def check(
+        self,
+        attributes: Mapping[str, Any] | None = None,
+        after: Decision | None = None,
+        /,
+        **more: Any,
+    ) -> Decision:
+        """What the policy says of a request, as one atomic check of all that it meets:
+
+            gate.check(method="POST", path="/v1/images", identity="k_1", images=4)
+
+        An attribute is a str, bytes, an int or a bool; None: it is not there. `attributes`: names
+        that are none of Python's. `after`: the decision of an earlier check of the same HTTP
+        request; what was charged is not charged again. The Decision has status, verdict, headers()
+        and problem(); where its `finish` is true, call Gate.finish when the response is done.
+
+        What the application got wrong (a tier that is not there, a cost that is no number) is a
+        ConfigError.
+        """
+        return self._guard().check(pairs_of(attributes, more), after)
+
+    def finish(self, decision: Decision, status: int = 200, /, **attributes: Any) -> None:
+        """The response to a request is done: settles what its last check and the ones before have
+        charged, by its status and by the attributes that the policy's `settle` names."""
+        _tidegate.finish(self._client, decision, status, list(attributes.items()), 0, False)
+
+    def renew(self, decision: Decision, /) -> None:
+        """Renews the slots that a request holds; within decision.renew_after, and again."""
+        _tidegate.finish(self._client, decision, 0, [], _tidegate.FINISH_RENEW, False)
+
     def ping(self) -> float:
         """Asks the store for a sign of life: the seconds it took. Raises StoreError with what is
         wrong."""
@@ -214,15 +253,20 @@ class Gate(BaseGate):
 
 
 def connect(
-    url: str | None = None, *, clock: FakeClock | str | None = None, **options: Option | None
+    url: str | None = None,
+    *,
+    policy: PolicyDocument | None = None,
+    clock: FakeClock | str | None = None,
+    **options: Option | None,
 ) -> Gate:
     """A gate on a store. No I/O is done: an application starts while its store is down.
 
     url: memory:// (the embedded store), redis://, rediss://, valkey://, valkeys://, unix:///path;
-    default: $TIDEGATE_URL, else memory://. Options are keyword arguments or the URL's query
-    parameters (the argument wins); tidegate.options() lists them. clock: a
-    tidegate.testing.FakeClock.
+    default: $TIDEGATE_URL, else memory://. policy: what Gate.check and the middleware apply: a
+    path, a text (YAML or JSON: it has a line break, or begins with "{") or a mapping. Options are
+    keyword arguments or the URL's query parameters (the argument wins); tidegate.options() lists
+    them. clock: a tidegate.testing.FakeClock.
 
     Raises ConfigError for a URL or option that does not parse.
     """
-    return Gate(url, clock=clock, **options)
+    return Gate(url, policy=policy, clock=clock, **options)

@@ -19,7 +19,7 @@ one more is an Error (code -14).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Union
 
@@ -38,10 +38,12 @@ from ._base import (
     rates_of,
     rates_shown,
 )
+from ._documents import PolicyDocument, pairs_of
 from ._reports import read
 from ._tidegate import Decision
 
 if TYPE_CHECKING:
+    from ._policy import AsyncPolicy
     from .testing import FakeClock
 
 __all__ = ["Gate", "Limiter", "Reservation", "Slot", "connect"]
@@ -169,6 +171,32 @@ class Gate(BaseGate):
         """Forgets what the keys of [(limiter, key), ...] have used, as Limiter.reset."""
         return self._client.call_async(_tidegate.OP_RESET, parts)
 
+    @property
+    def policy(self) -> AsyncPolicy:
+        """Its policy while it runs: explain, and the live document over it."""
+        from ._policy import AsyncPolicy
+
+        return AsyncPolicy(self)
+
+    def check(
+        self,
+        attributes: Mapping[str, Any] | None = None,
+        after: Decision | None = None,
+        /,
+        **more: Any,
+    ) -> Coroutine[Any, Any, Decision]:
+        """What the policy says of a request. As tidegate.Gate.check."""
+        return self._guard().check_async(pairs_of(attributes, more), after)
+
+    def finish(self, decision: Decision, status: int = 200, /, **attributes: Any) -> None:
+        """The response to a request is done. As tidegate.Gate.finish; not awaited: it is sent, and
+        nobody waits."""
+        _tidegate.finish(self._client, decision, status, list(attributes.items()), 0, True)
+
+    def renew(self, decision: Decision, /) -> None:
+        """Renews the slots that a request holds. As tidegate.Gate.renew; not awaited."""
+        _tidegate.finish(self._client, decision, 0, [], _tidegate.FINISH_RENEW, True)
+
     def ping(self) -> Coroutine[Any, Any, float]:
         """Asks the store for a sign of life: the seconds it took. Raises StoreError with what is
         wrong."""
@@ -197,8 +225,12 @@ class Gate(BaseGate):
 
 
 def connect(
-    url: str | None = None, *, clock: FakeClock | str | None = None, **options: Option | None
+    url: str | None = None,
+    *,
+    policy: PolicyDocument | None = None,
+    clock: FakeClock | str | None = None,
+    **options: Option | None,
 ) -> Gate:
     """A gate for event loops; the arguments of tidegate.connect. Needs no running loop, does no
     I/O."""
-    return Gate(url, clock=clock, **options)
+    return Gate(url, policy=policy, clock=clock, **options)

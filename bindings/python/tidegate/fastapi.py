@@ -17,36 +17,33 @@ charged once.
 # No `from __future__ import annotations` here: FastAPI reads the signature of RateLimit.__call__.
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Optional, Union
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Optional, Union
 
-from fastapi import FastAPI, Response
+from fastapi import Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.websockets import WebSocket
 
-from . import _routes
-from ._base import Algorithm, BaseGate, Mode, OnFailure
-from ._headers import Style
-from ._names import UNMATCHED, place_name
-from ._state import STATE, Check, Refusal, State
-from ._tidegate import Decision
-from ._web import Holder, Limits, MaybeAwaitable, Rule
-from .asgi import (
-    App,
-    Receive,
-    Scope,
-    Send,
-    WithFields,
-    decision_of,
-    denied_response,
-    is_preflight,
-    said,
-)
+from . import _loops, _routes, _tidegate
+from ._answers import App, Receive, Scope, Send, WithFields, own_response, said
+from ._base import BaseGate
+from ._errors import ConfigError
+from ._openapi import document_by_default, document_refusals
+from ._passage import Passage, Refusal, renew
+from ._requests import facts_of
+from ._rule import Asked, Facts, Part, Rule, anybody
+from ._web import Holder
+from .asgi import PASSAGE, decision_of
 from .asgi import RateLimitMiddleware as _AsgiMiddleware
 
-__all__ = ["RateLimit", "RateLimitMiddleware", "RateLimited", "decision_of"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._rule import Limits, Options
+
+__all__ = ["RateLimit", "RateLimitMiddleware", "RateLimited", "decision_of", "document_refusals"]
 
 
 class RateLimited(HTTPException):
@@ -67,25 +64,24 @@ class RateLimited(HTTPException):
         self.refusal = refusal
 
 
-class Answered(RateLimited):
-    """With what an on_denied callable answered; no handler is asked any more."""
+class Answered(HTTPException):
+    """With what on_denied or on_error answered; no handler is asked any more."""
 
-    def __init__(self, refusal: Refusal, response: App):
-        super().__init__(refusal)
-        self.response = WithFields(response, refusal.fields)
+    def __init__(self, response: App):
+        super().__init__(500, detail="rate limit")
+        self.response = response
 
 
 async def answer(connection: Any, error: Exception) -> Any:
-    """What RateLimited becomes."""
-    assert isinstance(error, RateLimited)
-    refusal = error.refusal
+    """What RateLimited and Answered become."""
     response: Any
     if isinstance(error, Answered):
         response = error.response
     else:
+        assert isinstance(error, RateLimited)
         head = connection.scope.get("method") == "HEAD"
-        response = Response(b"" if head else refusal.body, refusal.status)
-        response.raw_headers = list(refusal.headers)
+        response = Response(b"" if head else error.refusal.body, error.refusal.status)
+        response.raw_headers = list(error.refusal.headers)
     if connection.scope["type"] == "websocket":
         if "websocket.http.response" in connection.scope.get("extensions", {}):
             await connection.send_denial_response(response)
@@ -101,43 +97,20 @@ class RateLimit:
     The arguments are those of RateLimitMiddleware. A limit without a name is named by where it
     stands: method and route template, so /items/{id} is one limit, and before them what the
     application is mounted at; give a name to share one between routes. Without `key`,
-    `trusted_proxies`, `ipv6_prefix`, `store` and `on_denied` those of the RateLimitMiddleware
-    around count.
+    `trusted_proxies`, `ipv6_prefix`, `store`, `on_denied` and `on_error` those of the
+    RateLimitMiddleware around count, and so does its policy.
     """
 
     def __init__(
         self,
-        limit: Union[Limits, Callable[[Any], MaybeAwaitable]],
+        limit: Union["Limits", Asked],
         *,
-        name: Optional[str] = None,
-        algorithm: Algorithm = "token_bucket",
-        mode: Mode = "enforce",
-        on_failure: Optional[OnFailure] = None,
-        key: Optional[Callable[[Any], MaybeAwaitable]] = None,
-        cost: Union[int, Callable[[Any], MaybeAwaitable]] = 1,
-        exempt: Union[Sequence[str], Callable[[Any], MaybeAwaitable]] = (),
-        trusted_proxies: Union[int, Sequence[str], None] = None,
-        ipv6_prefix: Optional[int] = None,
         store: Union[BaseGate, str, None] = None,
-        headers: Union[Iterable[Style], Style] = ("standard", "legacy"),
-        message: object = None,
-        on_denied: Optional[Callable[[Any, Decision], MaybeAwaitable]] = None,
+        **options: "Unpack[Options]",
     ):
-        self.rule = Rule(
-            limit,
-            name=name,
-            algorithm=algorithm,
-            mode=mode,
-            on_failure=on_failure,
-            key=key,
-            cost=cost,
-            exempt=exempt,
-            trusted_proxies=trusted_proxies,
-            ipv6_prefix=ipv6_prefix,
-            headers=headers,
-            message=message,
-            on_denied=on_denied,
-        )
+        if options.get("policy") is not None:
+            raise ConfigError("policy: expected it at RateLimitMiddleware, not at a route's limit")
+        self.rule = Rule(limit, **options)
         self.own_store = store is not None
         self.holder = Holder(store)
         if self.own_store:
@@ -145,96 +118,123 @@ class RateLimit:
 
     async def __call__(self, connection: HTTPConnection, response: Response) -> None:
         scope = connection.scope
-        state = State.of(scope)
-        if id(self) in state.asked or is_preflight(scope):
+        passage: Passage = scope.setdefault(PASSAGE, Passage())
+        if id(self) in passage.asked:
             return
-        alone = state.gate is None
-        around = rule_around(scope)
+        handlers = scope.setdefault("starlette.exception_handlers", ({}, {}))[0]
+        handlers.setdefault(RateLimited, answer)
+        handlers[Answered] = answer
+        try:
+            refusal = await self._ask(passage, connection, scope)
+        except Exception as error:
+            on_error = self.rule.on_error or (passage.rule.on_error if passage.rule else None)
+            own = await own_response(on_error, connection, error, "on_error")
+            if own is None:
+                raise
+            raise Answered(own) from error
+        if refusal is not None:
+            if passage.gate is None and passage.unfinished:
+                passage.finish(refusal.status, [])
+            around = passage.rule.on_denied if passage.rule is not None else None
+            hook = refusal.rule.on_denied or around
+            own = await own_response(hook, connection, refusal.decision, "on_denied")
+            raise RateLimited(refusal) if own is None else Answered(WithFields(own, refusal.fields))
+        if passage.gate is None:
+            self._alone(passage, connection, response)
+
+    async def _ask(self, passage: Passage, connection: Any, scope: Scope) -> Optional[Refusal]:
         route = _routes.find_of(scope, self)
         limits = route.limits if route is not None and self in route.limits else (self,)
-        checks = await route_checks(state, limits, connection, scope, route, around)
-        refusal = await state.ask(checks[0].limiter.gate, checks) if checks else None
-        if refusal is not None:
-            on_denied = refusal.rule.on_denied or (around.on_denied if around else None)
-            own = await denied_response(on_denied, connection, refusal)
-            handlers = scope.setdefault("starlette.exception_handlers", ({}, {}))[0]
-            handlers.setdefault(RateLimited, answer)
-            handlers[Answered] = answer
-            raise RateLimited(refusal) if own is None else Answered(refusal, own)
-        if alone:
-            for name, value in state.fields():
-                response.headers[name.decode()] = value.decode()
+        facts = facts_of(scope, connection)
+        caller = passage.rule or anybody()
+        parts = await route_parts(passage, limits, caller, facts, scope, route, self)
+        if not parts:
+            return None
+        facts = with_route(facts, route)
+        return await passage.ask(parts[0].gate, self.rule, facts, parts, caller=caller)
 
-    def gate(self, state: State) -> BaseGate:
-        if not self.own_store and state.gate is not None:
-            return state.gate
+    def _alone(self, passage: Passage, connection: Any, response: Response) -> None:
+        """There is no middleware around: the fields go onto the injected response, and slots are
+        held until FastAPI is done with the request."""
+        for name, value in passage.fields():
+            response.headers[name.decode()] = value.decode()
+        stacks = ("fastapi_inner_astack", "fastapi_astack")
+        stack = next((connection.scope[one] for one in stacks if one in connection.scope), None)
+        if stack is None or not passage.unfinished:
+            return
+        stop = _loops.start(lambda: renew(passage)) if passage.renew_after else None
+
+        async def finish() -> None:
+            if stop is not None:
+                stop()
+            passage.finish(response.status_code or 200, await self.rule.settled(connection))
+
+        stack.push_async_callback(finish)
+
+    def gate(self, passage: Passage) -> BaseGate:
+        if not self.own_store and passage.gate is not None:
+            return passage.gate
         return self.holder.gate()
 
 
-def names_of(
-    limits: Sequence[RateLimit], scope: Scope, route: Optional[_routes.Route]
-) -> dict[int, str]:
-    """A name for each limit of a route that has none: where it stands, numbered where rates
-    differ."""
-    method: str = scope.get("method", "WS")
-    method = "GET" if method == "HEAD" else method
-    kinds: dict[Any, int] = {}
-    out = {}
-    for limit in limits:
-        if limit.rule.name is None:
-            kind = (
-                id(limit.rule.limit) if callable(limit.rule.limit) else repr(limit.rule.limit),
-                *limit.rule.spec.values(),
-            )
-            number = kinds.setdefault(kind, len(kinds) + 1)
-            end = f"_{number}" if number > 1 else ""
-            out[id(limit)] = (
-                UNMATCHED + end
-                if route is None
-                else place_name(route.mount, method, route.template + end)
-            )
-    return out
+@functools.lru_cache(maxsize=4096)
+def place_of(mount: str, method: str, template: Optional[str]) -> str:
+    return _tidegate.place_name(mount, method, template)
 
 
-def rule_around(scope: Scope) -> Optional[Rule]:
-    """Of the RateLimitMiddleware around, if there is one."""
-    rule = scope.get(STATE + ".rule")
-    return rule if isinstance(rule, Rule) else None
+def with_route(facts: Facts, route: Optional[_routes.Route]) -> Facts:
+    if route is not None:
+        facts.pairs.append(("route", route.mount + route.template))
+    return facts
 
 
-async def route_checks(
-    state: State,
-    limits: Sequence[RateLimit],
-    request: Any,
+async def route_parts(
+    passage: Passage,
+    limits: Any,
+    caller: Rule,
+    facts: Facts,
     scope: Scope,
     route: Optional[_routes.Route],
-    around: Optional[Rule],
-) -> list[Check]:
-    """What the limits of a route ask of a request, those that have not been asked yet."""
-    names = names_of(limits, scope, route)
+    asking: Optional[RateLimit] = None,
+) -> list[Part]:
+    """What the limits of a route ask of a request, those that have not been asked yet. `caller`
+    says who calls; a limit that trusts other proxies asks for itself."""
+    place = place_of("", "", None)
+    if route is not None:
+        place = place_of(route.mount, scope.get("method", "WS"), route.template)
+    kinds = {mark_of(limit.rule) for limit in limits if limit.rule.name is None}
     overridden = getattr(route.app, "dependency_overrides", {}) if route is not None else {}
-    checks: list[Check] = []
+    parts: list[Part] = []
     for limit in limits:
-        if id(limit) in state.asked or limit in overridden:
+        rule = limit.rule
+        if id(limit) in passage.asked or limit in overridden:
             continue
-        state.asked.add(id(limit))
-        if not await limit.rule.exempts(request, scope):
-            gate, name = limit.gate(state), names.get(id(limit))
-            checks += await limit.rule.checks(gate, request, scope, name, around)
-    return checks
+        if rule.own_address and limit is not asking:
+            continue
+        passage.asked.add(id(limit))
+        if not await rule.exempts(facts):
+            gate = limit.gate(passage)
+            parts += await rule.parts(gate, facts.request, caller, place, len(kinds) > 1)
+    return parts
+
+
+def mark_of(rule: Rule) -> tuple[Any, ...]:
+    """The same for limits that need not be told apart by their numbers."""
+    limit = id(rule.limit) if callable(rule.limit) else repr(rule.limit)
+    return limit, *(value for _, value in rule.spec)
 
 
 class RateLimitMiddleware(_AsgiMiddleware):
     __doc__ = _AsgiMiddleware.__doc__
 
-    async def _route_checks(
-        self, state: State, gate: BaseGate, request: Any, scope: Scope
-    ) -> list[Any]:
-        scope.setdefault(STATE + ".rule", self.rule)
-        route = _routes.find(scope, RateLimit)
+    async def _route(
+        self, passage: Passage, gate: BaseGate, facts: Facts, scope: Scope
+    ) -> tuple[Facts, list[Part]]:
+        route = _routes.find(scope, RateLimit, always=self.rule.leads_anything(gate))
         if route is None or not route.limits:
-            return []
-        return await route_checks(state, route.limits, request, scope, route, self.rule)
+            return with_route(facts, route), []
+        parts = await route_parts(passage, route.limits, self.rule, facts, scope, route)
+        return with_route(facts, route), parts
 
     async def _response(
         self, refusal: Refusal, request: Any, scope: Scope, receive: Receive, send: Send
@@ -264,60 +264,4 @@ async def handled(
     return said if websocket else response
 
 
-REFUSAL = {
-    "description": "Too many requests: the rate limit is reached. Retry-After says when to come.",
-    "headers": {
-        "Retry-After": {
-            "description": "Seconds to wait; absent when the request can never pass",
-            "schema": {"type": "integer"},
-        }
-    },
-    "content": {
-        "application/problem+json": {
-            "schema": {
-                "type": "object",
-                "required": ["type", "title", "status", "detail"],
-                "properties": {
-                    "type": {"type": "string"},
-                    "title": {"type": "string"},
-                    "status": {"type": "integer"},
-                    "detail": {"type": "string"},
-                    "violated-policies": {"type": "array", "items": {"type": "string"}},
-                    "retry_after": {"type": "integer"},
-                },
-            }
-        }
-    },
-}
-
-
-def document_refusals(app: FastAPI, schema: dict[str, Any]) -> dict[str, Any]:
-    """Adds the 429 response to each operation of an OpenAPI schema whose route has a RateLimit.
-
-    FastAPI.openapi() does it by itself; call it where `app.openapi` was replaced by a function of
-    your own.
-    """
-    for route in _routes.routes_of(app, RateLimit):
-        if not route.limits or route.kind != "http":
-            continue
-        path = schema.get("paths", {}).get(route.template.replace(":path}", "}"), {})
-        for method in route.methods or ():
-            operation = path.get(method.lower())
-            if operation is not None:
-                operation.setdefault("responses", {}).setdefault("429", REFUSAL)
-    return schema
-
-
-def _document_by_default() -> None:
-    # Again where this module was imported anew: the other one looks for other dependencies.
-    generate = getattr(FastAPI.openapi, "_tidegate", FastAPI.openapi)
-
-    @functools.wraps(generate)
-    def openapi(self: FastAPI) -> dict[str, Any]:
-        return document_refusals(self, generate(self))
-
-    openapi._tidegate = generate  # type: ignore[attr-defined]
-    FastAPI.openapi = openapi  # type: ignore[method-assign]
-
-
-_document_by_default()
+document_by_default(RateLimit)
