@@ -4,6 +4,8 @@ import tidegate from './index.js'
 export const {
   connect,
   callerKey,
+  resolvePolicy,
+  validatePolicy,
   version,
   Gate,
   Limiter,
