@@ -23,6 +23,10 @@ class Exchange {
     return (holder[EXCHANGE] ??= new Exchange())
   }
 
+  static has(holder) {
+    return holder[EXCHANGE] !== undefined
+  }
+
   scope(gate) {
     return this.#charged.get(gate)?.scope ?? ''
   }
