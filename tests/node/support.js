@@ -189,9 +189,12 @@ function listenWeb(handler) {
       headers.append(req.rawHeaders[i], req.rawHeaders[i + 1])
     const body = ['GET', 'HEAD'].includes(req.method) ? undefined : require('node:stream').Readable.toWeb(req)
     const request = new Request(url, { method: req.method, headers, body, duplex: 'half' })
-    const response = await handler(request, { incoming: req }).catch((error) => {
-      return new Response(error.message, { status: error.status ?? 500 })
-    })
+    let response
+    try {
+      response = await handler(request, { incoming: req })
+    } catch (error) {
+      response = new Response(error.message, { status: error.status ?? 500 })
+    }
     res.writeHead(response.status, Object.fromEntries(response.headers))
     if (response.body && req.method !== 'HEAD')
       for await (const chunk of response.body) if (!res.destroyed) res.write(chunk)

@@ -91,13 +91,14 @@ class Checker {
     if (this.#shared.exempt && (await this.#shared.exempt(...args))) return undefined
     const texts = ['method', about.method, 'path', about.path]
     this.#addAbout(texts, about)
-    const limits = { gate: this.#gate, texts }
+    let gate = this.#gate
     // The application's functions are not asked of what the guard will exempt anyway.
     if (!this.#addExempt(texts, about) && !(about.origin && about.requestedMethod)) {
+      const limits = await this.#limits(args)
+      gate = this.#gateFor(limits)
       await this.#addCaller(texts, about, args)
-      for (const item of this.#items) await this.#addLimit(limits, item, about, args)
+      for (const limit of limits) await this.#addLimit(texts, limit, about, args)
     }
-    const { gate } = limits
     const decision = await this.#check(gate, exchange.scope(gate), texts)
     if (decision.verdict === 'exempt') return undefined
     exchange.note(gate, decision, this.#shared.settle)
@@ -151,20 +152,35 @@ class Checker {
     )
   }
 
-  async #addLimit(limits, item, about, args) {
-    if (item.skip && (await item.skip(...args))) return
-    const { texts } = limits
-    let { limit } = item
-    if (typeof limit === 'function') limit = rateText(await limit(...args), item.options)
+  // [{ item, limit }]: a rate or a limiter of each that is not skipped.
+  async #limits(args) {
+    const limits = []
+    for (const item of this.#items) {
+      if (item.skip && (await item.skip(...args))) continue
+      let { limit } = item
+      if (typeof limit === 'function') limit = rateText(await limit(...args), item.options)
+      if (typeof limit !== 'string' && !(limit instanceof Limiter))
+        throw typeError('limit()', 'a rate such as "5/minute" or a limiter', limit)
+      limits.push({ item, limit })
+    }
+    return limits
+  }
+
+  // That of the only limiter counts where no store was given.
+  #gateFor(limits) {
+    const limiters = limits.map(({ limit }) => limit).filter((limit) => limit instanceof Limiter)
+    if (this.#items.length === 1 && limiters.length === 1 && this.#shared.store === undefined)
+      return limiters[0].gate
+    for (const limiter of limiters) this.#own(limiter)
+    return this.#gate
+  }
+
+  async #addLimit(texts, { item, limit }, about, args) {
     if (limit instanceof Limiter) {
-      if (this.#items.length === 1 && this.#shared.store === undefined) limits.gate = limit.gate
-      else this.#own(limit)
       texts.push('@limiter', String(limit.number))
-    } else if (typeof limit === 'string') {
+    } else {
       texts.push('@limit', limit, ...item.texts)
       if (item.name === undefined && about.place) texts.push('@place', this.#placeOf(about.place))
-    } else {
-      throw typeError('limit()', 'a rate such as "5/minute" or a limiter', limit)
     }
     if (item.key !== undefined) {
       const key = item.key === null ? '' : identityOf(await item.key(...args))
