@@ -42,8 +42,8 @@ export function rateLimit<Context extends unknown[] = any[]>(
 /** A handler with limits before it: Next.js route handlers, Bun.serve, Deno.serve. */
 export function withRateLimit<R extends Request, Context extends unknown[]>(
   options:
-    | WebRateLimitOptions<[request: R, ...context: Context]>
-    | WebRateLimitOptions<[request: R, ...context: Context]>[],
+    | WebRateLimitOptions<[request: R, ...context: any[]]>
+    | WebRateLimitOptions<[request: R, ...context: any[]]>[],
   handler: (request: R, ...context: Context) => Awaitable<Response>,
 ): (request: R, ...context: Context) => Promise<Response>
 
