@@ -12,6 +12,7 @@ const { attributesOf } = require('./attributes.js')
 const { Guards } = require('./guards.js')
 const { checkNames } = require('./names.js')
 const { optionPairs, spelledAs } = require('./options.js')
+const { Figures } = require('./figures.js')
 const { Requests } = require('./requests.js')
 const { reserve } = require('./reservation.js')
 const { realClock } = require('./clock.js')
@@ -64,6 +65,7 @@ class Gate extends EventEmitter {
   #closing = null
   #clock = null
   #guards
+  #figures
 
   constructor(url, options = {}) {
     super()
@@ -71,6 +73,7 @@ class Gate extends EventEmitter {
     const { pairs, clock, policy } = optionPairs(options)
     const opened = spelledAs(options, () => native.open(text, pairs, native.threadWatches))
     Object.defineProperty(this, 'native', { value: opened })
+    this.#figures = new Figures(opened)
     const shown = this.native.url()
     Object.defineProperty(this, 'url', { value: shown, enumerable: true })
     Object.defineProperty(this, 'embedded', { value: shown.startsWith('memory:') })
@@ -165,6 +168,27 @@ class Gate extends EventEmitter {
 
   stats() {
     return this.native.stats()
+  }
+
+  // Figures, as index.d.ts says.
+  report(options = {}) {
+    return this.#figures.report(options)
+  }
+  top(limiter, options = {}) {
+    return this.#figures.top(limiter, options)
+  }
+  limitedNow(limiter, options = {}) {
+    return this.#figures.limitedNow(limiter, options)
+  }
+  async lookUp(key) {
+    this.#checkOpen()
+    return this.#figures.lookUp(key)
+  }
+  events(options = {}) {
+    return this.#figures.events(options)
+  }
+  metrics(options = {}) {
+    return this.#figures.metrics(options)
   }
 
   /** What is in flight is rejected with ClosedError; resolves when the store is let go. */
