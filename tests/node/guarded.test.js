@@ -77,7 +77,10 @@ const apps = {
       holding(req.raw, Object.assign(reply.raw, {}))
     })
     await app.listen({ port: 0, host: '127.0.0.1' })
-    return { port: app.server.address().port, close: () => app.server.closeAllConnections() ?? app.close() }
+    return {
+      port: app.server.address().port,
+      close: () => app.server.closeAllConnections() ?? app.close(),
+    }
   },
 }
 
@@ -150,7 +153,9 @@ for (const [name, start] of Object.entries(apps))
 
     test('a caller that goes away lets go of its slot', () =>
       serve(async (ask, gate, clock, port) => {
-        const gone = http.get({ port, path: '/job', headers: { 'x-api-key': 'k' } }, () => gone.destroy())
+        const gone = http.get({ port, path: '/job', headers: { 'x-api-key': 'k' } }, () =>
+          gone.destroy(),
+        )
         gone.on('error', () => {})
         await until('the job', () => jobs.size === 1)
         await until('the slot', async () => {
@@ -187,7 +192,8 @@ for (const [name, start] of Object.entries(apps))
             ['origin', 'https://a.example'],
             ['access-control-request-method', 'POST'],
           ]
-          for (const path of ['/free', '/free?a=b']) assert.equal((await ask(path)).headers.ratelimit, undefined)
+          for (const path of ['/free', '/free?a=b'])
+            assert.equal((await ask(path)).headers.ratelimit, undefined)
           await ask('/x', { method: 'OPTIONS', headers })
           assert.deepEqual(asked, [])
           assert.ok((await ask('/x')).headers.ratelimit)
@@ -290,7 +296,9 @@ describe('Express', () => {
     const served = await listen(app)
     const ours = async (path) => {
       const { headers } = await request(served.port, { path })
-      return Object.keys(headers).filter((name) => name.includes('ratelimit')).sort()
+      return Object.keys(headers)
+        .filter((name) => name.includes('ratelimit'))
+        .sort()
     }
     const [standard, legacy] = [
       ['ratelimit', 'ratelimit-policy'],
@@ -327,7 +335,11 @@ describe('Fastify', () => {
   test('templates are attributes, and prefixes mounts', async () => {
     const { gate } = open()
     const app = require('fastify')()
-    const policy = { version: 1, limiters: { items: '7/minute' }, rules: [{ when: { route: '/v1/items/:id' }, limit: 'items' }] }
+    const policy = {
+      version: 1,
+      limiters: { items: '7/minute' },
+      rules: [{ when: { route: '/v1/items/:id' }, limit: 'items' }],
+    }
     await app.register(
       async (inner) => {
         await inner.register(plugin, { store: gate, limit: '9/minute', policy })
@@ -354,10 +366,13 @@ describe('the web', () => {
 
   test('a route handler as Next.js has them', async () => {
     const { gate } = open()
-    const GET = withWeb({ store: gate, limit: '2/minute', name: 'next', key }, async (request, { params }) => {
-      const { id } = await params
-      return Response.json({ id, left: decisionOf(request).remaining })
-    })
+    const GET = withWeb(
+      { store: gate, limit: '2/minute', name: 'next', key },
+      async (request, { params }) => {
+        const { id } = await params
+        return Response.json({ id, left: decisionOf(request).remaining })
+      },
+    )
     const ask = () =>
       GET(new Request('http://localhost/items/5', { headers: { 'x-api-key': 'k' } }), {
         params: Promise.resolve({ id: '5' }),
@@ -377,7 +392,9 @@ describe('the web', () => {
     const { gate } = open()
     const limiter = gate.limiter('9/minute', { name: 'who' })
     const ok = () => new Response('ok')
-    const sent = new Request('http://a/', { headers: { 'x-forwarded-for': '1.1.1.1, 203.0.113.7' } })
+    const sent = new Request('http://a/', {
+      headers: { 'x-forwarded-for': '1.1.1.1, 203.0.113.7' },
+    })
     for (const [options, context, who] of [
       [{}, { incoming: { socket: { remoteAddress: '::ffff:198.51.100.1' } } }, '@198.51.100.1'],
       [{}, { remoteAddr: { hostname: '198.51.100.2' } }, '@198.51.100.2'],
@@ -393,13 +410,19 @@ describe('the web', () => {
   test('responses whose fields cannot be changed, streams, and errors', async () => {
     const { gate } = open()
     const limit = limitWeb({ store: gate, identity: key })
-    const ask = (path, make) => limit(new Request(`http://a${path}`, { headers: { 'x-api-key': 'k' } }), make)
+    const ask = (path, make) =>
+      limit(new Request(`http://a${path}`, { headers: { 'x-api-key': 'k' } }), make)
     const redirect = await ask('/api/x', () => Response.redirect('http://a/there'))
     assert.deepEqual(
-      [redirect.status, redirect.headers.get('location'), redirect.headers.get('x-ratelimit-limit')],
+      [
+        redirect.status,
+        redirect.headers.get('location'),
+        redirect.headers.get('x-ratelimit-limit'),
+      ],
       [302, 'http://a/there', '5'],
     )
-    const left = async () => (await gate.policy.explain({ path: '/job', identity: 'k' })).states[0].remaining
+    const left = async () =>
+      (await gate.policy.explain({ path: '/job', identity: 'k' })).states[0].remaining
     let push
     const body = new ReadableStream({ start: (controller) => (push = controller) })
     const job = await ask('/job', () => new Response(body))
@@ -412,9 +435,15 @@ describe('the web', () => {
     assert.equal(await left(), 0)
     await canceled.body.cancel()
     await until('the slot', async () => (await left()) === 1)
-    await assert.rejects(ask('/job', () => Promise.reject(new Error('thrown'))), /thrown/)
+    await assert.rejects(
+      ask('/job', () => Promise.reject(new Error('thrown'))),
+      /thrown/,
+    )
     await until('the slot', async () => (await left()) === 1)
-    await assert.rejects(limit({ headers: {} }, () => new Response()), /a Request of the web standard/)
+    await assert.rejects(
+      limit({ headers: {} }, () => new Response()),
+      /a Request of the web standard/,
+    )
   })
 
   test('onDenied and onError answer', async () => {
@@ -433,7 +462,10 @@ describe('the web', () => {
         () => new Response('ok'),
       )(new Request('http://a/'))
     const text = async (response) => [(await response).status, await (await response).text()]
-    assert.deepEqual(await text(ask({ onDenied: () => new Response('no', { status: 418 }) })), [418, 'no'])
+    assert.deepEqual(await text(ask({ onDenied: () => new Response('no', { status: 418 }) })), [
+      418,
+      'no',
+    ])
     assert.deepEqual(await text(ask({ onDenied: (req, next) => next() })), [200, 'ok'])
     assert.equal((await ask({ onDenied: () => {} })).status, 429)
     const wrong = new Error('wrong')
@@ -460,7 +492,10 @@ describe('the web', () => {
     const denied = await ask('/v1/items/3')
     assert.equal(denied.status, 429)
     assert.equal(JSON.parse(denied.body).status, 429)
-    assert.equal((await ask('/v1/items/4')).headers['ratelimit'], '"v1";r=6;t=7, "GET.v1.items-id";r=0;t=30')
+    assert.equal(
+      (await ask('/v1/items/4')).headers['ratelimit'],
+      '"v1";r=6;t=7, "GET.v1.items-id";r=0;t=30',
+    )
     assert.equal((await ask('/plain')).body, 'null')
     await served.close()
   })

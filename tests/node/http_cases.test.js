@@ -116,7 +116,8 @@ const apps = {
     return listenWeb((request, env) => app.fetch(request, env))
   },
   'a handler of the web': ({ outer, inner, appFields = [] }) => {
-    const handler = () => new Response('ok', { headers: [['content-type', 'text/plain'], ...appFields] })
+    const handler = () =>
+      new Response('ok', { headers: [['content-type', 'text/plain'], ...appFields] })
     const within = inner ? withWebLimit(byRequest(inner), handler) : handler
     return listenWeb(
       withWebLimit(byRequest(outer), (request, env) =>

@@ -8,7 +8,7 @@ const os = require('node:os')
 const path = require('node:path')
 const { pathToFileURL } = require('node:url')
 const { describe, test } = require('node:test')
-const { ConfigError, connect, resolvePolicy, validatePolicy } = require('tidegate')
+const { ConfigError, connect, ignoredOfLive, resolvePolicy, validatePolicy } = require('tidegate')
 const { FakeClock } = require('tidegate/testing')
 const { ROOT, SERVERS, command, startServer, until } = require('./support.js')
 
@@ -70,8 +70,9 @@ const memory = (options) => {
 }
 
 describe("the model's vectors", () => {
-  for (const { id, policy, live, cases, error_path: fault, live_error_path: liveFault } of vectors)
+  for (const { id, policy, live, cases, ignored, ...faulty } of vectors)
     test(id, () => {
+      const { error_path: fault, live_error_path: liveFault } = faulty
       const faults = validatePolicy(policy)
       assert.deepEqual(
         faults.map((one) => one.path),
@@ -88,6 +89,7 @@ describe("the model's vectors", () => {
             return true
           },
         )
+      if (ignored) assert.deepEqual(ignoredOfLive(policy, live), ignored)
       for (const { request, now_us: nowUs, expect } of cases ?? [])
         assert.deepEqual(resolvePolicy(policy, request, { live, nowUs }), expect)
     })
@@ -234,7 +236,10 @@ everywhere('the live document is said over the policy', async (gate, clock, serv
     return (await other.check({ path: '/', identity: 'j' })).verdict === 'exempt'
   })
   await policy.setCaller('x', { ban: true })
-  await until('the ban', async () => (await other.check({ path: '/', identity: 'x' })).status === 403)
+  await until(
+    'the ban',
+    async () => (await other.check({ path: '/', identity: 'x' })).status === 403,
+  )
   await other.close()
   assert.match(await command(server, 'XRANGE', 'tg:1:{policy}:audit', '-', '+', 'COUNT', '1'), /me/)
 })
@@ -258,7 +263,12 @@ test('a policy is a file, a text, or an object', async () => {
   const file = path.join(folder, 'limits.yaml')
   const text = (limit) => `version: 1\nlimiters: {a: ${limit}/minute}\nrules: [{limit: a}]\n`
   fs.writeFileSync(file, text(5))
-  for (const policy of [file, pathToFileURL(file), text(5), JSON.stringify(JSON.parse('{"version":1,"limiters":{"a":"5/minute"},"rules":[{"limit":"a"}]}'))]) {
+  for (const policy of [
+    file,
+    pathToFileURL(file),
+    text(5),
+    JSON.stringify(JSON.parse('{"version":1,"limiters":{"a":"5/minute"},"rules":[{"limit":"a"}]}')),
+  ]) {
     const gate = connect('memory://', { policy })
     assert.equal((await gate.check({ path: '/', identity: 'k' })).limit, 5)
     assert.equal(gate.checkSync({ path: '/', identity: 'k' }).remaining, 3)
@@ -268,9 +278,12 @@ test('a policy is a file, a text, or an object', async () => {
   fs.writeFileSync(`${file}.new`, text(6))
   fs.renameSync(`${file}.new`, file)
   await until('the new file', () => gate.checkSync({ identity: 'k' }).limit === 6)
-  assert.throws(() => gate.policy.load('version: 1\nrules: [{limit: b}]'), (error) => {
-    return error.code === 'TG_EPOLICY' && /line 2.*rules\[0\]\.limit/.test(error.message)
-  })
+  assert.throws(
+    () => gate.policy.load('version: 1\nrules: [{limit: b}]'),
+    (error) => {
+      return error.code === 'TG_EPOLICY' && /line 2.*rules\[0\]\.limit/.test(error.message)
+    },
+  )
   gate.policy.load(text(7))
   assert.equal(gate.checkSync({ identity: 'k' }).limit, 7)
   assert.deepEqual(gate.policy.validate(text('x'))[0].path, 'limiters.a')

@@ -187,7 +187,9 @@ function listenWeb(handler) {
     const headers = new Headers()
     for (let i = 0; i < req.rawHeaders.length; i += 2)
       headers.append(req.rawHeaders[i], req.rawHeaders[i + 1])
-    const body = ['GET', 'HEAD'].includes(req.method) ? undefined : require('node:stream').Readable.toWeb(req)
+    const body = ['GET', 'HEAD'].includes(req.method)
+      ? undefined
+      : require('node:stream').Readable.toWeb(req)
     const request = new Request(url, { method: req.method, headers, body, duplex: 'half' })
     let response
     try {

@@ -7,6 +7,7 @@ import { Hono } from 'hono'
 import tidegate, {
   connect,
   callerKey,
+  ignoredOfLive,
   resolvePolicy,
   validatePolicy,
   ConfigError,
@@ -178,7 +179,8 @@ await guarded.policy.setTier('pro', ['api'])
 await guarded.policy.replace({}, { by: 'me' })
 console.log(verdict, reason, fields, faults[0]?.line, version, guarded.policy.live().version)
 console.log(resolvePolicy('a.yaml', { path: '/' }, { live: {}, nowUs: 0 }).verdict)
-console.log(guarded.checkSync({ path: '/' }).status, await guarded.policy.explain({ path: '/' }))
+const left: string[] = ignoredOfLive({ version: 1 }, '{}')
+console.log(left, guarded.checkSync({ path: '/' }).status, await guarded.policy.explain({ path: '/' }))
 
 app.use(
   rateLimit({

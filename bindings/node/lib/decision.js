@@ -13,16 +13,7 @@ const ALLOWED = 1,
   RENEWED = 64
 // Who can take something; the others are the failure policy's own answers.
 const ENGINES = ['memory', 'store', 'fallback']
-const SOURCES = [
-  null,
-  'memory',
-  'store',
-  'fallback',
-  'fail_open',
-  'fail_closed',
-  'policy',
-  'near',
-]
+const SOURCES = [null, 'memory', 'store', 'fallback', 'fail_open', 'fail_closed', 'policy', 'near']
 const VERDICTS = ['limits', 'exempt', 'banned']
 const STYLES = { standard: 1, legacy: 2, 'legacy-delta': 4 }
 const BANNED = 2

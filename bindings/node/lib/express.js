@@ -44,7 +44,8 @@ function describe(req, next, middleware) {
     about.trustsAll = () => trustsAll(req)
   }
   about.place = placeOf(req, next, middleware)
-  if (about.place && about.place.owner === req.route) about.route = about.place.mount + about.place.template
+  if (about.place && about.place.owner === req.route)
+    about.route = about.place.mount + about.place.template
   return about
 }
 

@@ -67,9 +67,7 @@ function hook(options, place) {
     request.rateLimit = decision
     if (reply.raw.destroyed || decision.allowed) return undefined
     if (checker.answersDenied)
-      return answer(reply, (next) =>
-        checker.onDenied(args, Exchange.of(reply.raw), decision, next),
-      )
+      return answer(reply, (next) => checker.onDenied(args, Exchange.of(reply.raw), decision, next))
     const { status, type, body } = await checker.refusal(args, decision)
     // As text it would get a charset of Fastify's.
     return reply.code(status).header('content-type', type).send(Buffer.from(body))
@@ -109,7 +107,10 @@ async function rateLimit(app, { prefix, logLevel, logSerializers, limits, ...opt
       'TG_EOPTION',
     )
   const place = app.prefix && { owner: app, mount: app.prefix, method: '', template: '' }
-  app.addHook('onRequest', hook(limits ?? [options], () => place || undefined))
+  app.addHook(
+    'onRequest',
+    hook(limits ?? [options], () => place || undefined),
+  )
   app.addHook('onRoute', refuseConfig)
 }
 rateLimit[Symbol.for('skip-override')] = true

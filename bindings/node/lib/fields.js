@@ -81,8 +81,7 @@ class NodeFields {
 /** Sets fields on the headers of a web Response, which the application has made. */
 function addToHeaders(headers, pairs) {
   const foreign = foreignFamilies(headers, new Map())
-  for (const [name, value] of pairs)
-    if (!foreign.has(familyOf(name))) headers.set(name, value)
+  for (const [name, value] of pairs) if (!foreign.has(familyOf(name))) headers.set(name, value)
 }
 
 module.exports = { NodeFields, addToHeaders }

@@ -26,7 +26,15 @@ const PART_EXPECTED = 'an array [limiter, key, cost, id]'
 const CHECK = ['timeoutMs']
 const CHECK_REQUEST = ['timeoutMs', 'after']
 const REFUND = ['timeoutMs', 'source']
-const SOURCES = { memory: 1, store: 2, fallback: 3, fail_open: 4, fail_closed: 5, policy: 6, near: 7 }
+const SOURCES = {
+  memory: 1,
+  store: 2,
+  fallback: 3,
+  fail_open: 4,
+  fail_closed: 5,
+  policy: 6,
+  near: 7,
+}
 const SOURCE_NAMES = [undefined, ...Object.keys(SOURCES)]
 
 function scopeOf(after) {
@@ -181,7 +189,7 @@ class Gate extends EventEmitter {
     return this.#figures.limitedNow(limiter, options)
   }
   async lookUp(key) {
-    this.#checkOpen()
+    this.checkOpen()
     return this.#figures.lookUp(key)
   }
   events(options = {}) {
@@ -263,8 +271,7 @@ class Gate extends EventEmitter {
     const joined = texts.join('\0')
     if (this.#requests)
       return this.#requests.send(
-        (slot, left) =>
-          this.native.submitCheck(guard, scope, joined, texts.length, slot, left),
+        (slot, left) => this.native.submitCheck(guard, scope, joined, texts.length, slot, left),
         us,
       )
     const answer = this.native.check(guard, scope, joined, texts.length)
@@ -272,14 +279,16 @@ class Gate extends EventEmitter {
     return readDecision(this, 0, answer)
   }
 
-  /** Gives back, charges or renews what a scope is about. Where the store is away, its events say so. */
+  /** Gives back, charges or renews what a scope is about. A store that is away is told of. */
   async settle(scope, status, texts, flags = 0) {
     if (this.#closing) return
     const list = this.native.settlements(scope, status, texts.join('\0'), texts.length, flags) ?? []
     const requests = []
     for (let at = 0; at < list.length; at += 5) {
       const source = SOURCE_NAMES[list[at + 4]]
-      requests.push((async () => this.#askList(list.slice(at, at + 4), { source }))().catch(() => {}))
+      requests.push(
+        (async () => this.#askList(list.slice(at, at + 4), { source }))().catch(() => {}),
+      )
     }
     await Promise.all(requests)
   }

@@ -430,6 +430,8 @@ export interface GatePolicy {
   clear(key: string, options?: EditOptions): Promise<number>
   /** This live document in place of the one that is there. */
   replace(document: PolicySource, options?: EditOptions): Promise<number>
+}
+
 /** The core's JSON, the same in every language (tests/stats/schema.json): more may come. */
 export interface Report {
   version: string
@@ -573,6 +575,8 @@ export function resolvePolicy(
   request: Attributes,
   options?: { live?: PolicySource | null | undefined; nowUs?: number | undefined },
 ): any
+/** The places of a live document whose limiters and tiers a policy has not: they are left out. */
+export function ignoredOfLive(policy: PolicySource, live: PolicySource): string[]
 /** What is wrong with a policy; empty where nothing is. */
 export function validatePolicy(policy: PolicySource): PolicyFault[]
 

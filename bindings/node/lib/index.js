@@ -8,7 +8,7 @@ const { isPlain } = require('./names.js')
 const { Decision, Part } = require('./decision.js')
 const { Gate } = require('./gate.js')
 const { Limiter } = require('./limiter.js')
-const { resolvePolicy, validatePolicy } = require('./policy.js')
+const { ignoredOfLive, resolvePolicy, validatePolicy } = require('./policy.js')
 const { Reservation } = require('./reservation.js')
 const { Slot } = require('./slot.js')
 
@@ -29,6 +29,7 @@ function callerKey(identity, address) {
 module.exports = {
   connect,
   callerKey,
+  ignoredOfLive,
   resolvePolicy,
   validatePolicy,
   version: native.version,

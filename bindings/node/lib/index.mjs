@@ -4,6 +4,7 @@ import tidegate from './index.js'
 export const {
   connect,
   callerKey,
+  ignoredOfLive,
   resolvePolicy,
   validatePolicy,
   version,

@@ -24,7 +24,8 @@ export interface HandlerOptions {
   [option: string]: any
 }
 
-type Limit<Args extends unknown[]> = string | number | Limiter | Asked<Args, string | number | Limiter>
+type Limit<Args extends unknown[]> =
+  string | number | Limiter | Asked<Args, string | number | Limiter>
 
 /** What every middleware takes. Several names of one option mean the same; give one of them. */
 export interface SharedOptions<Args extends unknown[]> {
@@ -64,7 +65,11 @@ export interface SharedOptions<Args extends unknown[]> {
    * Whom the limit charges; nothing (whatever is falsy) returned: the address. Beside a list of
    * limits a list, null: the address.
    */
-  key?: Asked<Args, Identity | void> | null | (Asked<Args, Identity | void> | null | undefined)[] | undefined
+  key?:
+    | Asked<Args, Identity | void>
+    | null
+    | (Asked<Args, Identity | void> | null | undefined)[]
+    | undefined
   identifier?: Asked<Args, Identity | void> | undefined
   keyGenerator?: Asked<Args, Identity | void> | undefined
   cost?: number | Asked<Args, number> | (number | Asked<Args, number> | undefined)[] | undefined
@@ -93,6 +98,5 @@ export interface RateLimitOptions<Req, Res> extends SharedOptions<[req: Req, res
     | undefined
   /** In place of the framework's answer to what the limit's own functions throw. */
   onError?:
-    | ((req: Req, res: Res, next: (error?: unknown) => void, error: unknown) => unknown)
-    | undefined
+    ((req: Req, res: Res, next: (error?: unknown) => void, error: unknown) => unknown) | undefined
 }

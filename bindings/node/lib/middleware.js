@@ -86,14 +86,17 @@ class Checker {
     )
   }
 
-  /** Undefined: no limit was asked. Else the decision. `args` are for the application's functions. */
+  /** Undefined: no limit was asked. Else the decision. `args`: for the application's functions. */
   async ask(about, args, exchange) {
     if (this.#shared.exempt && (await this.#shared.exempt(...args))) return undefined
     const texts = ['method', about.method, 'path', about.path]
     this.#addAbout(texts, about)
     let gate = this.#gate
     // The application's functions are not asked of what the guard will exempt anyway.
-    if (!this.#addExempt(texts, about) && !(about.origin && about.requestedMethod)) {
+    if (this.#addExempt(texts, about) || (about.origin && about.requestedMethod)) {
+      for (const item of this.#items)
+        if (typeof item.limit === 'string') this.#addRates(texts, item, item.limit, about)
+    } else {
       const limits = await this.#limits(args)
       gate = this.#gateFor(limits)
       await this.#addCaller(texts, about, args)
@@ -175,13 +178,15 @@ class Checker {
     return this.#gate
   }
 
+  // What it is called must not depend on which request comes first: the exempt open it as well.
+  #addRates(texts, item, limit, about) {
+    texts.push('@limit', limit, ...item.texts)
+    if (item.name === undefined && about.place) texts.push('@place', this.#placeOf(about.place))
+  }
+
   async #addLimit(texts, { item, limit }, about, args) {
-    if (limit instanceof Limiter) {
-      texts.push('@limiter', String(limit.number))
-    } else {
-      texts.push('@limit', limit, ...item.texts)
-      if (item.name === undefined && about.place) texts.push('@place', this.#placeOf(about.place))
-    }
+    if (limit instanceof Limiter) texts.push('@limiter', String(limit.number))
+    else this.#addRates(texts, item, limit, about)
     if (item.key !== undefined) {
       const key = item.key === null ? '' : identityOf(await item.key(...args))
       if (key !== '') lookAtIdentity(this.#gate, key, about)
@@ -213,7 +218,8 @@ class Checker {
       exchange.fields.set(decision.fieldPairs())
     }
     if (!exchange.mustFinish) return decision
-    if (!decision || decision.allowed || (this.answersDenied && open)) this.#watch(exchange, raw, args)
+    if (!decision || decision.allowed || (this.answersDenied && open))
+      this.#watch(exchange, raw, args)
     else exchange.finish(decision.status)
     return decision
   }

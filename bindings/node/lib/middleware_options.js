@@ -149,7 +149,8 @@ function tryOut(limit, settings, options) {
 // [options], one for each limit of a list; `key` and `cost` may be lists beside it.
 function spread(options) {
   if (!Array.isArray(options.limit)) return [options]
-  if (options.limit.length === 0) throw typeError('limit', 'a list that is not empty', options.limit)
+  if (options.limit.length === 0)
+    throw typeError('limit', 'a list that is not empty', options.limit)
   const beside = (name, i) => {
     const value = options[name]
     if (!Array.isArray(value)) return value
@@ -217,7 +218,9 @@ function textsOf(name, [algorithm, mode, onFailure, lease]) {
 
 // Rates that meet at one place, or change from request to request, have their numbers behind it.
 function tellApart(items) {
-  const unnamed = items.filter(({ limit, name }) => name === undefined && !(limit instanceof Limiter))
+  const unnamed = items.filter(
+    ({ limit, name }) => name === undefined && !(limit instanceof Limiter),
+  )
   for (const item of items)
     if (item.byRequest || (unnamed.length > 1 && unnamed.includes(item)))
       item.texts.push('@several', '1')
@@ -318,7 +321,13 @@ function readOptions(given) {
   const limits = byPolicy && !list.some(hasLimit) ? [] : list
   const items = limits.flatMap(spread).map(readItem)
   tellApart(items)
-  const caller = items.length > 0 ? readIdentity(merged, items) : readIdentity(merged, list.map((key) => ({ key: keyOption(key) })))
+  const caller =
+    items.length > 0
+      ? readIdentity(merged, items)
+      : readIdentity(
+          merged,
+          list.map((key) => ({ key: keyOption(key) })),
+        )
   return {
     items,
     shared: {

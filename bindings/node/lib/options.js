@@ -40,7 +40,8 @@ function optionPairs(options) {
   let clock = null
   const { policy, ...others } = options
   for (const [name, value] of Object.entries(others)) {
-    if (!KNOWN.includes(snake(name))) throw unknownName('connect', name, [...KNOWN.map(camel), 'policy'])
+    if (!KNOWN.includes(snake(name)))
+      throw unknownName('connect', name, [...KNOWN.map(camel), 'policy'])
     if (value === undefined) continue
     if (name === 'clock' && isClock(value)) {
       clock = value

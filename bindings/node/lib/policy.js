@@ -37,6 +37,11 @@ function validatePolicy(policy) {
   return JSON.parse(native.validatePolicy(sourceText(policy, 'policy')))
 }
 
+/** The places of a live document whose limiters and tiers a policy has not: they are left out. */
+function ignoredOfLive(policy, live) {
+  return JSON.parse(native.policyIgnored(sourceText(policy, 'policy'), sourceText(live, 'live')))
+}
+
 /** What applies to a request by a policy, and a live document over it; no store is asked. */
 function resolvePolicy(policy, request, options = {}) {
   const { live, nowUs = Date.now() * 1000 } = checkNames('resolvePolicy', options, [
@@ -106,7 +111,11 @@ class GatePolicy {
 
   /** What holds for one caller: an identity, "@" and an address, or a network. */
   async setCaller(key, options) {
-    const { ban, reason, exempt, tier, limits, by, until } = checkNames('setCaller', options, CALLER)
+    const { ban, reason, exempt, tier, limits, by, until } = checkNames(
+      'setCaller',
+      options,
+      CALLER,
+    )
     const timed = ban !== undefined && typeof ban !== 'boolean'
     if (timed && until !== undefined)
       throw new ConfigError('setCaller: expected until, or a ban of so long, not both')
@@ -152,4 +161,4 @@ class GatePolicy {
   }
 }
 
-module.exports = { GatePolicy, resolvePolicy, validatePolicy }
+module.exports = { GatePolicy, ignoredOfLive, resolvePolicy, validatePolicy }

@@ -48,7 +48,11 @@ class Requests {
       const slot = this.#take(resolve, reject)
       if (this.#waiting.empty && this.#sent(slot, this.#native.submit(selector, key, cost, slot)))
         return
-      this.#wait(slot, (slot, us) => this.#native.submitAll([selector, key, cost, undefined], slot, us, 0), 0)
+      this.#wait(
+        slot,
+        (slot, us) => this.#native.submitAll([selector, key, cost, undefined], slot, us, 0),
+        0,
+      )
     })
   }
 

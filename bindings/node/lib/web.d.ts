@@ -5,8 +5,10 @@ import { SharedOptions } from './middleware.js'
 type Awaitable<T> = T | Promise<T>
 
 /** The options of every middleware; functions get what the adapter hands them. */
-export interface WebRateLimitOptions<Args extends unknown[], First = Args[0]>
-  extends SharedOptions<Args> {
+export interface WebRateLimitOptions<
+  Args extends unknown[],
+  First = Args[0],
+> extends SharedOptions<Args> {
   /**
    * The socket's address: Bun, Deno and @hono/node-server are known. Where no server tells it,
    * trustedProxies says how much of X-Forwarded-For to believe.

@@ -162,7 +162,8 @@ function withRateLimit(options, handler) {
 function placeInHono(c, owner) {
   const path = c.req.routePath ?? ''
   const mount = path.endsWith('*') ? path.replace(/\/?\*$/, '') : undefined
-  if (mount === undefined) return path ? { owner, mount: '', method: c.req.method, template: path } : undefined
+  if (mount === undefined)
+    return path ? { owner, mount: '', method: c.req.method, template: path } : undefined
   return mount ? { owner, mount, method: '', template: '' } : undefined
 }
 

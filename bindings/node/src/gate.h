@@ -130,6 +130,7 @@ napi_value answer_of(napi_env env, const tg_result& result);
 
 // Pure functions (guard_functions.cc).
 Napi::Value validate_policy(const Napi::CallbackInfo& info);
+Napi::Value policy_ignored(const Napi::CallbackInfo& info);
 Napi::Value resolve_policy(const Napi::CallbackInfo& info);
 Napi::Value place_name(const Napi::CallbackInfo& info);
 

@@ -142,6 +142,19 @@ Napi::Value validate_policy(const Napi::CallbackInfo& info) {
                            }));
 }
 
+// (policy, live) => JSON
+Napi::Value policy_ignored(const Napi::CallbackInfo& info) {
+  const std::string policy = info[0].ToString(), live = info[1].ToString();
+  tg_error error{};
+  std::string out;
+  const int64_t status = write_text(out, [&](char* buffer, size_t size) {
+    return tg_policy_ignored(policy.data(), policy.size(), live.data(), live.size(), buffer, size,
+                             &error);
+  });
+  if (status < 0) raise(info.Env(), error);
+  return Napi::String::New(info.Env(), out);
+}
+
 // (policy, live, texts, count, nowUs) => JSON
 Napi::Value resolve_policy(const Napi::CallbackInfo& info) {
   const std::string policy = info[0].ToString(), live = info[1].ToString();
