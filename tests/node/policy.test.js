@@ -295,6 +295,40 @@ test('a policy is a file, a text, or an object', async () => {
   fs.rmSync(folder, { recursive: true })
 })
 
+test('texts of any length come over as they are', async () => {
+  const gate = connect('memory://', { policy: POLICY })
+  for (const size of [0, 1, ...Array.from({ length: 24 }, (_, i) => 4040 + i), 100_000])
+    for (const letter of ['a', '\u00e9', '\u20ac', '\u{1f600}']) {
+      const identity = 'k'.repeat(size % 7) + letter.repeat(size)
+      const { caller } = await gate.check({ path: '/', identity })
+      assert.equal(caller, identity || '@unknown')
+    }
+  const same = { path: '/', identity: `${'\u20ac'.repeat(40_000)}x` }
+  assert.equal((await gate.check(same)).remaining, 2)
+  assert.equal((await gate.check({ ...same, path: `/v1/${'a/'.repeat(40_000)}` })).remaining, 1)
+  assert.equal((await gate.check({ ...same, identity: `${same.identity}y` })).remaining, 2)
+})
+
+test('another policy acts on every guard of the gate, those of middleware too', async () => {
+  const gate = connect('memory://', { policy: POLICY })
+  const { rateLimit } = require('tidegate/http')
+  const guards = [rateLimit({ store: gate }), rateLimit({ store: gate, headers: ['standard'] })]
+  const limits = async () => {
+    const seen = [gate.checkSync({ path: '/', identity: 'k' }).limit]
+    for (const check of guards) {
+      const req = { method: 'GET', url: '/', headers: {}, socket: { remoteAddress: '::1' } }
+      await check(req, { setHeader() {} })
+      seen.push(req.rateLimit.limit)
+    }
+    return seen
+  }
+  assert.deepEqual(await limits(), [3, 3, 3])
+  gate.policy.load({ ...POLICY, limiters: { ...POLICY.limiters, basic: '8/minute' } })
+  assert.deepEqual(await limits(), [8, 8, 8])
+  guards.push(rateLimit({ store: gate, headers: false }))
+  assert.deepEqual(await limits(), [8, 8, 8, 8])
+})
+
 test('a gate without a policy limits nothing, and bans all the same', async () => {
   const gate = connect('memory://')
   assert.equal((await gate.check({ path: '/', identity: 'k' })).status, 200)

@@ -38,7 +38,8 @@ class Guards {
   number({ policy, headers = '', trustedProxies = '', ipv6Prefix = 0 } = {}) {
     const own = policy !== undefined
     const [text, file] = own ? policySource(policy) : this.#default
-    const id = JSON.stringify([own, text, file, headers, trustedProxies, ipv6Prefix])
+    const source = own ? [text, file] : null // the gate's may be another tomorrow
+    const id = JSON.stringify([source, headers, trustedProxies, ipv6Prefix])
     let number = this.#numbers.get(id)
     if (number === undefined) {
       number = this.#native.guardOpen(text, file, headers, trustedProxies, ipv6Prefix)

@@ -33,6 +33,7 @@ class Waiting final : public Napi::AsyncWorker {
         work_(std::move(work)) {}
 
   void Execute() override { status_ = work_(out_, error_); }
+  void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
   void OnOK() override {
     if (status_ >= 0) return deferred_.Resolve(Napi::String::New(Env(), out_));
     if (!error_.message[0])
