@@ -158,7 +158,7 @@ for (const version of ['express4', 'express']) {
       app.use('/api', router)
       await serve(app, async (port) => {
         const first = JSON.parse((await request(port, { path: '/api/items/1' })).body)
-        assert.equal(first.name, 'GET.api.items.-id-')
+        assert.equal(first.name, 'api.GET.items-id')
         assert.equal(first.remaining, 1)
         assert.equal((await request(port, { path: '/api/items/2', method: 'HEAD' })).status, 200)
         assert.deepEqual(await statuses(port, 1, { path: '/api/items/2' }), [429], 'HEAD is GET')

@@ -10,9 +10,10 @@ const { test } = require('node:test')
 const { connect } = require('tidegate')
 const { rateLimit } = require('tidegate/express')
 const { withRateLimit } = require('tidegate/http')
-const { rateLimit: plugin } = require('tidegate/fastify')
+const { rateLimit: plugin, routeRateLimit } = require('tidegate/fastify')
 const { FakeClock } = require('tidegate/testing')
-const { ROOT, request, listen } = require('./support.js')
+const { hono, withRateLimit: withWebLimit } = require('tidegate/web')
+const { ROOT, request, listen, listenWeb } = require('./support.js')
 
 const cases = JSON.parse(fs.readFileSync(path.join(ROOT, 'tests/http/cases.json')))
 const LIMIT_FIELDS = [
@@ -24,42 +25,58 @@ const LIMIT_FIELDS = [
   'retry-after',
 ]
 
+const from = (header) => (req) => req.headers[header.toLowerCase()]
+
+function attributesFrom(headers) {
+  return (req) =>
+    Object.fromEntries(Object.entries(headers).map(([name, header]) => [name, from(header)(req)]))
+}
+
+// Absent is as null.
 function optionsOf(middleware, gate) {
-  const {
-    limits,
-    headers,
-    key_header: keyHeader,
-    trusted_proxies: trustedProxies,
-    exempt,
-    cost,
-    cost_header: costHeader,
-    message,
-  } = middleware
-  return limits.map(({ rates, name, algorithm, mode }) => ({
-    limit: rates,
-    name: name ?? undefined,
-    algorithm,
-    mode,
+  const { limits, key_headers: keys, policy, identity_header: identity } = middleware
+  const { tier_header: tier, attribute_headers: attributes, cost_header: costs } = middleware
+  const { cost, headers, exempt, message, trusted_proxies: trustedProxies } = middleware
+  const shared = {
     store: gate,
     headers,
     trustedProxies,
     exempt,
-    key: keyHeader === null ? undefined : (req) => req.headers[keyHeader.toLowerCase()],
-    cost:
-      costHeader === null ? cost : (req) => Number(req.headers[costHeader.toLowerCase()] ?? cost),
     message: message ?? undefined,
-  }))
+    policy: policy ?? undefined,
+    identity: identity ? from(identity) : undefined,
+    tier: tier ? from(tier) : undefined,
+    attributes: attributes ? attributesFrom(attributes) : undefined,
+  }
+  if (limits.length === 0) return [shared]
+  return limits.map(({ rates, name, algorithm, mode }, i) => {
+    const header = keys ? keys[i] : middleware.key_header
+    return {
+      ...shared,
+      limit: rates,
+      name: name ?? undefined,
+      algorithm,
+      mode,
+      key: header ? from(header) : undefined,
+      cost: costs ? (req) => Number(from(costs)(req) ?? cost) : cost,
+    }
+  })
 }
 
-const ok = (req, res) => {
-  res.setHeader('Content-Type', 'text/plain')
-  res.end(req.method === 'HEAD' ? '' : 'ok')
+function handlerOf(appFields = []) {
+  return (req, res) => {
+    res.setHeader('Content-Type', 'text/plain')
+    for (const [name, value] of appFields) res.setHeader(name, value)
+    res.end(req.method === 'HEAD' ? '' : 'ok')
+  }
 }
 
 function expressApp(name) {
-  return (options) => {
+  return ({ outer, inner, appFields }) => {
     const app = require(name)()
-    app.use(rateLimit(...options), ok)
+    app.use(rateLimit(...outer))
+    if (inner) app.all('/inner', rateLimit(...inner))
+    app.use(handlerOf(appFields))
     return listen(app)
   }
 }
@@ -67,16 +84,63 @@ function expressApp(name) {
 const apps = {
   'Express 5': expressApp('express'),
   'Express 4': expressApp('express4'),
-  'node:http': (options) => listen(withRateLimit(options, ok)),
-  Fastify: async (options) => {
+  'node:http': ({ outer, inner, appFields }) => {
+    const handler = handlerOf(appFields)
+    const within = inner ? withRateLimit(inner, handler) : handler
+    return listen(
+      withRateLimit(outer, (req, res) => (req.url === '/inner' ? within : handler)(req, res)),
+    )
+  },
+  Fastify: async ({ outer, inner, appFields = [] }) => {
     const app = require('fastify')({ exposeHeadRoutes: false })
     app.addContentTypeParser('*', (req, payload, done) => done(null))
-    await app.register(plugin, { limits: options })
-    app.all('/*', (req, reply) => reply.type('text/plain').send(req.method === 'HEAD' ? '' : 'ok'))
+    await app.register(plugin, { limits: outer })
+    const handler = (req, reply) => {
+      for (const [name, value] of appFields) reply.header(name, value)
+      return reply.type('text/plain').send(req.method === 'HEAD' ? '' : 'ok')
+    }
+    if (inner) app.all('/inner', { onRequest: routeRateLimit(...inner) }, handler)
+    app.all('/*', handler)
     await app.listen({ port: 0, host: '127.0.0.1' })
     return { port: app.server.address().port, close: () => app.close() }
   },
+  Hono: async ({ outer, inner, appFields = [] }) => {
+    const { Hono } = await import('hono')
+    const app = new Hono()
+    app.use(hono(...byContext(outer)))
+    if (inner) app.use('/inner', hono(...byContext(inner)))
+    app.all('*', (c) => {
+      for (const [name, value] of appFields) c.header(name, value)
+      return c.text('ok')
+    })
+    return listenWeb((request, env) => app.fetch(request, env))
+  },
+  'a handler of the web': ({ outer, inner, appFields = [] }) => {
+    const handler = () =>
+      new Response('ok', { headers: [['content-type', 'text/plain'], ...appFields] })
+    const within = inner ? withWebLimit(byRequest(inner), handler) : handler
+    return listenWeb(
+      withWebLimit(byRequest(outer), (request, env) =>
+        (new URL(request.url).pathname === '/inner' ? within : handler)(request, env),
+      ),
+    )
+  },
 }
+
+// The table's functions read req.headers[name].
+const plain = (request) => ({ headers: Object.fromEntries(request.headers) })
+function reading(options, request) {
+  return options.map((one) =>
+    Object.fromEntries(
+      Object.entries(one).map(([name, value]) => [
+        name,
+        typeof value === 'function' ? (given) => value(plain(request(given))) : value,
+      ]),
+    ),
+  )
+}
+const byContext = (options) => reading(options, (c) => c.req.raw)
+const byRequest = (options) => reading(options, (request) => request)
 
 function checkValue(name, expected, actual, before, after) {
   if (typeof expected !== 'object') return assert.equal(actual, expected, name)
@@ -108,7 +172,11 @@ for (const [framework, start] of Object.entries(apps)) {
     test(`${framework}: ${title}`, async () => {
       const clock = new FakeClock()
       const gate = connect('memory://', { clock })
-      const app = await start(optionsOf(middleware, gate))
+      const app = await start({
+        outer: optionsOf(middleware, gate),
+        inner: middleware.inner && optionsOf(middleware.inner, gate),
+        appFields: middleware.app_fields,
+      })
       try {
         for (const wanted of requests) await play(wanted, app.port, clock)
       } finally {

@@ -66,7 +66,7 @@ test('import and require are one package', async () => {
   const cjs = require('tidegate')
   assert.equal(esm.connect, cjs.connect)
   assert.equal(esm.default, cjs)
-  for (const part of ['express', 'http', 'fastify', 'testing']) {
+  for (const part of ['express', 'http', 'fastify', 'web', 'testing']) {
     const [imported, required] = [await import(`tidegate/${part}`), require(`tidegate/${part}`)]
     for (const name of Object.keys(required).filter((key) => key !== 'default'))
       assert.equal(imported[name], required[name], `${part}: ${name}`)

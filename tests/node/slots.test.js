@@ -6,7 +6,6 @@ const assert = require('node:assert/strict')
 const { spawn } = require('node:child_process')
 const { describe, test } = require('node:test')
 const { connect, ClosedError, ConfigError } = require('tidegate')
-const { rateLimit } = require('tidegate/express')
 const { FakeClock } = require('tidegate/testing')
 const { delay, freePort, run, startServer, until } = require('./support.js')
 
@@ -160,8 +159,6 @@ describe('misuse', () => {
     'a callback that is none': [() => limiter.slot('k', { onLost: 5 }), TypeError],
     'a signal that is none': [() => limiter.slot('k', { signal: {} }), TypeError],
     'a time below 0': [() => limiter.slot('k', { timeoutMs: -1 }), TypeError],
-    middleware: [() => rateLimit({ limit: '2 at once' }), ConfigError, 'TG_EID', /limiter\.slot/],
-    'middleware with one': [() => rateLimit({ limit: limiter }), ConfigError, 'TG_EID', /handler/],
   }
   for (const [title, [act, type, code, message = /./]] of Object.entries(cases))
     test(title, () =>

@@ -179,6 +179,31 @@ function listen(listener) {
   })
 }
 
+// A server for handlers of the web standard, (request, env) => Response: what an adapter such as
+// @hono/node-server does.
+function listenWeb(handler) {
+  return listen(async (req, res) => {
+    const url = `http://${req.headers.host}${req.url}`
+    const headers = new Headers()
+    for (let i = 0; i < req.rawHeaders.length; i += 2)
+      headers.append(req.rawHeaders[i], req.rawHeaders[i + 1])
+    const body = ['GET', 'HEAD'].includes(req.method)
+      ? undefined
+      : require('node:stream').Readable.toWeb(req)
+    const request = new Request(url, { method: req.method, headers, body, duplex: 'half' })
+    let response
+    try {
+      response = await handler(request, { incoming: req })
+    } catch (error) {
+      response = new Response(error.message, { status: error.status ?? 500 })
+    }
+    res.writeHead(response.status, Object.fromEntries(response.headers))
+    if (response.body && req.method !== 'HEAD')
+      for await (const chunk of response.body) if (!res.destroyed) res.write(chunk)
+    res.end()
+  })
+}
+
 module.exports = {
   ROOT,
   SERVERS,
@@ -190,4 +215,5 @@ module.exports = {
   run,
   request,
   listen,
+  listenWeb,
 }

@@ -3,9 +3,13 @@
 import http from 'node:http'
 import express from 'express'
 import Fastify from 'fastify'
+import { Hono } from 'hono'
 import tidegate, {
   connect,
   callerKey,
+  ignoredOfLive,
+  resolvePolicy,
+  validatePolicy,
   ConfigError,
   Decision,
   Gate,
@@ -15,6 +19,7 @@ import tidegate, {
   SettleError,
   Slot,
   type DecisionJSON,
+  type PolicyFault,
   type Settlement,
   type Stats,
 } from 'tidegate'
@@ -22,6 +27,7 @@ import { rateLimit } from 'tidegate/express'
 import { rateLimit as plugin, routeRateLimit } from 'tidegate/fastify'
 import { rateLimit as check, withRateLimit } from 'tidegate/http'
 import { FakeClock } from 'tidegate/testing'
+import { decisionOf, hono, rateLimit as limitWeb, withRateLimit as withWeb } from 'tidegate/web'
 
 const gate: Gate = connect('redis://localhost', {
   timeoutMs: 50,
@@ -154,3 +160,55 @@ fastify.get(
   { onRequest: routeRateLimit({ limit: '1/s' }) },
   async (request) => request.rateLimit?.remaining,
 )
+
+const guarded = connect('memory://', { policy: new URL('file:///limits.yaml') })
+const checked: Decision = await guarded.check(
+  { path: '/', identity: 'k', images: 4, hd: true, tenant: undefined },
+  { after: decision, timeoutMs: 20 },
+)
+await checked.finish(200, { used: 350 })
+const [verdict, reason, fields]: [string, string | null, Record<string, string>] = [
+  checked.verdict,
+  checked.reason,
+  checked.fields,
+]
+const faults: PolicyFault[] = validatePolicy({ version: 1 })
+const version: number = await guarded.policy.setCaller('k', { ban: '1h', reason: 'r', by: 'me' })
+await guarded.policy.setLimit('images', '20/minute', { until: new Date(), mode: 'shadow' })
+await guarded.policy.setTier('pro', ['api'])
+await guarded.policy.replace({}, { by: 'me' })
+console.log(verdict, reason, fields, faults[0]?.line, version, guarded.policy.live().version)
+console.log(resolvePolicy('a.yaml', { path: '/' }, { live: {}, nowUs: 0 }).verdict)
+const left: string[] = ignoredOfLive({ version: 1 }, '{}')
+console.log(left, guarded.checkSync({ path: '/' }).status, await guarded.policy.explain({ path: '/' }))
+
+app.use(
+  rateLimit({
+    store: guarded,
+    identity: (req) => req.get('x-api-key'),
+    tier: async (req) => req.get('x-tier'),
+    attributes: (req) => ({ images: Number(req.query.n), tenant: undefined }),
+    settle: (req, res) => ({ used: res.locals.used }),
+    onError: (req, res, next, error) => next(error),
+  }),
+)
+app.use(
+  rateLimit({
+    limit: ['10/minute', (req) => (req.secure ? '5/minute' : api)],
+    key: [null, (req) => req.get('x-api-key')],
+    name: ['a', undefined],
+    cost: [1, () => 2],
+  }),
+)
+await fastify.register(plugin, { policy: { version: 1 }, tier: 'pro', lease: '10s' })
+
+export const GET = withWeb(
+  { limit: '5/minute', key: (request) => request.headers.get('x-api-key'), trustedProxies: 1 },
+  async (request, { params }: { params: Promise<{ id: string }> }) =>
+    Response.json({ id: (await params).id, left: decisionOf(request)?.remaining }),
+)
+const one = limitWeb({ limit: '5/minute', onDenied: (request, next) => next() })
+const answered: Response = await one(new Request('http://a/'), async () => new Response('ok'))
+const web = new Hono()
+web.use(hono({ limit: '5/minute', key: (c) => c.req.header('x-api-key') }))
+console.log(answered.status)

@@ -3,7 +3,8 @@
 
 const native = require('./native.js')
 const { ConfigError, show, typeError } = require('./errors.js')
-const { RESULT, PART } = native
+const { addAttributes } = require('./attributes.js')
+const { ANSWER, RESULT, PART } = native
 const results = native.results
 
 const ALLOWED = 1,
@@ -12,8 +13,10 @@ const ALLOWED = 1,
   RENEWED = 64
 // Who can take something; the others are the failure policy's own answers.
 const ENGINES = ['memory', 'store', 'fallback']
-const SOURCES = [null, 'memory', 'store', 'fallback', 'fail_open', 'fail_closed']
+const SOURCES = [null, 'memory', 'store', 'fallback', 'fail_open', 'fail_closed', 'policy', 'near']
+const VERDICTS = ['limits', 'exempt', 'banned']
 const STYLES = { standard: 1, legacy: 2, 'legacy-delta': 4 }
+const BANNED = 2
 const NEVER = -1
 const NEVER_IN_JSON = 'never' // JSON has no Infinity, and null is what is not known
 // A decision's figures: flags, binding, then the parts.
@@ -31,6 +34,17 @@ function known(figure) {
 function retryAfter(us, allowed, source) {
   if (us !== NEVER) return Math.ceil(us / 1000)
   return allowed || source > 3 ? null : Infinity
+}
+
+// "Name: value\n" lines as pairs.
+function pairsOf(lines) {
+  return lines
+    .split('\n', lines.length && 64)
+    .filter(Boolean)
+    .map((line) => {
+      const at = line.indexOf(': ')
+      return [line.slice(0, at), line.slice(at + 2)]
+    })
 }
 
 function fields(object, names) {
@@ -84,7 +98,7 @@ class Part {
     return retryAfter(
       this.#figures[this.#at + PART.RETRY],
       this.allowed,
-      (this.#figures[0] >> 8) & 7,
+      (this.#figures[0] >> 8) & 15,
     )
   }
   get resetAfterMs() {
@@ -121,11 +135,14 @@ class Decision {
   #gate
   #figures
   #problem
+  #answer // of a guard's check: native.ANSWER
+  #finished = false
 
-  constructor(gate, figures) {
+  constructor(gate, figures, answer) {
     if (figures === undefined) throw typeError('Decision', 'to be the answer to a check', gate)
     this.#gate = gate
     this.#figures = figures
+    this.#answer = answer
   }
 
   #speaking(field) {
@@ -140,7 +157,7 @@ class Decision {
     return (this.#figures[0] & WOULD_DENY) !== 0
   }
   get source() {
-    return SOURCES[(this.#figures[0] >> 8) & 7]
+    return SOURCES[(this.#figures[0] >> 8) & 15]
   }
   get name() {
     const limiter = this.#speaking(PART.LIMITER)
@@ -153,7 +170,10 @@ class Decision {
     return known(this.#speaking(PART.REMAINING))
   }
   get retryAfterMs() {
-    return retryAfter(this.#speaking(PART.RETRY), this.allowed, (this.#figures[0] >> 8) & 7)
+    const answer = this.#answer
+    if (answer !== undefined && answer[ANSWER.VERDICT] === BANNED)
+      return retryAfter(answer[ANSWER.RETRY], false, 0)
+    return retryAfter(this.#speaking(PART.RETRY), this.allowed, (this.#figures[0] >> 8) & 15)
   }
   get resetAfterMs() {
     return milliseconds(this.#speaking(PART.RESET))
@@ -166,32 +186,73 @@ class Decision {
   }
 
   /** The HTTP fields that a middleware would send, as an object. */
-  headers(styles = ['standard', 'legacy']) {
-    const fields = {}
-    for (const [name, value] of this.headerPairs(styleFlags(styles))) fields[name] = value
-    return fields
+  headers(styles) {
+    if (styles === undefined && this.#answer !== undefined) return this.fields
+    return Object.fromEntries(this.headerPairs(styleFlags(styles ?? ['standard', 'legacy'])))
+  }
+
+  /** Of gate.check(): the fields to send, with those of earlier checks of the request. */
+  get fields() {
+    return Object.fromEntries(this.fieldPairs())
+  }
+  fieldPairs() {
+    return this.#answer === undefined ? [] : pairsOf(this.#answer[ANSWER.FIELDS])
+  }
+
+  /** Of gate.check(): 'limits', 'exempt' or 'banned'. */
+  get verdict() {
+    return this.#answer === undefined ? 'limits' : VERDICTS[this.#answer[ANSWER.VERDICT]]
+  }
+  /** Of gate.check(): whom it charged, or would have. */
+  get caller() {
+    return this.#answer?.[ANSWER.CALLER] || null
+  }
+  /** Of a ban, if the policy gives one; not for the caller. */
+  get reason() {
+    return this.#answer?.[ANSWER.REASON] || null
+  }
+
+  /**
+   * Of gate.check(), when the response is done: what its rules count or settle by the response is
+   * given back or charged, slots are let go. Once; nothing where nothing is to do.
+   */
+  async finish(status = this.status, attributes = {}) {
+    if (this.#answer === undefined || this.#finished || !this.mustFinish) return
+    this.#finished = true
+    await this.#gate.settle(this.scope, status, addAttributes([], attributes))
+  }
+
+  // ---- for middleware ----
+
+  /** Whether it has parts. */
+  get asked() {
+    return this.#figures.length > HEAD
+  }
+  get scope() {
+    return this.#answer?.[ANSWER.SCOPE] ?? ''
+  }
+  get mustFinish() {
+    return this.#answer?.[ANSWER.FINISH] === 1
+  }
+  get renewUs() {
+    return this.#answer?.[ANSWER.RENEW] ?? 0
   }
 
   /** The same as pairs; `flags` from styleFlags. */
   headerPairs(flags, wallUs = 0) {
     if (this.#figures.length === HEAD) return []
-    const text = this.#gate.native.headers(Float64Array.from(this.#figures), flags, wallUs)
-    return text
-      .split('\n', text.length && 64)
-      .filter(Boolean)
-      .map((line) => {
-        const at = line.indexOf(': ')
-        return [line.slice(0, at), line.slice(at + 2)]
-      })
+    return pairsOf(this.#gate.native.headers(Float64Array.from(this.#figures), flags, wallUs))
   }
 
-  /** 200, 429, or 503 where the failure policy closed. */
+  /** 200, 429, 503 where the failure policy closed, or 403 of a ban. */
   get status() {
+    if (this.#answer !== undefined) return this.#answer[ANSWER.STATUS]
     return this.allowed ? 200 : this.source === 'fail_closed' ? 503 : 429
   }
 
   /** The application/problem+json body of a refusal; '' for an allowed request. */
   problem() {
+    if (this.#answer !== undefined) return this.#answer[ANSWER.BODY]
     if (this.#figures.length === HEAD) return ''
     return (this.#problem ??= this.#gate.native.problem(Float64Array.from(this.#figures)))
   }
@@ -234,12 +295,13 @@ function styleFlags(styles) {
   return flags
 }
 
-// The decision that native.results holds at `at`. One rate of one limiter is nearly every request.
-function readDecision(gate, at) {
+// The decision that native.results holds at `at`, with the answer of a guard's check. One rate of
+// one limiter is nearly every request.
+function readDecision(gate, at, answer) {
   const count = results[at + RESULT.PARTS]
   const p = at + RESULT.LENGTH
   if (count === 1) {
-    return new Decision(gate, [
+    const one = [
       results[at + RESULT.FLAGS],
       0,
       results[p],
@@ -253,11 +315,12 @@ function readDecision(gate, at) {
       results[p + 8],
       results[p + 9],
       results[p + 10],
-    ])
+    ]
+    return new Decision(gate, one, answer)
   }
   const figures = [results[at + RESULT.FLAGS], results[at + RESULT.BINDING]]
   for (let i = 0; i < count * PART.LENGTH; ++i) figures.push(results[p + i])
-  return new Decision(gate, figures)
+  return new Decision(gate, figures, answer)
 }
 
 module.exports = { Decision, ENGINES, Part, readDecision, styleFlags }

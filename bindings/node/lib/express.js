@@ -2,7 +2,9 @@
 'use strict'
 
 const { Checker, send } = require('./middleware.js')
-const { mountOf } = require('./express_route.js')
+const { Exchange } = require('./exchange.js')
+const { UNMATCHED, mountOf } = require('./express_route.js')
+const { aboutOf } = require('./node_request.js')
 
 // A route that called next() is still in req.route where the application's next middleware runs.
 // That one was handed the router's own next(); what stands in a route never is.
@@ -16,17 +18,35 @@ function trustsAll(req) {
   return typeof trusts === 'function' && trusts('192.0.2.1', 1000) === true
 }
 
-function hostOf(middleware) {
-  return {
-    address: (req) => req.ip ?? req.socket.remoteAddress,
-    // Express marks the setting as its own default until somebody sets it.
-    decided: (req) => req.app?.settings?.['@@symbol:trust_proxy_default'] === false,
-    trustsAll,
-    route: (req, next) =>
-      standsInRoute(req, next, middleware)
-        ? { owner: req.route, template: `${mountOf(req)}${req.route.path}` }
-        : undefined,
+function placeOf(req, next, middleware) {
+  if (standsInRoute(req, next, middleware))
+    return {
+      owner: req.route,
+      mount: mountOf(req, req.route, ({ route }) => route === req.route) ?? UNMATCHED,
+      method: req.method,
+      template: String(req.route.path),
+    }
+  const mount = mountOf(req, middleware, ({ handle }) => handle === middleware)
+  return mount ? { owner: middleware, mount, method: '', template: '' } : undefined
+}
+
+function describe(req, next, middleware) {
+  const about = aboutOf(req, req.originalUrl ?? req.url)
+  const settings = req.app?.settings
+  // The spelling that routes is the spelling that counts.
+  if (settings && !settings['case sensitive routing']) {
+    about.spelling = about.path
+    about.path = about.path.toLowerCase()
   }
+  // Express marks the setting as its own default until somebody sets it.
+  if (settings?.['@@symbol:trust_proxy_default'] === false) {
+    about.address = req.ip
+    about.trustsAll = () => trustsAll(req)
+  }
+  about.place = placeOf(req, next, middleware)
+  if (about.place && about.place.owner === req.route)
+    about.route = about.place.mount + about.place.template
+  return about
 }
 
 // next() of anything falsy, 'route' or 'router' goes on: what was thrown must not.
@@ -38,29 +58,35 @@ function failed(thrown) {
 
 /** Express (4, 5) and anything that takes (req, res, next). */
 function rateLimit(...options) {
-  const checker = new Checker(options, hostOf(rateLimitMiddleware))
+  const checker = new Checker(options)
   async function limit(req, res, next) {
-    const decision = await checker.check(req, res, res, next)
+    const about = describe(req, next, rateLimitMiddleware)
+    const decision = await checker.askNode(about, [req, res], res)
     if (decision === undefined) return next
     req.rateLimit = decision
     if (res.destroyed || res.headersSent) return undefined
     if (decision.allowed) return next
-    if (checker.answersDenied) return () => checker.onDenied(req, res, res, decision, next)
-    const refusal = await checker.refusal(req, res, decision)
+    if (checker.answersDenied)
+      return () => checker.onDenied([req, res], Exchange.of(res), decision, next)
+    const refusal = await checker.refusal([req, res], decision)
     if (!res.destroyed && !res.headersSent) send(res, refusal)
     return undefined
   }
   // What comes after runs outside of the promise: what it throws is Express's to handle, not ours.
   function rateLimitMiddleware(req, res, next) {
     const fail = (error) => next(failed(error))
-    limit(req, res, next).then((go) => {
+    const run = (go) => {
       if (!go) return
       try {
         Promise.resolve(go()).catch(fail)
       } catch (error) {
         fail(error)
       }
-    }, fail)
+    }
+    const { onError } = checker
+    limit(req, res, next).then(run, (error) =>
+      onError ? run(() => onError(req, res, next, error)) : fail(error),
+    )
   }
   return rateLimitMiddleware
 }

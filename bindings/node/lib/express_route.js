@@ -62,13 +62,18 @@ function withoutSlash(text) {
   return text.endsWith('/') ? text.slice(0, -1) : text
 }
 
-// The mount path of `route` below a stack, or undefined. `apps`: the applications from there on
-// inwards; `base`: what the routers took of the path.
-function find(stack, apps, base, path, route, depth = 0) {
-  if (base === '' && stack.some((layer) => layer.route === route)) return ''
+// The mount path of what `is` finds, below a stack, or undefined. `apps`: the applications from
+// there on inwards; `base`: what the routers took of the path.
+function find(stack, apps, base, path, is, depth = 0) {
+  if (base === '' && stack.some((layer) => layer.route && is(layer))) return ''
   if (depth === MOST_DEPTH) return undefined
   for (const layer of stack) {
     if (layer.route) continue
+    if (is(layer)) {
+      const match = matchOf(layer, path)
+      if (match && withoutSlash(match.text) === base) return withoutSlash(match.pattern)
+      continue
+    }
     const [, inner, ...others] = apps
     const enters = inner !== undefined && layer.handle.name === 'mounted_app'
     const below = stackOf(enters ? inner : layer.handle)
@@ -77,38 +82,39 @@ function find(stack, apps, base, path, route, depth = 0) {
     const taken = withoutSlash(match.text)
     if (!base.startsWith(taken)) continue
     const left = [base.slice(taken.length), path.slice(taken.length) || '/']
-    const rest = find(below, enters ? [inner, ...others] : apps, ...left, route, depth + 1)
+    const rest = find(below, enters ? [inner, ...others] : apps, ...left, is, depth + 1)
     if (rest !== undefined) return withoutSlash(match.pattern) + rest
   }
   return undefined
 }
 
-function look(req) {
+function look(req, is) {
   const apps = []
   for (let app = req.app; app && apps.length < MOST_DEPTH; app = app.parent) apps.unshift(app)
   try {
     const stack = apps.length > 0 ? stackOf(apps[0]) : undefined
-    return stack && find(stack, apps, req.baseUrl, req.baseUrl + req.path, req.route)
+    return stack && find(stack, apps, req.baseUrl, req.baseUrl + req.path, is)
   } catch {
     return undefined // a path that cannot be decoded, or an Express that keeps all this elsewhere
   }
 }
 
-const known = new WeakMap() // by route: { base: mount path }
+const known = new WeakMap() // by owner: { base: mount path }
 
-/** The mount path of the route that handles a request; '' at the top. */
-function mountOf(req) {
+/**
+ * The mount path of what handles a request, '' at the top; undefined where it is not found. `is`
+ * says which layer that is, `owner` stands for it.
+ */
+function mountOf(req, owner, is) {
   const base = req.baseUrl
   if (!base) return ''
-  let mounts = known.get(req.route)
-  if (!mounts) known.set(req.route, (mounts = new Map()))
-  let mount = mounts.get(base)
-  if (mount === undefined) {
-    mount = look(req) ?? UNMATCHED
-    if (mounts.size >= MOST_KNOWN) mounts.clear()
-    mounts.set(base, mount)
-  }
+  let mounts = known.get(owner)
+  if (!mounts) known.set(owner, (mounts = new Map()))
+  if (mounts.has(base)) return mounts.get(base)
+  const mount = look(req, is)
+  if (mounts.size >= MOST_KNOWN) mounts.clear()
+  mounts.set(base, mount)
   return mount
 }
 
-module.exports = { mountOf }
+module.exports = { UNMATCHED, mountOf }

@@ -8,12 +8,15 @@ const { readDecision } = require('./decision.js')
 const { idOf, keyOf, ownKey } = require('./keys.js')
 const { costOf } = require('./cost.js')
 const { Limiter } = require('./limiter.js')
+const { attributesOf } = require('./attributes.js')
+const { Guards } = require('./guards.js')
 const { checkNames } = require('./names.js')
 const { optionPairs, spelledAs } = require('./options.js')
 const { Figures } = require('./figures.js')
 const { Requests } = require('./requests.js')
 const { reserve } = require('./reservation.js')
 const { realClock } = require('./clock.js')
+const { GatePolicy } = require('./policy.js')
 
 const { OP, OP_BITS, RESULT } = native
 const results = native.results
@@ -21,8 +24,24 @@ const MOST_PARTS = 16
 const PARTS_EXPECTED = `an array of 1 to ${MOST_PARTS} parts [limiter, key, cost, id]`
 const PART_EXPECTED = 'an array [limiter, key, cost, id]'
 const CHECK = ['timeoutMs']
+const CHECK_REQUEST = ['timeoutMs', 'after']
 const REFUND = ['timeoutMs', 'source']
-const SOURCES = { memory: 1, store: 2, fallback: 3, fail_open: 4, fail_closed: 5 }
+const SOURCES = {
+  memory: 1,
+  store: 2,
+  fallback: 3,
+  fail_open: 4,
+  fail_closed: 5,
+  policy: 6,
+  near: 7,
+}
+const SOURCE_NAMES = [undefined, ...Object.keys(SOURCES)]
+
+function scopeOf(after) {
+  if (after === undefined) return ''
+  if (typeof after?.scope === 'string') return after.scope
+  throw typeError('after', 'the decision of an earlier check', after)
+}
 
 // A URL object counts as its text.
 function urlText(url) {
@@ -50,16 +69,16 @@ function deadlineUs(pairs, url) {
 class Gate extends EventEmitter {
   #limiters = []
   #requests = null
-  #lent = new Map()
   #pauses = new Set()
   #closing = null
   #clock = null
+  #guards
   #figures
 
   constructor(url, options = {}) {
     super()
     const text = urlText(url)
-    const { pairs, clock } = optionPairs(options)
+    const { pairs, clock, policy } = optionPairs(options)
     const opened = spelledAs(options, () => native.open(text, pairs, native.threadWatches))
     Object.defineProperty(this, 'native', { value: opened })
     this.#figures = new Figures(opened)
@@ -67,10 +86,15 @@ class Gate extends EventEmitter {
     Object.defineProperty(this, 'url', { value: shown, enumerable: true })
     Object.defineProperty(this, 'embedded', { value: shown.startsWith('memory:') })
     if (!this.embedded) this.#requests = new Requests(this, deadlineUs(pairs, shown))
+    // Whether it was said how much of X-Forwarded-For to believe.
+    const trusts = pairs.includes('trusted_proxies') || /[?&]trusted_proxies=/.test(shown)
+    Object.defineProperty(this, 'trustsProxies', { value: trusts })
     if (clock) {
       this.#clock = clock
       clock.attach(this)
     }
+    this.#guards = new Guards(this.native, policy)
+    Object.defineProperty(this, 'policy', { value: new GatePolicy(this, this.#guards) })
   }
 
   get clock() {
@@ -81,19 +105,27 @@ class Gate extends EventEmitter {
   }
 
   limiter(rates, options = {}) {
-    const limiter = this.#open(rates, options)
-    this.#lent.delete(limiter) // whoever asked for it closes it
-    return limiter
-  }
-
-  #open(rates, options) {
-    this.#checkOpen()
+    this.checkOpen()
     const number = this.native.limiter(...Limiter.texts(rates, options, true))
     const known = this.#limiters[number]
     if (known && !known.closed) return known
-    const limiter = (this.#limiters[number] = new Limiter(this, number))
-    this.#lent.set(limiter, 0)
-    return limiter
+    return (this.#limiters[number] = new Limiter(this, number))
+  }
+
+  /**
+   * What the policy says of one request: a decision, with status, verdict, fields and problem().
+   * `after`: the decision of an earlier check of the same request.
+   */
+  async check(attributes, options = {}) {
+    const { after, timeoutMs } = checkNames('check', options, CHECK_REQUEST)
+    const texts = attributesOf(attributes, 'check')
+    return this.askGuard(this.guard(), scopeOf(after), texts, timeoutUs(timeoutMs))
+  }
+
+  checkSync(attributes, options = {}) {
+    this.#checkEmbedded('checkSync')
+    const { after } = checkNames('checkSync', options, ['after'])
+    return this.askGuard(this.guard(), scopeOf(after), attributesOf(attributes, 'checkSync'), 0)
   }
 
   /** One atomic request: [[limiter, key, cost], ...], all or nothing. */
@@ -135,7 +167,7 @@ class Gate extends EventEmitter {
 
   /** Resolves to the milliseconds that the store took; rejects with what is wrong with it. */
   async ping(options = {}) {
-    this.#checkOpen()
+    this.checkOpen()
     const us = timeoutUs(checkNames('ping', options, CHECK).timeoutMs)
     const started = performance.now()
     if (this.#requests) await this.#requests.send((slot, left) => this.native.ping(slot, left), us)
@@ -157,7 +189,7 @@ class Gate extends EventEmitter {
     return this.#figures.limitedNow(limiter, options)
   }
   async lookUp(key) {
-    this.#checkOpen()
+    this.checkOpen()
     return this.#figures.lookUp(key)
   }
   events(options = {}) {
@@ -193,11 +225,17 @@ class Gate extends EventEmitter {
 
   policyName(number, rate) {
     const limiter = this.#limiters[number]
-    return limiter === undefined ? null : (limiter.policies[rate] ?? limiter.name)
+    const own = limiter === undefined ? undefined : [limiter.name, ...limiter.policies]
+    // A guard's, or closed: the number may be another's by now.
+    const names = own && !limiter.closed ? own : (this.native.names(number) ?? own)
+    return names === undefined ? null : (names[rate + 1] ?? names[0])
   }
 
   get nowUs() {
     return (this.#clock ?? realClock).nowUs
+  }
+  get epochUs() {
+    return this.#clock?.nowUs ?? Date.now() * 1000
   }
 
   /** Rejects with the signal's reason, or at close; `idle` keeps no process alive. */
@@ -216,22 +254,43 @@ class Gate extends EventEmitter {
     }
   }
 
-  /** A limiter that is closed when all have returned it, unless limiter() handed it out too. */
-  lend(rates, options) {
-    const limiter = this.#open(rates, options)
-    this.lendAgain(limiter)
-    return limiter
+  // ---- for middleware ----
+
+  /** The number of a guard; without `spec` of the gate's own policy. */
+  guard(spec) {
+    this.checkOpen()
+    return this.#guards.number(spec)
+  }
+  get hasPolicy() {
+    return this.#guards.hasPolicy
   }
 
-  lendAgain(limiter) {
-    const users = this.#lent.get(limiter)
-    if (users !== undefined) this.#lent.set(limiter, users + 1)
+  /** A decision (embedded), or the promise of one. */
+  askGuard(guard, scope, texts, us = 0) {
+    this.checkOpen()
+    const joined = texts.join('\0')
+    if (this.#requests)
+      return this.#requests.send(
+        (slot, left) => this.native.submitCheck(guard, scope, joined, texts.length, slot, left),
+        us,
+      )
+    const answer = this.native.check(guard, scope, joined, texts.length)
+    if (results[RESULT.STATUS] < 0) throw makeError(results[RESULT.STATUS], answer)
+    return readDecision(this, 0, answer)
   }
 
-  takeBack(limiter) {
-    const users = this.#lent.get(limiter)
-    if (users > 1) this.#lent.set(limiter, users - 1)
-    else if (users === 1 && this.#lent.delete(limiter)) limiter.close()
+  /** Gives back, charges or renews what a scope is about. A store that is away is told of. */
+  async settle(scope, status, texts, flags = 0) {
+    if (this.#closing) return
+    const list = this.native.settlements(scope, status, texts.join('\0'), texts.length, flags) ?? []
+    const requests = []
+    for (let at = 0; at < list.length; at += 5) {
+      const source = SOURCE_NAMES[list[at + 4]]
+      requests.push(
+        (async () => this.#askList(list.slice(at, at + 4), { source }))().catch(() => {}),
+      )
+    }
+    await Promise.all(requests)
   }
 
   decide(op, limiter, key, cost) {
@@ -270,7 +329,7 @@ class Gate extends EventEmitter {
   }
 
   #askAll(op, parts, options) {
-    this.#checkOpen()
+    this.checkOpen()
     return this.#askList(this.#flat(op, parts), options)
   }
 
@@ -306,12 +365,12 @@ class Gate extends EventEmitter {
     return list
   }
 
-  #checkOpen() {
+  checkOpen() {
     if (this.#closing) throw new ClosedError()
   }
 
   #checkEmbedded(what) {
-    this.#checkOpen()
+    this.checkOpen()
     if (this.#requests)
       throw new ConfigError(
         `${what}: the store ${this.url} cannot be asked without waiting; use await consume()`,

@@ -2,29 +2,44 @@
 'use strict'
 
 const { Checker, send } = require('./middleware.js')
+const { Exchange } = require('./exchange.js')
+const { aboutOf } = require('./node_request.js')
 const { typeError } = require('./errors.js')
-
-const host = {
-  address: (req) => req.socket.remoteAddress,
-  decided: () => false,
-  trustsAll: () => false,
-  route: () => undefined,
-}
 
 /** (req, res) => Promise of whether to go on; where not, the response has been sent. */
 function rateLimit(...options) {
-  const checker = new Checker(options, host)
-  return async function check(req, res) {
-    if (!req?.socket || !req.headers || typeof res?.setHeader !== 'function')
-      throw typeError('request', "node:http's IncomingMessage and ServerResponse", req)
-    const decision = await checker.check(req, res)
+  const checker = new Checker(options)
+  // Whether a function of the user's called next() to go on.
+  async function answer(work) {
+    let goes = false
+    await work((error) => {
+      if (error) throw error
+      goes = true
+    })
+    return goes
+  }
+
+  async function limit(req, res) {
+    const decision = await checker.askNode(aboutOf(req, req.url), [req, res], res)
     if (decision === undefined) return true
     req.rateLimit = decision
     if (res.destroyed || res.headersSent) return false
     if (decision.allowed) return true
-    if (checker.answersDenied) await checker.onDenied(req, res, res, decision)
-    else send(res, await checker.refusal(req, res, decision))
+    if (checker.answersDenied)
+      return answer((next) => checker.onDenied([req, res], Exchange.of(res), decision, next))
+    send(res, await checker.refusal([req, res], decision))
     return false
+  }
+
+  return async function check(req, res) {
+    if (!req?.socket || !req.headers || typeof res?.setHeader !== 'function')
+      throw typeError('request', "node:http's IncomingMessage and ServerResponse", req)
+    if (!checker.onError) return limit(req, res)
+    try {
+      return await limit(req, res)
+    } catch (error) {
+      return answer((next) => checker.onError(req, res, next, error))
+    }
   }
 }
 

@@ -4,7 +4,15 @@ import { EventEmitter } from 'node:events'
 
 export const version: string
 
-export type Source = 'memory' | 'store' | 'fallback' | 'fail_open' | 'fail_closed'
+export type Source =
+  'memory' | 'store' | 'fallback' | 'fail_open' | 'fail_closed' | 'policy' | 'near'
+export type Verdict = 'limits' | 'exempt' | 'banned'
+/** What a policy sees of a request: method, path, identity, and whatever the application adds. */
+export interface Attributes {
+  [name: string]: string | number | bigint | boolean | null | undefined
+}
+/** A path, a text of YAML or JSON (it has a newline or begins with {), or an object. */
+export type PolicySource = string | URL | object
 export type Algorithm =
   'token_bucket' | 'gcra' | 'leaky_bucket' | 'fixed_window' | 'sliding_window' | 'sliding_log' | 'concurrency'
 export type Mode = 'enforce' | 'shadow' | 'off'
@@ -15,6 +23,8 @@ export type Key = string | Uint8Array | number | bigint
 
 /** Every option may be in the URL's query too, as timeout_ms. What is given here wins. */
 export interface ConnectOptions {
+  /** What gate.check() and middleware go by. A file is read again when it has changed. */
+  policy?: PolicySource | undefined
   /** The deadline of a check; 100. */
   timeoutMs?: number | undefined
   /** 1000. */
@@ -155,9 +165,22 @@ export class Decision {
   readonly resetAfterMs: number | null
   readonly source: Source | null
   readonly parts: readonly Part[]
-  /** 200, 429, or 503 where the failure policy closed. */
+  /** 200, 429, 503 where the failure policy closed, or 403 of a ban. */
   readonly status: number
-  /** The HTTP fields of this decision; by default standard and legacy. */
+  /** Of gate.check(): whether limits were asked. */
+  readonly verdict: Verdict
+  /** Of gate.check(): whom it charged; null of others. */
+  readonly caller: string | null
+  /** Of a ban, if the policy gives one; not for the caller. */
+  readonly reason: string | null
+  /** Of gate.check(): the HTTP fields, with those of earlier checks of the request. */
+  readonly fields: Record<string, string>
+  /**
+   * Of gate.check(), when the response is done: gives back or charges what its rules count or
+   * settle by the response, lets go of slots. Once.
+   */
+  finish(status?: number, attributes?: Attributes): Promise<void>
+  /** The HTTP fields of this decision; by default standard and legacy, or `fields`. */
   headers(styles?: HeaderStyle | HeaderStyle[]): Record<string, string>
   /** The application/problem+json body of a refusal. */
   problem(): string
@@ -342,6 +365,73 @@ export interface GateEvent {
   text: string
 }
 
+export interface CheckRequestOptions {
+  after?: Decision | undefined
+  timeoutMs?: number | undefined
+}
+
+/** What is wrong with a policy, and where. */
+export interface PolicyFault {
+  path: string
+  line: number
+  column: number
+  message: string
+}
+
+/** When it ends: a Date, RFC 3339, or how long from now ("1h", milliseconds). */
+export type Until = Date | string | number
+
+export interface EditOptions {
+  /** Who does it, for the audit stream; by default this host and process. */
+  by?: string | undefined
+}
+
+export interface CallerRule extends EditOptions {
+  /** true, or how long: "1h", milliseconds. false lifts a ban of the caller's network. */
+  ban?: boolean | string | number | undefined
+  reason?: string | undefined
+  exempt?: boolean | undefined
+  tier?: string | undefined
+  /** Other numbers for him: { images: '100/minute' }. */
+  limits?: Record<string, string> | undefined
+  until?: Until | undefined
+}
+
+/**
+ * gate.policy: what requests meet and why, and the live document over the policy, which all
+ * processes on one server share. What edits it resolves to its new version.
+ */
+export interface GatePolicy {
+  /** Which rules match and why, the caller's entries, and how each limit stands. */
+  explain(attributes: Attributes): Promise<any>
+  validate(policy: PolicySource): PolicyFault[]
+  /** Another policy in place of the gate's own. A faulty one changes nothing. */
+  load(policy: PolicySource): void
+  /** At most a second old. */
+  live(): { version: number; live: any }
+  /** Other numbers for a limiter of the policy; null: its own again. */
+  setLimit(
+    name: string,
+    rate: string | null | undefined,
+    options?: EditOptions & {
+      until?: Until | undefined
+      mode?: Mode | undefined
+      onFailure?: OnFailure | undefined
+    },
+  ): Promise<number>
+  /** Other limiters for a tier of the policy; null: its own again. */
+  setTier(
+    name: string,
+    limiters: string[] | null,
+    options?: EditOptions & { until?: Until | undefined },
+  ): Promise<number>
+  /** An identity, an address, or a network; in place of what was set before. */
+  setCaller(key: string, rule: CallerRule): Promise<number>
+  clear(key: string, options?: EditOptions): Promise<number>
+  /** This live document in place of the one that is there. */
+  replace(document: PolicySource, options?: EditOptions): Promise<number>
+}
+
 /** The core's JSON, the same in every language (tests/stats/schema.json): more may come. */
 export interface Report {
   version: string
@@ -434,6 +524,15 @@ export class Gate extends EventEmitter {
     options?: { timeoutMs?: number | undefined },
   ): Promise<Reservation>
   reset(parts: RequestPart[], options?: { timeoutMs?: number | undefined }): Promise<void>
+  /**
+   * What the policy says of one request, as one atomic check: status 200, 429, 503, or 403 of a
+   * ban. `after`: the decision of an earlier check of the same request, which charges once and
+   * whose fields are joined.
+   */
+  check(attributes: Attributes, options?: CheckRequestOptions): Promise<Decision>
+  /** Embedded store only. */
+  checkSync(attributes: Attributes, options?: { after?: Decision | undefined }): Decision
+  readonly policy: GatePolicy
   /** Resolves to the milliseconds it took; rejects with what is wrong with the store. */
   ping(options?: { timeoutMs?: number | undefined }): Promise<number>
   stats(): Stats
@@ -469,6 +568,17 @@ export class Gate extends EventEmitter {
 /** No I/O yet. connect() is the embedded store, or what the environment's TIDEGATE_URL names. */
 export function connect(url?: string | URL, options?: ConnectOptions): Gate
 export function connect(options: ConnectOptions): Gate
+
+/** What applies to a request by a policy, and a live document over it; asks no store. */
+export function resolvePolicy(
+  policy: PolicySource,
+  request: Attributes,
+  options?: { live?: PolicySource | null | undefined; nowUs?: number | undefined },
+): any
+/** The places of a live document whose limiters and tiers a policy has not: they are left out. */
+export function ignoredOfLive(policy: PolicySource, live: PolicySource): string[]
+/** What is wrong with a policy; empty where nothing is. */
+export function validatePolicy(policy: PolicySource): PolicyFault[]
 
 /** Who a caller says he is. Whatever is falsy is none; a whole number is its decimal text. */
 export type Identity = string | number | bigint | false | null | undefined

@@ -8,6 +8,7 @@ const { isPlain } = require('./names.js')
 const { Decision, Part } = require('./decision.js')
 const { Gate } = require('./gate.js')
 const { Limiter } = require('./limiter.js')
+const { ignoredOfLive, resolvePolicy, validatePolicy } = require('./policy.js')
 const { Reservation } = require('./reservation.js')
 const { Slot } = require('./slot.js')
 
@@ -28,6 +29,9 @@ function callerKey(identity, address) {
 module.exports = {
   connect,
   callerKey,
+  ignoredOfLive,
+  resolvePolicy,
+  validatePolicy,
   version: native.version,
   Gate,
   Limiter,

@@ -4,6 +4,9 @@ import tidegate from './index.js'
 export const {
   connect,
   callerKey,
+  ignoredOfLive,
+  resolvePolicy,
+  validatePolicy,
   version,
   Gate,
   Limiter,

@@ -206,7 +206,7 @@ class Limiter {
   /** New numbers for the same limiter, at once; what is not given stays. */
   change(rates, options = {}) {
     this.#gate.native.change(this.#number, ...Limiter.texts(rates, options, false))
-    this.#names = this.#gate.native.names(this.#number)
+    this.#names = this.#gate.native.names(this.#number) ?? this.#names
     return this
   }
 

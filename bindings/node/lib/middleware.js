@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: MIT
 'use strict'
 
-// What every middleware does with a request: whom to charge, one atomic check, the fields, the
-// refusal.
+// What every middleware does with a request: its attributes for the guard, one check, and what the
+// guard says of the answer.
 const native = require('./native.js')
 const { Gate } = require('./gate.js')
+const { addAttributes } = require('./attributes.js')
 const { costOf } = require('./cost.js')
 const { Limiter } = require('./limiter.js')
-const { Lent } = require('./lent.js')
-const { Passed } = require('./passed.js')
+const { Exchange } = require('./exchange.js')
+const { NodeFields } = require('./fields.js')
 const { identityOf } = require('./keys.js')
-const { optionPairs, spelledAs } = require('./options.js')
 const { readOptions, rateText } = require('./middleware_options.js')
-const { routeName, shortName } = require('./limit_names.js')
-const { isTold, tell } = require('./warnings.js')
+const { optionPairs, spelledAs } = require('./options.js')
+const { lookAtForwarded, lookAtIdentity } = require('./warnings.js')
 const { ConfigError, typeError } = require('./errors.js')
 
 // What express-rate-limit says where nobody gave a message: for handler(), which sends it.
 const MESSAGES = {
+  403: 'This caller is banned.',
   429: 'Too many requests, please try again later.',
   503: 'Rate limits cannot be checked now, please try again later.',
 }
@@ -33,62 +34,47 @@ function gateOf(store) {
   return gate
 }
 
-function isPreflight(req) {
-  return (
-    req.method === 'OPTIONS' &&
-    req.headers.origin !== undefined &&
-    req.headers['access-control-request-method'] !== undefined
-  )
-}
-
 // More checks are out than may be: no mistake of the program.
 function unavailable(error) {
   if (error?.code === 'TG_EFULL') error.status = error.statusCode = 503
   throw error
 }
 
-// Slots are given back by who took them, and a middleware does not know when that is.
-function refuseSlots(limiter) {
-  if (limiter.leaseMs !== undefined)
-    throw new ConfigError(
-      `limit ${limiter.name}: expected rates such as "5/minute", not slots; ` +
-        'take those in the handler, with limiter.slot(key)',
-      'TG_EID',
-    )
-}
-
 /**
- * The check behind a middleware. `host` tells what frameworks do differently: address(req) of the
- * caller as the framework sees him, decided(req) whether somebody said whom to trust,
- * trustsAll(req) whether that is everybody, route(req, next) { owner, template } or undefined.
+ * The check behind a middleware. What adapters tell it of a request, `about`:
+ *   method, path, route, host, origin, requestedMethod, forwarded, peer   texts, or undefined
+ *   spelling    the path as it came, where `path` is how it is routed
+ *   address     the caller's, where the framework was told whom to trust; trustsAll(): everybody?
+ *   place       { owner, mount, method, template }: where a limit without a name stands
  */
 class Checker {
   #items
   #shared
-  #host
   #gate
-  #lent
-  #callerKey
-  #names = new WeakMap() // by route: { method and template: name }
+  #guards = new WeakMap() // by gate
+  #names = new WeakMap() // by a place's owner: { place: name }
 
-  constructor(given, host) {
+  constructor(given) {
     const { items, shared } = readOptions(given)
     this.#items = items
     this.#shared = shared
-    this.#host = host
     const limiter = items.find((item) => item.limit instanceof Limiter)?.limit
     this.#gate = gateOf(shared.store ?? limiter?.gate)
-    this.#lent = new Lent(this.#gate)
     const { trustedProxies, ipv6Prefix } = shared
     const options = { trustedProxies, ipv6Prefix }
-    this.#callerKey = spelledAs(options, () => native.callerKeys(optionPairs(options).pairs))
+    spelledAs(options, () => native.callerKeys(optionPairs(options).pairs))
+    this.#guardOf(this.#gate)
     for (const item of items) {
-      item.byRoute = new WeakMap()
-      if (typeof item.limit === 'string')
-        item.limiter = this.#gate.limiter(item.limit, item.settings)
-      else if (item.limit instanceof Limiter) item.limiter = this.#own(item.limit)
-      if (item.limiter) refuseSlots(item.limiter)
+      if (item.limit instanceof Limiter) this.#own(item.limit)
+      else if (typeof item.limit === 'string' && item.name !== undefined)
+        item.limit = this.#gate.limiter(item.limit, { ...item.settings, name: item.name })
     }
+  }
+
+  #guardOf(gate) {
+    let guard = this.#guards.get(gate)
+    if (guard === undefined) this.#guards.set(gate, (guard = gate.guard(this.#shared.guard)))
+    return guard
   }
 
   #own(limiter) {
@@ -100,177 +86,184 @@ class Checker {
     )
   }
 
-  /**
-   * Undefined: not limited. Else the decision; its fields are set on `res` if that still helps, and
-   * of a denial what earlier checks took is given back.
-   */
-  async check(req, res, raw = res, next = undefined) {
-    if (isPreflight(req) || (this.#shared.exempt && (await this.#shared.exempt(req))))
-      return undefined
-    const passed = Passed.of(raw)
-    const parts = []
-    const lent = []
-    try {
-      for (const item of this.#items) {
-        if (item.skip && (await item.skip(req, res))) continue
-        const limiter = await this.#limiterFor(item, req, res, next, lent)
-        const key = await this.#keyFor(item, req, res)
-        const cost = costOf(typeof item.cost === 'function' ? await item.cost(req, res) : item.cost)
-        if (passed.meets(limiter, key)) parts.push([limiter, key, cost])
-      }
-      return parts.length === 0 ? undefined : await this.#ask(parts, passed, raw, lent.length > 0)
-    } finally {
-      for (const limiter of lent) this.#lent.giveBack(limiter)
-    }
-  }
-
-  async #ask(parts, passed, raw, lent) {
-    const gate = parts.length === 1 ? parts[0][0].gate : this.#gate
-    const asked =
-      parts.length === 1 ? parts[0][0].consume(parts[0][1], parts[0][2]) : gate.consume(parts)
-    const decision = await asked.catch(unavailable)
-    if (!raw.headersSent && !raw.destroyed) passed.setFields(raw, decision, this.#shared.flags)
-    if (decision.allowed) {
-      passed.charge(gate, parts, decision)
+  /** Undefined: no limit was asked. Else the decision. `args`: for the application's functions. */
+  async ask(about, args, exchange) {
+    if (this.#shared.exempt && (await this.#shared.exempt(...args))) return undefined
+    const texts = ['method', about.method, 'path', about.path]
+    this.#addAbout(texts, about)
+    let gate = this.#gate
+    // The application's functions are not asked of what the guard will exempt anyway.
+    if (this.#addExempt(texts, about) || (about.origin && about.requestedMethod)) {
+      for (const item of this.#items)
+        if (typeof item.limit === 'string') this.#addRates(texts, item, item.limit, about)
     } else {
-      if (lent) decision.problem() // while it has its limiter's name
-      if (!this.answersDenied || raw.headersSent || raw.destroyed) passed.giveBack()
+      const limits = await this.#limits(args)
+      gate = this.#gateFor(limits)
+      await this.#addCaller(texts, about, args)
+      for (const limit of limits) await this.#addLimit(texts, limit, about, args)
     }
-    return decision
+    const decision = await this.#check(gate, exchange.scope(gate), texts)
+    if (decision.verdict === 'exempt') return undefined
+    exchange.note(gate, decision, this.#shared.settle)
+    return decision.asked || !decision.allowed ? decision : undefined
   }
 
-  async #limiterFor(item, req, res, next, lent) {
-    if (typeof item.limit === 'function') return this.#limiterAsked(item, req, res, next, lent)
-    const route =
-      item.limit instanceof Limiter || item.settings.name !== undefined
-        ? undefined
-        : this.#host.route(req, next)
-    if (!route) return item.limiter
-    const name = this.#nameOf(req, route)
-    let limiters = item.byRoute.get(route.owner)
-    if (!limiters) item.byRoute.set(route.owner, (limiters = new Map()))
-    let limiter = limiters.get(name)
-    if (!limiter) limiters.set(name, (limiter = this.#openFixed(item, name)))
-    return limiter
+  async #check(gate, scope, texts) {
+    try {
+      return await gate.askGuard(this.#guardOf(gate), scope, texts)
+    } catch (error) {
+      return unavailable(error)
+    }
   }
 
-  #nameOf({ method }, { owner, template }) {
+  #addAbout(texts, about) {
+    if (about.host) texts.push('host', about.host)
+    if (about.route) texts.push('route', about.route)
+    if (about.origin) texts.push('@origin', about.origin)
+    if (about.requestedMethod) texts.push('@requested_method', about.requestedMethod)
+    if (about.address !== undefined && this.#shared.trustedProxies === undefined) {
+      texts.push('address', about.address)
+    } else {
+      if (about.peer) texts.push('@peer', about.peer)
+      if (about.forwarded) texts.push('@forwarded_for', about.forwarded)
+    }
+  }
+
+  #addExempt(texts, { path, spelling = path }) {
+    const { exemptPaths } = this.#shared
+    const exempt = [path, spelling].find((one) => exemptPaths.has(one))
+    if (exempt === undefined) return false
+    texts.push('@exempt', exempt, '@path', spelling)
+    return true
+  }
+
+  async #addCaller(texts, about, args) {
+    const { identity, tier, attributes, trustedProxies } = this.#shared
+    const who = identity ? identityOf(await identity(...args), `${this.#shared.identityIs}()`) : ''
+    if (who !== '') {
+      addAttributes(texts, { identity: who })
+      lookAtIdentity(this.#gate, who, about)
+    } else if (trustedProxies === undefined) {
+      lookAtForwarded(this.#gate, this.#shared, about)
+    }
+    const named = typeof tier === 'function' ? await tier(...args) : tier
+    if (named) addAttributes(texts, { tier: named })
+    addAttributes(
+      texts,
+      typeof attributes === 'function' ? await attributes(...args) : attributes,
+      'attributes()',
+    )
+  }
+
+  // [{ item, limit }]: a rate or a limiter of each that is not skipped.
+  async #limits(args) {
+    const limits = []
+    for (const item of this.#items) {
+      if (item.skip && (await item.skip(...args))) continue
+      let { limit } = item
+      if (typeof limit === 'function') limit = rateText(await limit(...args), item.options)
+      if (typeof limit !== 'string' && !(limit instanceof Limiter))
+        throw typeError('limit()', 'a rate such as "5/minute" or a limiter', limit)
+      limits.push({ item, limit })
+    }
+    return limits
+  }
+
+  // That of the only limiter counts where no store was given.
+  #gateFor(limits) {
+    const limiters = limits.map(({ limit }) => limit).filter((limit) => limit instanceof Limiter)
+    if (this.#items.length === 1 && limiters.length === 1 && this.#shared.store === undefined)
+      return limiters[0].gate
+    for (const limiter of limiters) this.#own(limiter)
+    return this.#gate
+  }
+
+  // What it is called must not depend on which request comes first: the exempt open it as well.
+  #addRates(texts, item, limit, about) {
+    texts.push('@limit', limit, ...item.texts)
+    if (item.name === undefined && about.place) texts.push('@place', this.#placeOf(about.place))
+  }
+
+  async #addLimit(texts, { item, limit }, about, args) {
+    if (limit instanceof Limiter) texts.push('@limiter', String(limit.number))
+    else this.#addRates(texts, item, limit, about)
+    if (item.key !== undefined) {
+      const key = item.key === null ? '' : identityOf(await item.key(...args))
+      if (key !== '') lookAtIdentity(this.#gate, key, about)
+      texts.push('@key', key)
+    }
+    const cost = costOf(typeof item.cost === 'function' ? await item.cost(...args) : item.cost)
+    if (cost !== 1) texts.push('@cost', String(cost))
+  }
+
+  #placeOf({ owner, mount, method, template }) {
     let names = this.#names.get(owner)
     if (!names) this.#names.set(owner, (names = new Map()))
-    const id = `${method} ${template}`
+    const id = `${method} ${mount} ${template}`
     let name = names.get(id)
-    if (!name) names.set(id, (name = routeName(method, template)))
+    if (!name) names.set(id, (name = native.placeName(mount, method, template)))
     return name
   }
 
-  async #limiterAsked(item, req, res, next, lent) {
-    const limit = rateText(await item.limit(req, res), item.options)
-    if (limit instanceof Limiter) return limit
-    if (typeof limit !== 'string')
-      throw typeError('limit()', 'a rate such as "5/minute" or a limiter', limit)
-    const route = item.settings.name === undefined ? this.#host.route(req, next) : undefined
-    const base = item.settings.name ?? (route && this.#nameOf(req, route))
-    const limiter = this.#lent.take(`${base ?? ''} ${limit}`, () =>
-      this.#openNumbered(base, (name) => this.#gate.lend(limit, { ...item.settings, name })),
-    )
-    lent.push(limiter)
-    return limiter
-  }
-
-  // Rates that meet under one name are told apart by their numbers.
-  #openFixed(item, name) {
-    const open = (name) => this.#gate.limiter(item.limit, { ...item.settings, name })
-    try {
-      return open(name)
-    } catch (error) {
-      if (error.code !== 'TG_ECONFLICT') throw error
-      return open(shortName(`${name}-${item.limiter.name}`))
+  /**
+   * The same of a response of node:http: its fields are set if that still helps, and its end
+   * settles what there is to settle. Of a denial that we answer that is now.
+   */
+  async askNode(about, args, raw) {
+    const exchange = Exchange.of(raw)
+    const decision = await this.ask(about, args, exchange)
+    const open = !raw.headersSent && !raw.destroyed
+    if (decision && open) {
+      exchange.fields ??= new NodeFields(raw)
+      exchange.fields.set(decision.fieldPairs())
     }
+    if (!exchange.mustFinish) return decision
+    if (!decision || decision.allowed || (this.answersDenied && open))
+      this.#watch(exchange, raw, args)
+    else exchange.finish(decision.status)
+    return decision
   }
 
-  // Rates that change from request to request are as well.
-  #openNumbered(base, open) {
-    const byNumbers = open(undefined)
-    if (base === undefined) return byNumbers
-    try {
-      return open(shortName(`${base}-${byNumbers.name}`))
-    } finally {
-      this.#gate.takeBack(byNumbers)
-    }
-  }
-
-  async #keyFor(item, req, res) {
-    const identity = item.key ? identityOf(await item.key(req, res)) : ''
-    const forwarded = req.headers['x-forwarded-for']
-    if (identity !== '') {
-      this.#lookAtIdentity(req, identity, forwarded)
-      return this.#callerKey('', undefined, identity)
-    }
-    if (this.#shared.trustedProxies !== undefined)
-      return this.#callerKey(req.socket.remoteAddress ?? '', forwarded, '')
-    this.#lookAtForwarded(req, forwarded)
-    return this.#callerKey(this.#host.address(req) ?? '', undefined, '')
-  }
-
-  #lookAtIdentity(req, identity, forwarded) {
-    if (identity === forwarded) tell('TIDEGATE_KEY_FORWARDED', this.#gate)
-    else if (!isTold('TIDEGATE_KEY_ADDRESS') && identity === this.#host.address(req))
-      tell('TIDEGATE_KEY_ADDRESS', this.#gate)
-  }
-
-  #lookAtForwarded(req, forwarded) {
-    if (forwarded === undefined) {
-      if (req.headers.forwarded !== undefined) tell('TIDEGATE_FORWARDED_UNREAD', this.#gate)
-    } else if (!this.#host.decided(req)) {
-      tell('TIDEGATE_FORWARDED', this.#gate)
-    } else if (
-      !isTold('TIDEGATE_TRUSTS_ALL') &&
-      (this.#shared.trustsAll ??= this.#trustsAll(req))
-    ) {
-      tell('TIDEGATE_TRUSTS_ALL', this.#gate)
-    }
-  }
-
-  #trustsAll(req) {
-    try {
-      return this.#host.trustsAll(req)
-    } catch {
-      return false // a function of the user's that this address was too much for
-    }
+  #watch(exchange, raw, args) {
+    if (exchange.watched) return
+    exchange.watched = true
+    const end = () => exchange.finish(raw.headersSent ? raw.statusCode : undefined, ...args)
+    if (raw.destroyed) end()
+    else raw.once('finish', end).once('close', end)
   }
 
   get answersDenied() {
     return this.#shared.onDenied !== undefined || this.#shared.handler !== undefined
+  }
+  get onError() {
+    return this.#shared.onError
   }
 
   /**
    * The user's answer to a denial: onDenied with the decision, or handler as express-rate-limit
    * calls it. Where it lets the request go on by calling next, what was charged stays charged.
    */
-  async onDenied(req, res, raw, decision, next = () => {}) {
-    const passed = Passed.of(raw)
-    const settle = () => passed.giveBack()
-    raw.once('finish', settle).once('close', settle) // neither comes twice, or matters then
+  async onDenied(args, exchange, decision, next) {
     const goOn = (error) => {
-      if (!error) passed.keepCharges()
+      if (!error) exchange.goesOn()
       return next(error)
     }
     const { onDenied, handler, given } = this.#shared
-    if (onDenied) return onDenied(req, res, goOn, decision)
-    const message = (await this.#messageFor(req, res, decision)) ?? MESSAGES[decision.status]
-    return handler(req, res, goOn, { ...given, message, statusCode: decision.status })
+    if (onDenied) return onDenied(...args, goOn, decision)
+    const message = (await this.#messageFor(args, decision)) ?? MESSAGES[decision.status]
+    return handler(...args, goOn, { ...given, message, statusCode: decision.status })
   }
 
-  // Replaces the body of a denial, not of a store that is away.
-  async #messageFor(req, res, decision) {
+  // Replaces the body of a denial, not of a ban, or of a store that is away.
+  async #messageFor(args, decision) {
     const message = decision.status === 429 ? this.#shared.message : undefined
-    return typeof message === 'function' ? message(req, res) : message
+    return typeof message === 'function' ? message(...args) : message
   }
 
   /** The refusal: { status, type, body }. */
-  async refusal(req, res, decision) {
+  async refusal(args, decision) {
     const { status } = decision
-    const message = await this.#messageFor(req, res, decision)
+    const message = await this.#messageFor(args, decision)
     if (message == null)
       return { status, type: 'application/problem+json', body: decision.problem() }
     if (typeof message === 'string')

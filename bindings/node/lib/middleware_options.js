@@ -4,6 +4,7 @@
 // What the options of a middleware say, under whichever of their names; all of it is checked when
 // the app starts.
 const { Gate } = require('./gate.js')
+const { addAttributes } = require('./attributes.js')
 const { costOf } = require('./cost.js')
 const { Limiter } = require('./limiter.js')
 const { styleFlags } = require('./decision.js')
@@ -16,6 +17,7 @@ const OWN = [
   'algorithm',
   'mode',
   'onFailure',
+  'lease',
   'key',
   'cost',
   'skip',
@@ -34,19 +36,28 @@ const BESIDE = {
   duration: 'points',
   capacity: 'requestsPerMinute, points, or limit or max as a number',
 }
+const SETTINGS = ['algorithm', 'mode', 'onFailure', 'lease']
 const STANDARD_HEADERS = [true, false, 'draft-8', 'draft-10']
 const SHARED = [
   'store',
+  'policy',
+  'identity',
+  'tier',
+  'attributes',
+  'settle',
   'exempt',
   'message',
   'headers',
   'standardHeaders',
   'legacyHeaders',
   'onDenied',
+  'onError',
   'handler',
   'trustedProxies',
   'ipv6Prefix',
 ]
+
+let scratch // where rates are tried out
 
 function count(name, value, least = 1) {
   if (typeof value !== 'number') throw typeError(name, 'a number', value)
@@ -128,31 +139,107 @@ function costOption(cost) {
   return typeof cost === 'function' ? cost : costOf(cost)
 }
 
-// Fails now for what would fail with every request: the rates are not known yet, the rest is.
-function tryOut(settings, options) {
+// Fails now for what would fail with every request.
+function tryOut(limit, settings, options) {
   windowOf(options)
-  new Gate('memory://').limiter('1/s', settings)
+  scratch ??= new Gate('memory://')
+  scratch.limiter(limit, settings).close()
+}
+
+// [options], one for each limit of a list; `key` and `cost` may be lists beside it.
+function spread(options) {
+  if (!Array.isArray(options.limit)) return [options]
+  if (options.limit.length === 0)
+    throw typeError('limit', 'a list that is not empty', options.limit)
+  const beside = (name, i) => {
+    const value = options[name]
+    if (!Array.isArray(value)) return value
+    if (value.length !== options.limit.length)
+      throw new ConfigError(`${name}: expected ${options.limit.length} of them, one for each limit`)
+    return value[i]
+  }
+  return options.limit.map((limit, i) => ({
+    ...options,
+    limit,
+    key: beside('key', i),
+    cost: beside('cost', i),
+    name: beside('name', i),
+  }))
+}
+
+function hasLimit(options) {
+  return ['limit', 'max', 'points', 'requestsPerMinute'].some((name) => options[name] !== undefined)
+}
+
+function keyOption(options) {
+  const key = pick(options, 'key', 'identifier', 'keyGenerator')
+  return key === null ? null : callable('key', key)
 }
 
 function readItem(options) {
   const settings = {}
-  for (const name of ['name', 'algorithm', 'mode', 'onFailure'])
-    if (options[name] !== undefined) settings[name] = options[name]
+  for (const name of SETTINGS) if (options[name] !== undefined) settings[name] = options[name]
+  const { name } = options
   const limit = limitOf(options)
-  if (limit instanceof Limiter && Object.keys(settings).length)
+  const given = name === undefined ? settings : { name, ...settings }
+  if (limit instanceof Limiter && Object.keys(given).length)
     throw new ConfigError(
-      `${Object.keys(settings).join(', ')}: expected where limit is a rate; ` +
+      `${Object.keys(given).join(', ')}: expected where limit is a rate; ` +
         `the limiter ${limit.name} has its own`,
     )
-  if (typeof limit === 'function') tryOut(settings, options)
+  const byRequest = typeof limit === 'function'
+  if (!(limit instanceof Limiter)) tryOut(byRequest ? '1/s' : limit, given, options)
+  const [, , ...texts] = Limiter.texts('', given, false)
   return {
     limit,
+    name,
     settings,
+    texts: textsOf(byRequest ? name : undefined, texts),
+    byRequest,
     options,
-    key: callable('key', pick(options, 'key', 'identifier', 'keyGenerator')),
+    key: keyOption(options),
     cost: costOption(options.cost),
     skip: callable('skip', options.skip),
   }
+}
+
+// What stands behind a rate that the guard opens.
+function textsOf(name, [algorithm, mode, onFailure, lease]) {
+  return Object.entries({
+    '@name': name,
+    '@algorithm': algorithm,
+    '@mode': mode,
+    '@on_failure': onFailure,
+    '@lease': lease,
+  })
+    .filter(([, value]) => value)
+    .flat()
+}
+
+// Rates that meet at one place, or change from request to request, have their numbers behind it.
+function tellApart(items) {
+  const unnamed = items.filter(
+    ({ limit, name }) => name === undefined && !(limit instanceof Limiter),
+  )
+  for (const item of items)
+    if (item.byRequest || (unnamed.length > 1 && unnamed.includes(item)))
+      item.texts.push('@several', '1')
+}
+
+// A key that all limits have is who is calling.
+function readIdentity(merged, items) {
+  const identity = callable('identity', merged.identity)
+  if (identity) return { identity, identityIs: 'identity' }
+  const [first, ...others] = items.map(({ key }) => key)
+  if (typeof first !== 'function' || others.some((key) => key !== first)) return {}
+  for (const item of items) item.key = undefined
+  return { identity: first, identityIs: 'key' }
+}
+
+// As a guard takes them.
+function styleText(styles) {
+  styleFlags(styles)
+  return (Array.isArray(styles) ? styles : [styles]).join(',') || 'none'
 }
 
 function readStyles(options) {
@@ -168,27 +255,21 @@ function readStyles(options) {
   if (headers !== undefined) {
     if (standardHeaders !== undefined || legacyHeaders !== undefined)
       throw new ConfigError('headers: expected alone, without standardHeaders and legacyHeaders')
-    return styleFlags(headers === false ? [] : headers)
+    return styleText(headers === false ? [] : headers)
   }
-  return styleFlags(
+  return styleText(
     [standardHeaders !== false && 'standard', legacyHeaders !== false && 'legacy'].filter(Boolean),
   )
 }
 
 function readExempt(exempt) {
-  if (exempt === undefined || typeof exempt === 'function') return exempt
+  if (exempt === undefined) return { exemptPaths: new Set() }
+  if (typeof exempt === 'function') return { exempt, exemptPaths: new Set() }
   if (!Array.isArray(exempt)) throw typeError('exempt', 'a list of paths or a function', exempt)
   for (const path of exempt)
     if (typeof path !== 'string' || !path.startsWith('/'))
       throw typeError('exempt', 'paths such as "/health"', path)
-  const paths = new Set(exempt)
-  return (req) => paths.has(pathOf(req))
-}
-
-function pathOf(req) {
-  const url = req.originalUrl ?? req.url
-  const end = url.indexOf('?')
-  return end < 0 ? url : url.slice(0, end)
+  return { exemptPaths: new Set(exempt) }
 }
 
 function readMessage(message) {
@@ -201,8 +282,23 @@ function readStore(store) {
   if (store === undefined || typeof store === 'string' || store instanceof Gate) return store
   if (Object.prototype.toString.call(store) === '[object URL]') return store.href
   // A gate of another copy of this package works as well.
-  if (store?.constructor?.name === 'Gate' && typeof store.lend === 'function') return store
+  if (store?.constructor?.name === 'Gate' && typeof store.askGuard === 'function') return store
   throw typeError('store', 'a gate from connect(), or a URL', store)
+}
+
+function readTier(tier) {
+  if (tier === undefined || typeof tier === 'string' || typeof tier === 'function') return tier
+  throw typeError('tier', 'a tier of the policy, or a function that returns one', tier)
+}
+
+function readAttributes(attributes) {
+  if (typeof attributes !== 'function') addAttributes([], attributes)
+  return attributes
+}
+
+function guardOf({ policy, trustedProxies, ipv6Prefix }, headers) {
+  const proxies = trustedProxies === undefined ? '' : String(trustedProxies)
+  return { policy, headers, trustedProxies: proxies, ipv6Prefix: ipv6Prefix ?? 0 }
 }
 
 /** { items, shared }: the limits to check together, and how to answer. */
@@ -220,20 +316,36 @@ function readOptions(given) {
   const handler = callable('handler', merged.handler),
     onDenied = callable('onDenied', merged.onDenied)
   pick({ handler, onDenied }, 'handler', 'onDenied')
+  const store = readStore(merged.store)
+  const byPolicy = merged.policy !== undefined || store?.hasPolicy
+  const limits = byPolicy && !list.some(hasLimit) ? [] : list
+  const items = limits.flatMap(spread).map(readItem)
+  tellApart(items)
+  const caller =
+    items.length > 0
+      ? readIdentity(merged, items)
+      : readIdentity(
+          merged,
+          list.map((key) => ({ key: keyOption(key) })),
+        )
   return {
-    items: list.map(readItem),
+    items,
     shared: {
-      store: readStore(merged.store),
-      flags: readStyles(merged),
-      exempt: readExempt(merged.exempt),
+      store,
+      guard: guardOf(merged, readStyles(merged)),
+      ...readExempt(merged.exempt),
+      ...caller,
+      tier: readTier(merged.tier),
+      attributes: readAttributes(merged.attributes),
+      settle: callable('settle', merged.settle),
       message: readMessage(merged.message),
       onDenied,
+      onError: callable('onError', merged.onError),
       handler,
       given: { ...list[0], ...merged },
       trustedProxies: merged.trustedProxies,
-      ipv6Prefix: merged.ipv6Prefix,
     },
   }
 }
 
-module.exports = { readOptions, rateText, pathOf }
+module.exports = { readOptions, rateText }

@@ -85,5 +85,18 @@ module.exports.PART = {
   SHORTFALL: 10,
   LENGTH: 11,
 }
+// What a guard's check has besides: answer_of() in src/check.cc.
+module.exports.ANSWER = {
+  STATUS: 0,
+  VERDICT: 1,
+  FIELDS: 2,
+  BODY: 3,
+  SCOPE: 4,
+  CALLER: 5,
+  REASON: 6,
+  RETRY: 7,
+  RENEW: 8,
+  FINISH: 9,
+}
 module.exports.OP = { CONSUME: 1, PEEK: 2, REFUND: 3, RESET: 4, DEBIT: 6 }
 module.exports.OP_BITS = 3

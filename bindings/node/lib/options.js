@@ -33,13 +33,15 @@ function isClock(value) {
   return typeof value === 'object' && value !== null && typeof value.attach === 'function'
 }
 
-/** An object of options as the addon takes them, and the clock if it is one of ours. */
+/** An object of options as the addon takes them, the clock if it is one of ours, and the policy. */
 function optionPairs(options) {
   if (!isPlain(options)) throw typeError('options', 'a plain object', options)
   const pairs = []
   let clock = null
-  for (const [name, value] of Object.entries(options)) {
-    if (!KNOWN.includes(snake(name))) throw unknownName('connect', name, KNOWN.map(camel))
+  const { policy, ...others } = options
+  for (const [name, value] of Object.entries(others)) {
+    if (!KNOWN.includes(snake(name)))
+      throw unknownName('connect', name, [...KNOWN.map(camel), 'policy'])
     if (value === undefined) continue
     if (name === 'clock' && isClock(value)) {
       clock = value
@@ -48,7 +50,7 @@ function optionPairs(options) {
       pairs.push(snake(name), textOf(name, value))
     }
   }
-  return { pairs, clock }
+  return { pairs, clock, policy }
 }
 
 /** Does `work` with options; what it says is wrong with one is said of the name that was given. */

@@ -13,9 +13,11 @@ const FLUSH_LATER = 2
 const FULL = 0
 const EKEY = -6
 const EFULL = -14
+const EATTRIBUTE = -19
 
 const MESSAGES = {
   [EKEY]: 'key: expected 1 byte or more',
+  [EATTRIBUTE]: 'attributes: expected texts without a NUL character',
   [EFULL]:
     'too many checks are out: expected at most 65536 in flight and as many that wait for room, ' +
     'none beyond its deadline',
@@ -34,7 +36,7 @@ class Requests {
   constructor(gate, deadlineUs) {
     this.#gate = gate
     this.#native = gate.native
-    this.#native.deliver = (count, texts) => this.#deliver(count, texts)
+    this.#native.deliver = (count, more) => this.#deliver(count, more)
     this.#waiting = new Queue(deadlineUs, {
       write: (slot, write, us) => this.#sent(slot, write(slot, us)),
       refuse: (slot) => this.#refuse(slot, EFULL),
@@ -46,7 +48,11 @@ class Requests {
       const slot = this.#take(resolve, reject)
       if (this.#waiting.empty && this.#sent(slot, this.#native.submit(selector, key, cost, slot)))
         return
-      this.#wait(slot, (slot, us) => this.#native.submitAll([selector, key, cost, undefined], slot, us, 0), 0)
+      this.#wait(
+        slot,
+        (slot, us) => this.#native.submitAll([selector, key, cost, undefined], slot, us, 0),
+        0,
+      )
     })
   }
 
@@ -112,12 +118,12 @@ class Requests {
 
   // Called once per batch from the loop. What the awakened submit is flushed by the native side,
   // after the microtasks.
-  #deliver(count, texts) {
+  #deliver(count, more) {
     for (let i = 0, at = 0; i < count; ++i) {
       const slot = results[at + RESULT.SLOT]
       if (results[at + RESULT.STATUS] < 0)
-        this.#rejects[slot](makeError(results[at + RESULT.STATUS], texts[i]))
-      else this.#resolves[slot](readDecision(this.#gate, at))
+        this.#rejects[slot](makeError(results[at + RESULT.STATUS], more[i]))
+      else this.#resolves[slot](readDecision(this.#gate, at, more?.[i]))
       at += RESULT.LENGTH + results[at + RESULT.PARTS] * PART.LENGTH
       this.#release(slot)
     }

@@ -27,10 +27,6 @@ const TEXTS = {
 
 const told = new Set()
 
-function isTold(code) {
-  return told.has(code)
-}
-
 function tell(code, gate) {
   if (told.has(code)) return
   told.add(code)
@@ -38,4 +34,29 @@ function tell(code, gate) {
   gate.emit('event', { level: 'warning', code, time: new Date(), text: TEXTS[code] })
 }
 
-module.exports = { isTold, tell }
+/** An identity that is what a caller writes, or his address. */
+function lookAtIdentity(gate, identity, { forwarded, address, peer }) {
+  if (identity === forwarded) tell('TIDEGATE_KEY_FORWARDED', gate)
+  else if (identity === (address ?? peer)) tell('TIDEGATE_KEY_ADDRESS', gate)
+}
+
+/** A proxy's field that nobody decided about; `memory` remembers that everybody is trusted. */
+function lookAtForwarded(gate, memory, { forwarded, hasForwarded, address, trustsAll }) {
+  if (!forwarded) {
+    if (hasForwarded) tell('TIDEGATE_FORWARDED_UNREAD', gate)
+  } else if (address === undefined) {
+    if (!gate.trustsProxies) tell('TIDEGATE_FORWARDED', gate)
+  } else if (!told.has('TIDEGATE_TRUSTS_ALL') && (memory.trustsAll ??= asked(trustsAll))) {
+    tell('TIDEGATE_TRUSTS_ALL', gate)
+  }
+}
+
+function asked(trustsAll) {
+  try {
+    return trustsAll?.() ?? false
+  } catch {
+    return false // a function of the user's that this address was too much for
+  }
+}
+
+module.exports = { lookAtForwarded, lookAtIdentity }

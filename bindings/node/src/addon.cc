@@ -86,6 +86,10 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("version", tg_version());
   exports.Set("open", Napi::Function::New(env, Gate::open, "open"));
   exports.Set("callerKeys", Napi::Function::New(env, caller_keys, "callerKeys"));
+  exports.Set("validatePolicy", Napi::Function::New(env, validate_policy, "validatePolicy"));
+  exports.Set("policyIgnored", Napi::Function::New(env, policy_ignored, "policyIgnored"));
+  exports.Set("resolvePolicy", Napi::Function::New(env, resolve_policy, "resolvePolicy"));
+  exports.Set("placeName", Napi::Function::New(env, place_name, "placeName"));
   exports.Set("describeOptions", Napi::Function::New(env, describe_options, "describeOptions"));
   exports.Set("describeError", Napi::Function::New(env, describe_error, "describeError"));
   exports.Set("onError", Napi::Function::New(env, on_error, "onError"));

@@ -9,9 +9,9 @@ namespace {
 
 constexpr int32_t kRingCapacity = 65'536;
 constexpr int32_t kReapedAtOnce = 512;
-// A closed limiter's number speaks in decisions that somebody still holds: it is given to another
-// limiter only when so many more have been closed.
-constexpr size_t kClosedNumbersKept = 65'536;
+// The number of a limiter that is closed, or that a guard may close, speaks in decisions which
+// somebody still holds: it is given to another only when so many more have had one.
+constexpr size_t kLentNumbersKept = 65'536;
 
 struct OptionsFree {
   void operator()(tg_options* options) const { tg_options_free(options); }
@@ -41,6 +41,7 @@ Napi::Value Gate::open(const Napi::CallbackInfo& info) {
   gate->self_ = Napi::Weak(object);
   gate->define(object);
   define_decide(env, object, gate);
+  define_check(env, object, gate);
   return object;
 }
 
@@ -67,21 +68,36 @@ uint32_t Gate::limiter_number(uint64_t handle) {
 }
 
 uint32_t Gate::new_number(uint64_t handle) {
-  auto number = static_cast<uint32_t>(handles_.size());
-  if (closed_numbers_.size() > kClosedNumbersKept) {
-    number = closed_numbers_.front();
-    closed_numbers_.pop_front();
+  const uint32_t number = number_to_reuse();
+  if (number == handles_.size()) {
+    handles_.push_back(handle);
+    lent_at_.push_back(0);
+  } else {
     numbers_.erase(handles_[number]);
     handles_[number] = handle;
-  } else {
-    handles_.push_back(handle);
   }
   numbers_.emplace(handle, number);
+  lend(number);
   return number;
 }
 
+// What the program has opened meanwhile stays its own until it is closed.
+uint32_t Gate::number_to_reuse() {
+  while (lent_.size() > kLentNumbersKept) {
+    const auto [number, at] = lent_.front();
+    lent_.pop_front();
+    if (lent_at_[number] == at) return number;
+  }
+  return static_cast<uint32_t>(handles_.size());
+}
+
+void Gate::lend(uint32_t number) {
+  lent_at_[number] = ++times_lent_;
+  lent_.push_back({number, times_lent_});
+}
+
 size_t Gate::put(const tg_result& result, double* out) {
-  *out++ = static_cast<double>(result.user_data);
+  *out++ = static_cast<double>(result.user_data & ~kCheckBit);
   *out++ = result.status;
   *out++ = result.flags;
   *out++ = result.part_count;
@@ -190,21 +206,25 @@ void Gate::reap() {
 bool Gate::deliver(const tg_result* results, int32_t count) {
   double* const buffer = addon_.results;
   size_t used = 0, batch = 0;
-  napi_value texts = nullptr;
+  napi_value more = nullptr;  // of single results: the text of an error, or a check's answer
   const auto hand_over = [&] {
-    call_deliver(batch, texts);
+    call_deliver(batch, more);
     used = batch = 0;
-    texts = nullptr;
+    more = nullptr;
   };
   for (int32_t i = 0; i < count && ring_; ++i) {
     const tg_result& result = results[i];
     if (used + kResultDoubles + result.part_count * kPartDoubles > kBufferDoubles) hand_over();
+    const bool is_check = result.user_data & kCheckBit;
     used += put(result, buffer + used);
-    if (result.status < 0) {
-      if (!texts) napi_create_array(env_, &texts);
-      napi_value text;
-      napi_create_string_utf8(env_, static_cast<const char*>(result.data), result.data_len, &text);
-      napi_set_element(env_, texts, static_cast<uint32_t>(batch), text);
+    if (result.status < 0 || is_check) {
+      if (!more) napi_create_array(env_, &more);
+      napi_value one;
+      if (result.status < 0)
+        napi_create_string_utf8(env_, static_cast<const char*>(result.data), result.data_len, &one);
+      else
+        one = answer_of(env_, result);
+      napi_set_element(env_, more, static_cast<uint32_t>(batch), one);
     }
     ++batch;
   }
@@ -215,14 +235,14 @@ bool Gate::deliver(const tg_result* results, int32_t count) {
 
 // One call into JavaScript for all of a batch; made from the loop it drains the microtasks before
 // it returns.
-void Gate::call_deliver(size_t count, napi_value texts) {
+void Gate::call_deliver(size_t count, napi_value more) {
   const Napi::HandleScope scope(env_);
   has_events_.store(false, std::memory_order_relaxed);
   napi_value object = self_.Value(), deliver, ignored, argv[2];
   if (napi_get_named_property(env_, object, "deliver", &deliver) != napi_ok) return;
   napi_create_uint32(env_, static_cast<uint32_t>(count), &argv[0]);
-  if (texts)
-    argv[1] = texts;
+  if (more)
+    argv[1] = more;
   else
     napi_get_undefined(env_, &argv[1]);
   if (closed_ || !pump_ || !pump_->outermost())

@@ -33,6 +33,12 @@ class Gate {
   uint64_t handle(uint32_t limiter) const {
     return limiter < handles_.size() ? handles_[limiter] : 0;
   }
+  uint64_t guard(uint32_t number) const { return number < guards_.size() ? guards_[number] : 0; }
+  // The number of a limiter, given now where it has none.
+  uint32_t limiter_number(uint64_t handle);
+
+  // In user_data: the request is a guard's check, and its result brings an answer.
+  static constexpr uint64_t kCheckBit = uint64_t{1} << 40;
 
   // Writes a result where `out` points and returns how many doubles it took.
   size_t put(const tg_result& result, double* out);
@@ -65,6 +71,13 @@ class Gate {
   Napi::Value next_event(const Napi::CallbackInfo& info);
   Napi::Value headers(const Napi::CallbackInfo& info);
   Napi::Value problem(const Napi::CallbackInfo& info);
+  // Of guards (guard_functions.cc).
+  Napi::Value guard_open(const Napi::CallbackInfo& info);
+  Napi::Value guard_replace(const Napi::CallbackInfo& info);
+  Napi::Value guard_close(const Napi::CallbackInfo& info);
+  Napi::Value guard_explain(const Napi::CallbackInfo& info);
+  Napi::Value guard_edit(const Napi::CallbackInfo& info);
+  Napi::Value live(const Napi::CallbackInfo& info);
   // Completes what is out and lets go of the store. False: done when the present delivery is over.
   Napi::Value close(const Napi::CallbackInfo& info);
 
@@ -72,12 +85,13 @@ class Gate {
   void on_readable();
   void reap();
   bool deliver(const tg_result* results, int32_t count);
-  void call_deliver(size_t count, napi_value texts);
+  void call_deliver(size_t count, napi_value more);
   void close_now();
   void drop_ring();
   void set_out(size_t out);
-  uint32_t limiter_number(uint64_t handle);
   uint32_t new_number(uint64_t handle);
+  uint32_t number_to_reuse();
+  void lend(uint32_t number);
 
   const Napi::Env env_;
   Addon& addon_;
@@ -92,14 +106,32 @@ class Gate {
   bool close_asked_ = false;
   bool closed_ = false;
   std::atomic<bool> has_events_{false};
+  std::vector<uint64_t> guards_;
   std::vector<uint64_t> handles_;
+  std::vector<uint64_t> lent_at_;  // by number; 0: the program has opened it, and not closed it
   std::unordered_map<uint64_t, uint32_t> numbers_;
-  std::deque<uint32_t> closed_numbers_;  // the oldest first
+  struct Lent {
+    uint32_t number;
+    uint64_t at;  // else than lent_at_ says: it was lent again, or is the program's now
+  };
+  std::deque<Lent> lent_;  // closed ones, and those of guards; the oldest first
+  uint64_t times_lent_ = 0;
   uint64_t last_handle_ = 0;
   uint32_t last_number_ = 0;
 };
 
 // What every decision runs through, in plain Node-API (decide.cc).
 void define_decide(napi_env env, napi_value object, Gate* gate);
+// The same of a guard's checks (check.cc).
+void define_check(napi_env env, napi_value object, Gate* gate);
+// What a check's result has besides figures: [status, verdict, fields, body, scope, caller, reason,
+// retry_after_us, renew_us, finish].
+napi_value answer_of(napi_env env, const tg_result& result);
+
+// Pure functions (guard_functions.cc).
+Napi::Value validate_policy(const Napi::CallbackInfo& info);
+Napi::Value policy_ignored(const Napi::CallbackInfo& info);
+Napi::Value resolve_policy(const Napi::CallbackInfo& info);
+Napi::Value place_name(const Napi::CallbackInfo& info);
 
 }  // namespace tidegate::node

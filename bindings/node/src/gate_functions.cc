@@ -3,6 +3,7 @@
 #include <array>
 
 #include "gate.h"
+#include "text_from.h"
 
 namespace tidegate::node {
 namespace {
@@ -66,23 +67,6 @@ struct SpecTexts {
   }
 };
 
-// Text that a function of the C ABI writes into a buffer and whose length it returns.
-template <class F>
-std::string text_from(Napi::Env env, F&& write) {
-  std::string text(512, '\0');
-  int64_t needed = write(text.data(), text.size());
-  if (needed >= static_cast<int64_t>(text.size())) {
-    text.resize(static_cast<size_t>(needed) + 1);
-    needed = write(text.data(), text.size());
-  }
-  if (needed < 0) {
-    const auto code = static_cast<int32_t>(needed);
-    raise(env, code, tg_strerror(code));
-  }
-  text.resize(static_cast<size_t>(needed));
-  return text;
-}
-
 using Method = Napi::Value (Gate::*)(const Napi::CallbackInfo&);
 
 }  // namespace
@@ -109,6 +93,12 @@ void Gate::define(Napi::Object object) {
   method("nextEvent", &Gate::next_event);
   method("headers", &Gate::headers);
   method("problem", &Gate::problem);
+  method("guardOpen", &Gate::guard_open);
+  method("guardReplace", &Gate::guard_replace);
+  method("guardClose", &Gate::guard_close);
+  method("guardExplain", &Gate::guard_explain);
+  method("guardEdit", &Gate::guard_edit);
+  method("live", &Gate::live);
   method("close", &Gate::close);
 }
 
@@ -118,7 +108,9 @@ Napi::Value Gate::limiter(const Napi::CallbackInfo& info) {
   uint64_t handle = 0;
   tg_error error{};
   if (tg_limiter_open(client_, &spec, &handle, &error) < 0) raise(info.Env(), error);
-  return Napi::Number::New(info.Env(), limiter_number(handle));
+  const uint32_t number = limiter_number(handle);
+  lent_at_[number] = 0;
+  return Napi::Number::New(info.Env(), number);
 }
 
 Napi::Value Gate::change(const Napi::CallbackInfo& info) {
@@ -133,14 +125,15 @@ Napi::Value Gate::change(const Napi::CallbackInfo& info) {
 // (limiter) => undefined; one that is closed already, or whose client is, stays so.
 Napi::Value Gate::close_limiter(const Napi::CallbackInfo& info) {
   const uint32_t number = info[0].ToNumber().Uint32Value();
-  if (tg_limiter_close(client_, handle(number)) == TG_OK) closed_numbers_.push_back(number);
+  if (tg_limiter_close(client_, handle(number)) == TG_OK) lend(number);
   return info.Env().Undefined();
 }
 
-// (limiter) => [its name, the policy name of each rate ...]
+// (limiter) => [its name, the policy name of each rate ...]; undefined of one that is closed
 Napi::Value Gate::names(const Napi::CallbackInfo& info) {
   const uint64_t limiter = handle(info[0].ToNumber().Uint32Value());
   const int32_t rates = tg_limiter_rates(client_, limiter, nullptr, 0);
+  if (rates < 0) return info.Env().Undefined();
   const Napi::Array names = Napi::Array::New(info.Env());
   for (int32_t rate = -1; rate < rates; ++rate)
     names.Set(static_cast<uint32_t>(rate + 1),
