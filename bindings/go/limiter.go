@@ -145,6 +145,52 @@ func (l *Limiter) refresh() {
 	l.rates.Store(&rates)
 }
 
+const mostMet = 4096
+
+// met is the limiter of a handle that a guard's answer speaks of.
+func (g *Gate) met(handle C.uint64_t) *Limiter {
+	g.mu.Lock()
+	l := g.limiters[handle]
+	if l == nil {
+		l = g.policies[handle]
+	}
+	g.mu.Unlock()
+	if l != nil {
+		return l
+	}
+	l = &Limiter{gate: g, handle: handle}
+	if g.core.enter() {
+		l.name = l.nameOf(-1)
+		l.refresh()
+		g.core.leave()
+	} else {
+		l.rates.Store(new([]Rate))
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.policies == nil || len(g.policies) == mostMet { // guards close what nobody uses any more
+		g.policies = map[C.uint64_t]*Limiter{}
+	}
+	g.policies[handle] = l
+	return l
+}
+
+// follow reads the numbers again where a policy has changed them.
+func (l *Limiter) follow(raw *C.tg_part) {
+	rates := *l.rates.Load()
+	if raw.limit < 0 || raw.window_us < 0 { // nobody was asked
+		return
+	}
+	if i := int(raw.rate); i < len(rates) && rates[i].Limit == int64(raw.limit) &&
+		rates[i].Window == fromUS(raw.window_us, 0) {
+		return
+	}
+	if l.gate.core.enter() {
+		l.refresh()
+		l.gate.core.leave()
+	}
+}
+
 // policy is the name of a rate; a request in flight while the numbers changed may know one rate too
 // many.
 func (l *Limiter) policy(rate uint32) string {
