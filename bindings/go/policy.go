@@ -26,6 +26,9 @@ func UsePolicy(policy any) ConnectOption {
 	return connectOption(func(s *settings) { s.policy, s.hasPolicy = policy, true })
 }
 
+// HasPolicy says whether the gate was opened with [UsePolicy].
+func (g *Gate) HasPolicy() bool { return g.policy != nil }
+
 // usePolicy opens the gate's guard, so that a faulty policy is found at once.
 func (g *Gate) usePolicy(policy any) error {
 	text, file, err := pure.Source(policy)

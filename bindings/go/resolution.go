@@ -38,14 +38,32 @@ type PolicyPart struct {
 // Explanation is what applies to a request, why, and how its limits stand.
 type Explanation struct {
 	Resolution
-	Caller   string          `json:"caller"` // the key of who is calling
-	Address  string          `json:"address"`
-	Tier     *string         `json:"tier"`
-	TierFrom *string         `json:"tier_from"` // "caller", "request" or "default"
-	Entries  json.RawMessage `json:"entries"`   // of callers, in the file and live, that speak of him
-	Why      json.RawMessage `json:"why"`       // of each rule whether it matched, and what did not
-	States   []PolicyState   `json:"states"`    // of every rate of the parts
-	Source   string          `json:"source"`    // who was asked for the states
+	Caller   string        `json:"caller"` // the key of who is calling
+	Address  string        `json:"address"`
+	Tier     *string       `json:"tier"`
+	TierFrom *string       `json:"tier_from"` // "caller", "request" or "default"
+	Entries  []PolicyEntry `json:"entries"`   // that speak of him, the closest first
+	Why      []PolicyRule  `json:"why"`
+	States   []PolicyState `json:"states"` // of every rate of the parts
+	Source   string        `json:"source"` // who was asked for the states
+}
+
+// PolicyEntry is what is said of a caller, an address or a network. nil: nothing of it.
+type PolicyEntry struct {
+	Name    string `json:"name"`
+	Live    bool   `json:"live"` // by the live document
+	Ban     *bool  `json:"ban"`
+	Exempt  *bool  `json:"exempt"`
+	Tier    string `json:"tier"`
+	UntilUS *int64 `json:"until_us"`
+}
+
+// PolicyRule says whether a rule matched; nil: it was not looked at. Unmet is the attribute that
+// did not match.
+type PolicyRule struct {
+	Rule    int    `json:"rule"`
+	Matched *bool  `json:"matched"`
+	Unmet   string `json:"unmet"`
 }
 
 // PolicyState is how one rate of a limit stands. nil is unknown, or never.
@@ -71,4 +89,5 @@ type PolicyFault struct {
 	Line    int    `json:"line"`
 	Column  int    `json:"column"`
 	Message string `json:"message"`
+	Text    string `json:"text"` // all of it on one line
 }

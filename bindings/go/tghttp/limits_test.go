@@ -62,7 +62,7 @@ func TestTheSameLimiterByAnotherKeyIsAnotherLimit(t *testing.T) {
 	}
 }
 
-func TestTheLargerCostCountsOnce(t *testing.T) {
+func TestTheLargerCostOfACheckCountsOnce(t *testing.T) {
 	g := gate(t, "memory://")
 	cost := func(tokens int64) func(*http.Request) int64 {
 		return func(*http.Request) int64 { return tokens }
@@ -73,11 +73,20 @@ func TestTheLargerCostCountsOnce(t *testing.T) {
 		{Rate: "10/hour", Name: "api", Cost: cost(2)}, {Rate: "10/hour", Name: "api", Cost: cost(4)},
 		{Rate: "10/hour", Name: "api"},
 	}})
-	if status := from(all(cheap(dear(dear(ok)))), address(1), "/"); status != 200 {
-		t.Fatal(status)
-	}
-	if tokens := left(t, g, "10/hour", "api", "@"+address(1)); tokens != 6 {
-		t.Errorf("%d of 10 left, expected 6", tokens)
+	for i, c := range []struct {
+		handler http.Handler
+		expect  int64
+	}{
+		{dear(cheap(dear(ok))), 6},      // the largest of one check
+		{all(cheap(dear(dear(ok)))), 9}, // of nested ones, what was charged first
+		{cheap(all(dear(ok))), 10},
+	} {
+		if status := from(c.handler, address(i), "/"); status != 200 {
+			t.Fatal(status)
+		}
+		if tokens := left(t, g, "10/hour", "api", "@"+address(i)); tokens != c.expect {
+			t.Errorf("%d: %d of 10 left, expected %d", i, tokens, c.expect)
+		}
 	}
 }
 

@@ -15,8 +15,9 @@ type stateKey struct{}
 
 // state is what the middlewares of one gate know of a request. The outermost made it.
 type state struct {
-	gate   *tidegate.Gate
-	before *state // another gate's
+	gate     *tidegate.Gate
+	embedded bool
+	before   *state // another gate's
 
 	mu     sync.Mutex // a handler may go on in a goroutine of its own (http.TimeoutHandler)
 	last   tidegate.Decision
@@ -71,10 +72,10 @@ func (s *state) scope() string {
 func (s *state) take(ctx context.Context, h http.Header, d tidegate.Decision) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.last = d
 	if d.Verdict() == "exempt" {
-		return // what earlier checks said stands
+		return // what earlier checks said, and hold, stands
 	}
+	s.last = d
 	if d.Allowed && len(d.Parts) > 0 {
 		s.passed = &d
 	}
@@ -107,7 +108,7 @@ func (s *state) finish(ctx context.Context, status int) {
 	}
 	last, settle := s.last, s.settle
 	run := func() { _ = last.Finish(ctx, status, settle) } // what fails now stays charged
-	if last.Source == tidegate.SourceMemory {
+	if s.embedded {
 		run()
 		return
 	}
