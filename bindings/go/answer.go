@@ -120,6 +120,15 @@ func (d Decision) Finish(ctx context.Context, status int, attributes Attributes)
 	return d.gate.finish(ctx, d.answer.scope, status, list, 0)
 }
 
+// GiveBack says that a request was refused without its guard: all that it was charged, and what was
+// charged before by the same gate, is given back.
+func (d Decision) GiveBack(ctx context.Context) error {
+	if d.answer == nil || d.answer.scope == "" {
+		return nil
+	}
+	return d.gate.finish(ctx, d.answer.scope, 0, nil, C.TG_FINISH_DENIED)
+}
+
 // KeepRenewed renews the slots that a guard's decision holds, on the gate's clock, until ctx is
 // done.
 func (d Decision) KeepRenewed(ctx context.Context) {

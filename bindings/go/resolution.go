@@ -19,9 +19,6 @@ type Resolution struct {
 
 	// A mistake of the program: "tier", "cost" or "parts".
 	Error string `json:"error"`
-
-	// What the live document says of limiters and tiers that the policy has not.
-	Ignored []string `json:"ignored"`
 }
 
 // PolicyPart is one limit of a request's check.

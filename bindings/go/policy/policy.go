@@ -87,6 +87,25 @@ func Validate(policy any) ([]Fault, error) {
 	return faults, json.Unmarshal([]byte(said), &faults)
 }
 
+// Ignored are the places of a live document that speak of limiters and tiers which the policy has
+// not. They are left out: services with other policies share the document.
+func Ignored(policy, live any) ([]string, error) {
+	text, err := pure.Read(policy)
+	if err != nil {
+		return nil, err
+	}
+	over, err := pure.JSON(live)
+	if err != nil {
+		return nil, err
+	}
+	said, failure := pure.Ignored(text, over)
+	if failure != nil {
+		return nil, failed(failure)
+	}
+	var names []string
+	return names, json.Unmarshal([]byte(said), &names)
+}
+
 func failed(f *pure.Failure) error {
 	return &tidegate.Error{
 		Code: tidegate.Code(f.Code), Message: f.Message, Position: int(f.Position),

@@ -29,7 +29,7 @@ limiters:
 rules:
   - {when: {path: /v1/login}, limit: logins, count: failed}
   - {when: {path: /v1/chat}, limit: tokens, cost: 100, settle: "{used}"}
-  - {when: {route: /v1/jobs/{id}}, limit: jobs}
+  - {when: {route: "/v1/jobs/{id}"}, limit: jobs}
   - {when: {tenant: acme}, limit: app, cost: 50}
 callers:
   k_evil: {ban: true}

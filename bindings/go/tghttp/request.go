@@ -16,11 +16,11 @@ import (
 func (m *middleware) seen(r *http.Request) tidegate.AttributeList {
 	list := append(make(tidegate.AttributeList, 0, len(m.exempt)+1024), m.exempt...)
 	list.Add("method", r.Method)
-	list.Add("path", strings.TrimRight(m.Mount, "/")+r.URL.EscapedPath())
+	list.Add("path", m.Mount+r.URL.EscapedPath())
 	list.Add("@path", r.URL.Path)
 	list.Add("host", r.Host)
 	if _, _, path := split(r.Pattern); path != "" {
-		list.Add("route", strings.TrimRight(m.Mount, "/")+path)
+		list.Add("route", m.Mount+path)
 	}
 	if r.RemoteAddr == "@" { // what net/http says of a Unix socket
 		list.Add("@peer", "")
@@ -77,7 +77,7 @@ func (m *middleware) asked(r *http.Request) (tidegate.AttributeList, error) {
 // addPart says where a limit stands, whom it charges, and how much.
 func (m *middleware) addPart(list *tidegate.AttributeList, r *http.Request, u *rule, cost string) {
 	if u.placed {
-		list.Add("@place", m.place(r))
+		m.addPlace(list, r)
 	}
 	key := u.Key
 	if key == nil && m.Identity != nil {
@@ -89,11 +89,7 @@ func (m *middleware) addPart(list *tidegate.AttributeList, r *http.Request, u *r
 	case u.Per == Address:
 		list.Add("@per", "address")
 	case key != nil:
-		if of := key(r); of != "" {
-			list.Add("@key", of)
-		} else {
-			list.Add("@per", "address")
-		}
+		list.Add("@key", key(r)) // "": the address
 	}
 	if u.Cost != nil {
 		cost = strconv.FormatInt(u.Cost(r), 10)
@@ -119,17 +115,20 @@ func (m *middleware) warn(r *http.Request, identity string) {
 	}
 }
 
-// place is what a limit without a name is called where the request met it. A pattern without a
-// method is a limit for each method, unless it is a mount: "", "/v1/", chi's "/v1/*".
-func (m *middleware) place(r *http.Request) string {
+// addPlace says what a limit without a name is called where the request met it; around all routes
+// its numbers say it. A pattern without a method is a limit for each method, unless it is a mount:
+// "/v1/", chi's "/v1/*".
+func (m *middleware) addPlace(list *tidegate.AttributeList, r *http.Request) {
 	method, host, path := split(r.Pattern)
-	if method == "" && path != "" && !strings.HasSuffix(path, "/") && !strings.HasSuffix(path, "/*") {
-		method = known(r.Method)
+	mount := strings.TrimSuffix(path, "*")
+	if method == "" && mount != "" && !strings.HasSuffix(mount, "/") {
+		method = r.Method
 	}
-	if method == "" {
-		return tidegate.PlaceName(host+m.Mount+strings.TrimSuffix(path, "*"), "", "")
+	if method != "" {
+		list.Add("@place", tidegate.PlaceName(host+m.Mount, method, path))
+	} else if mount = host + m.Mount + mount; strings.Trim(mount, "/") != "" {
+		list.Add("@place", tidegate.PlaceName(mount, "", ""))
 	}
-	return tidegate.PlaceName(host+m.Mount, method, strings.TrimSuffix(path, "{$}"))
 }
 
 // split takes "GET host/path" apart; each may be missing.
@@ -142,16 +141,4 @@ func split(pattern string) (method, host, path string) {
 		host, path = path[:at], path[at:]
 	}
 	return method, host, path
-}
-
-// known is the method that a limit's name may have: strangers do not make names.
-func known(method string) string {
-	switch method {
-	case http.MethodHead:
-		return http.MethodGet // what it is routed as
-	case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
-		http.MethodConnect, http.MethodOptions, http.MethodTrace:
-		return method
-	}
-	return "OTHER"
 }

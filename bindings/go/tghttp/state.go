@@ -25,6 +25,7 @@ type state struct {
 	said   []tidegate.Field
 	settle tidegate.Attributes
 	renew  context.CancelFunc
+	denied bool // by another gate's
 	over   bool
 }
 
@@ -108,11 +109,25 @@ func (s *state) finish(ctx context.Context, status int) {
 	}
 	last, settle := s.last, s.settle
 	run := func() { _ = last.Finish(ctx, status, settle) } // what fails now stays charged
+	if s.denied {
+		run = func() { _ = last.GiveBack(ctx) }
+	}
 	if s.embedded {
 		run()
 		return
 	}
 	go run()
+}
+
+// deniedElsewhere tells the other gates that the request is refused: it costs nothing there either.
+func (s *state) deniedElsewhere(ctx context.Context) {
+	for o, _ := ctx.Value(stateKey{}).(*state); o != nil; o = o.before {
+		if o != s {
+			o.mu.Lock()
+			o.denied = true
+			o.mu.Unlock()
+		}
+	}
 }
 
 // family is whose fields stand or go together: 0 is none of ours.

@@ -22,15 +22,16 @@
 //	tghttp.Config{Gate: gate, Policy: "limits.yaml", Identity: apiKey}
 //
 // Middlewares may be nested. The same limiter met twice by the same key on one request is charged
-// once; by another key it is charged for that too. A request that an inner middleware refuses costs
-// nothing: what the outer ones charged is given back, behind the answer. Slots ("5 at once") are
+// once, with the largest cost; by another key it is charged for that too. A request that an inner
+// middleware refuses costs nothing: what the outer ones charged is given back, behind the answer. Slots ("5 at once") are
 // held until the answer is sent, streams included.
 //
 // A limit without a name is called by where it stands, as in every language: by the route's
 // pattern, "POST.login" of "POST /login" (see [http.Request]), and "v1.GET.items-id" of
-// "GET /items/{id}" under [Config.Mount] "/v1". Around routes it is the path's, "v1" of "/v1/", or
-// "everything"; where several stand in one place they have their numbers behind it. So equal rates
-// of two routes are two limits, and the same route is one limit in all processes of a service.
+// "GET /items/{id}" under [Config.Mount] "/v1". Around routes it is the path's, "v1" of "/v1/", and
+// around all of them the numbers', "100-per-60s"; where several stand in one place they have their
+// numbers behind its name. So equal rates of two routes are two limits, and the same route is one
+// limit in all processes of a service.
 //
 // Streaming, flushing and hijacking are untouched; refusals never reach the handler. A handler that
 // sends RateLimit or X-RateLimit fields of its own sends them in place of these.
@@ -123,6 +124,9 @@ func New(config Config) (func(http.Handler) http.Handler, error) {
 		m.Gate = gate
 	} else if config.Store != "" {
 		return nil, invalid("tghttp.Config: Gate and Store are given: expected one of them")
+	}
+	if m.Mount = strings.Trim(m.Mount, "/"); m.Mount != "" {
+		m.Mount = "/" + m.Mount
 	}
 	m.embedded = strings.HasPrefix(m.Gate.URL(), "memory:")
 	if err := m.gather(); err != nil {
@@ -254,6 +258,7 @@ func (m *middleware) pass(w http.ResponseWriter, r *http.Request, s *state, next
 		next.ServeHTTP(w, r)
 		return
 	}
+	s.deniedElsewhere(r.Context())
 	m.deny(w, r, d)
 }
 
@@ -267,8 +272,11 @@ func (m *middleware) check(r *http.Request, s *state) (tidegate.Decision, error)
 			list.Add("@exempt", r.URL.Path)
 		}
 		d, err := m.bare.Check(r.Context(), list, s.scope())
-		if err != nil || d.Verdict() == "exempt" {
+		if err != nil {
 			return d, err
+		}
+		if d.Verdict() == "exempt" {
+			return d, m.meet(r, list)
 		}
 	}
 	list, err := m.asked(r)
@@ -276,4 +284,22 @@ func (m *middleware) check(r *http.Request, s *state) (tidegate.Decision, error)
 		return tidegate.Decision{}, err
 	}
 	return m.guard.Check(r.Context(), list, s.scope())
+}
+
+// meet lets limits without names have those of the place where an exempt request met them: what
+// comes first in one process must not name anything that it does not in another.
+func (m *middleware) meet(r *http.Request, list tidegate.AttributeList) error {
+	any := false
+	for _, u := range m.rules {
+		if u.placed {
+			any = true
+			list = append(list, u.fixed...)
+			m.addPlace(&list, r)
+		}
+	}
+	if !any {
+		return nil
+	}
+	_, err := m.guard.Check(r.Context(), list, "")
+	return err
 }

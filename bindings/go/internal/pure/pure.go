@@ -50,6 +50,19 @@ func Validate(policy string) (string, *Failure) {
 	return faults, nil
 }
 
+// Ignored is the JSON list of what a live document says of names that the policy has not.
+func Ignored(policy, live string) (string, *Failure) {
+	var e C.tg_error
+	names, n := fill(func(buffer *C.char, size C.size_t) C.int64_t {
+		return C.tg_policy_ignored(bytesOf(policy), C.size_t(len(policy)), bytesOf(live),
+			C.size_t(len(live)), buffer, size, &e)
+	})
+	if n < 0 {
+		return "", &Failure{int32(e.code), int32(e.position), C.GoString(&e.message[0])}
+	}
+	return names, nil
+}
+
 // Resolve is the JSON of what applies to a request.
 func Resolve(policy, live string, attributes []byte, nowUS int64) (string, *Failure) {
 	var e C.tg_error
