@@ -97,26 +97,31 @@ type Guard struct {
 	gate   *Gate
 	handle C.uint64_t
 	key    string
+	gates  bool // its policy is the gate's
 	users  atomic.Int64
 }
 
 // Guard opens a guard. Equal configurations share one.
 func (g *Gate) Guard(config GuardConfig) (*Guard, error) {
-	if config.Policy == nil {
+	if !g.core.enter() {
+		return nil, errClosed
+	}
+	defer runtime.KeepAlive(g)
+	defer g.core.leave()
+	g.opening.Lock() // one that is being opened is waited for, so that equal ones are one
+	defer g.opening.Unlock()
+	gates := config.Policy == nil
+	if gates {
 		config.Policy = g.policy
 	}
 	words, err := guardWords(config)
 	if err != nil {
 		return nil, err
 	}
-	if !g.core.enter() {
-		return nil, errClosed
-	}
-	defer runtime.KeepAlive(g)
-	defer g.core.leave()
 	key := fmt.Sprintf("%q %d", words, config.IPv6Prefix)
-	g.opening.Lock() // one that is being opened is waited for, so that equal ones are one
-	defer g.opening.Unlock()
+	if gates { // which may be another by now
+		key = fmt.Sprintf("%q %d, the gate's", words[2:], config.IPv6Prefix)
+	}
 	if u := g.guards[key]; u != nil {
 		u.users.Add(1)
 		return u, nil
@@ -126,7 +131,7 @@ func (g *Gate) Guard(config GuardConfig) (*Guard, error) {
 		spec.size[i] = C.uint64_t(len(word))
 	}
 	var e C.tg_error
-	u := &Guard{gate: g, key: key}
+	u := &Guard{gate: g, key: key, gates: gates}
 	all := strings.Join(words[:], "")
 	if C.tgo_guard_open(g.core.client, &spec, bytesOf(all), &u.handle, &e) < 0 {
 		return nil, fromC(&e)
@@ -193,6 +198,10 @@ func (u *Guard) Load(policy any) error {
 	if err != nil {
 		return failed(C.TG_EPOLICY, err.Error())
 	}
+	return u.replace(text)
+}
+
+func (u *Guard) replace(text string) error {
 	g := u.gate
 	if !g.core.enter() {
 		return errClosed

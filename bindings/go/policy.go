@@ -26,8 +26,12 @@ func UsePolicy(policy any) ConnectOption {
 	return connectOption(func(s *settings) { s.policy, s.hasPolicy = policy, true })
 }
 
-// HasPolicy says whether the gate was opened with [UsePolicy].
-func (g *Gate) HasPolicy() bool { return g.policy != nil }
+// HasPolicy says whether the gate was given a policy.
+func (g *Gate) HasPolicy() bool {
+	g.opening.Lock()
+	defer g.opening.Unlock()
+	return g.policy != nil
+}
 
 // usePolicy opens the gate's guard, so that a faulty policy is found at once.
 func (g *Gate) usePolicy(policy any) error {
@@ -133,14 +137,29 @@ func (p *GatePolicy) Validate(policy any) ([]PolicyFault, error) {
 	return faults, json.Unmarshal([]byte(said), &faults)
 }
 
-// Load puts another policy in place of the gate's, at once. A faulty one changes nothing. Middleware
-// that was given a policy of its own keeps it.
+// Load puts another policy in place of the gate's, at once, also in middleware. A faulty one changes
+// nothing. Middleware that was given a policy of its own keeps it.
 func (p *GatePolicy) Load(policy any) error {
-	guard, err := p.gate.ownGuard()
+	text, err := pure.Read(policy)
 	if err != nil {
+		return failed(C.TG_EPOLICY, err.Error())
+	}
+	g := p.gate
+	if _, err := g.ownGuard(); err != nil {
 		return err
 	}
-	return guard.Load(policy)
+	g.opening.Lock()
+	defer g.opening.Unlock()
+	for _, guard := range g.guards {
+		if !guard.gates {
+			continue
+		}
+		if err := guard.replace(text); err != nil {
+			return err
+		}
+	}
+	g.policy = []byte(text)
+	return nil
 }
 
 // LiveLimit gives a limiter of the policy other numbers. What is not given is the policy's.

@@ -158,3 +158,15 @@ func TestWhatAttributesMayBe(t *testing.T) {
 		}
 	}
 }
+
+func TestTheReadmesPolicyIsOne(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(readme), "```yaml\n")
+	shown, _, found := strings.Cut(rest, "```")
+	if faults, err := policy.Validate(shown); err != nil || len(faults) > 0 || !found {
+		t.Errorf("%+v %v", faults, err)
+	}
+}

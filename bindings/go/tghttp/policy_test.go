@@ -172,6 +172,20 @@ func TestThePolicyIsTheGatesUnlessGiven(t *testing.T) {
 		response.Header.Get("Content-Type") != "application/problem+json" {
 		t.Errorf("%s %s", response.Status, body)
 	}
+	for _, policy := range []string{"version: 1\nrules: [{limit: a}]\n", strings.Replace(service,
+		"k_evil: {ban: true}", "k_other: {ban: true}", 1)} {
+		if faulty := g.Policy().Load(policy) != nil; faulty != (policy[:3] == "ver") {
+			t.Errorf("%s: %v", policy, faulty)
+		}
+	}
+	later := serve(t, limit(t, tghttp.Config{Gate: g, Key: apiKey, Headers: tidegate.Standard})(ok))
+	for _, url := range []string{url, later} {
+		for key, expect := range map[string]int{"k_evil": 200, "k_other": 403} {
+			if response, _ := get(t, url, "X-Api-Key", key); response.StatusCode != expect {
+				t.Errorf("%s: %s", key, response.Status)
+			}
+		}
+	}
 	message := tghttp.Config{Gate: g, Key: apiKey, Message: "slow down",
 		Attributes: func(*http.Request) tidegate.Attributes { return tidegate.Attributes{"x": 1.5} }}
 	response, body = get(t, serve(t, limit(t, message)(ok)))
