@@ -167,7 +167,11 @@ func (d Decision) headersAt(style HeaderStyle, wallUS int64) []Field {
 	}))
 }
 
-func fieldsOf(lines string) (fields []Field) {
+func fieldsOf(lines string) []Field {
+	if lines == "" {
+		return nil
+	}
+	fields := make([]Field, 0, strings.Count(lines, "\n"))
 	for len(lines) > 0 {
 		line, rest, _ := strings.Cut(lines, "\n")
 		name, value, _ := strings.Cut(line, ": ")

@@ -5,7 +5,6 @@ package tghttp
 import (
 	"context"
 	"net/http"
-	"strings"
 	"sync"
 
 	tidegate "github.com/tidegate/tidegate/bindings/go"
@@ -81,13 +80,15 @@ func (s *state) take(ctx context.Context, h http.Header, d tidegate.Decision) {
 		s.passed = &d
 	}
 	for _, f := range s.said {
-		if values := h.Values(f.Name); len(values) == 1 && values[0] == f.Value {
-			h.Del(f.Name)
+		if len(s.theirs(f.Name, h[f.Name])) == 0 {
+			delete(h, f.Name)
 		}
 	}
 	s.said = d.Headers()
-	for _, f := range s.said {
-		h.Set(f.Name, f.Value)
+	for i := range s.said {
+		f := &s.said[i]
+		f.Name = canonical(f.Name)
+		h[f.Name] = []string{f.Value}
 	}
 	if d.RenewWithin() > 0 && !s.over {
 		if s.renew != nil {
@@ -128,57 +129,4 @@ func (s *state) deniedElsewhere(ctx context.Context) {
 			o.mu.Unlock()
 		}
 	}
-}
-
-// family is whose fields stand or go together: 0 is none of ours.
-func family(canonical string) int {
-	switch {
-	case canonical == "Ratelimit" || canonical == "Ratelimit-Policy":
-		return 1
-	case strings.HasPrefix(canonical, "X-Ratelimit-"):
-		return 2
-	case canonical == "Retry-After":
-		return 3
-	}
-	return 0
-}
-
-// yield lets the fields that the handler set itself stand, with their whole family.
-func (s *state) yield(h http.Header) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.said) == 0 {
-		return
-	}
-	var theirs [4]bool
-	for name, values := range h {
-		if f := family(name); f > 0 {
-			rest := s.without(name, values)
-			if theirs[f] = theirs[f] || len(rest) > 0; len(rest) > 0 {
-				h[name] = rest
-			}
-		}
-	}
-	for _, field := range s.said {
-		name := http.CanonicalHeaderKey(field.Name)
-		if theirs[family(name)] && len(s.without(name, h[name])) == 0 {
-			delete(h, name)
-		}
-	}
-	s.said = nil
-}
-
-// without takes the value that was set here out of a field's; the caller holds mu.
-func (s *state) without(name string, values []string) []string {
-	for _, field := range s.said {
-		if http.CanonicalHeaderKey(field.Name) != name {
-			continue
-		}
-		for i, value := range values {
-			if value == field.Value {
-				return append(append([]string{}, values[:i]...), values[i+1:]...)
-			}
-		}
-	}
-	return values
 }
