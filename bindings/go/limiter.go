@@ -11,6 +11,7 @@ import "C"
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -266,8 +267,12 @@ func (l *Limiter) Reset(ctx context.Context, key string) error {
 //		return err // what follows would be too much
 //	}
 func (l *Limiter) Wait(ctx context.Context, key string, options ...CallOption) (Decision, error) {
+	var denied Decision
 	for {
 		d, err := l.Consume(ctx, key, options...)
+		if err = overslept(ctx, err, denied); errors.Is(err, ErrDenied) {
+			return denied, err
+		}
 		if err != nil || d.Allowed {
 			return d, err
 		}
@@ -275,8 +280,19 @@ func (l *Limiter) Wait(ctx context.Context, key string, options ...CallOption) (
 		if d.RetryAfter == Never || ok && d.RetryAfter > time.Until(end) {
 			return d, d.Err()
 		}
+		denied = d
 		if err := l.gate.clock.Sleep(ctx, d.RetryAfter); err != nil {
-			return d, err
+			return d, overslept(ctx, err, d)
 		}
 	}
+}
+
+// overslept is the error of who was denied and then slept past the context's deadline, as a busy
+// machine may let him: he was denied.
+func overslept(ctx context.Context, err error, denied Decision) error {
+	if err != nil && denied.gate != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) &&
+		errors.Is(err, context.DeadlineExceeded) {
+		return denied.Err()
+	}
+	return err
 }
