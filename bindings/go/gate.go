@@ -34,6 +34,7 @@ type Gate struct {
 	opening sync.Mutex // one guard at a time
 	guards  map[string]*Guard
 	policy  any // of guards that are given none
+	policed atomic.Bool
 
 	keeper keeper // renews the slots that are held
 }

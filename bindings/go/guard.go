@@ -11,6 +11,7 @@ import "C"
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"runtime"
@@ -118,10 +119,11 @@ func (g *Gate) Guard(config GuardConfig) (*Guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	key := fmt.Sprintf("%q %d", words, config.IPv6Prefix)
+	policy := fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%q", words[:2])))
 	if gates { // which may be another by now
-		key = fmt.Sprintf("%q %d, the gate's", words[2:], config.IPv6Prefix)
+		policy = "the gate's"
 	}
+	key := fmt.Sprintf("%s %q %d", policy, words[2:], config.IPv6Prefix)
 	if u := g.guards[key]; u != nil {
 		u.users.Add(1)
 		return u, nil

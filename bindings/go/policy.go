@@ -27,11 +27,7 @@ func UsePolicy(policy any) ConnectOption {
 }
 
 // HasPolicy says whether the gate was given a policy.
-func (g *Gate) HasPolicy() bool {
-	g.opening.Lock()
-	defer g.opening.Unlock()
-	return g.policy != nil
-}
+func (g *Gate) HasPolicy() bool { return g.policed.Load() }
 
 // usePolicy opens the gate's guard, so that a faulty policy is found at once.
 func (g *Gate) usePolicy(policy any) error {
@@ -42,12 +38,13 @@ func (g *Gate) usePolicy(policy any) error {
 	if g.policy = []byte(text); file != "" {
 		g.policy = file
 	}
+	g.policed.Store(true)
 	_, err = g.ownGuard()
 	return err
 }
 
 // ownGuard is that of Check and Policy. A gate without a policy has one without rules: it can still
-// be told whom to ban.
+// say whom all others of its store ban.
 func (g *Gate) ownGuard() (*Guard, error) {
 	g.mu.Lock()
 	own := g.own
@@ -74,6 +71,9 @@ func (g *Gate) ownGuard() (*Guard, error) {
 // Where its rules have slots, or count or settle by the answer, [Decision.Finish] says that the
 // request is over.
 func (g *Gate) Check(ctx context.Context, request Attributes) (Decision, error) {
+	if !g.HasPolicy() {
+		return Decision{}, failed(C.TG_EPOLICY, "the gate has no policy: expected UsePolicy")
+	}
 	guard, err := g.ownGuard()
 	if err != nil {
 		return Decision{}, err
@@ -159,6 +159,7 @@ func (p *GatePolicy) Load(policy any) error {
 		}
 	}
 	g.policy = []byte(text)
+	g.policed.Store(true)
 	return nil
 }
 

@@ -153,6 +153,9 @@ func TestMistakesOfTheProgram(t *testing.T) {
 			t.Errorf("%v: %v", request, err)
 		}
 	}
+	if _, err := open(t, "memory://").Check(t.Context(), nil); !errors.Is(err, tidegate.ErrConfig) {
+		t.Error("no policy:", err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := g.Check(ctx, nil); !errors.Is(err, context.Canceled) {

@@ -102,7 +102,9 @@ func (m *middleware) check(r *http.Request, s *state) (tidegate.Decision, error)
 	if err != nil {
 		return tidegate.Decision{}, err
 	}
-	return m.guard.Check(r.Context(), list, s.scope())
+	d, err := m.guard.Check(r.Context(), list, s.scope())
+	m.warn(r, d)
+	return d, err
 }
 
 // meet lets limits without names have those of the place where an exempt request met them: what

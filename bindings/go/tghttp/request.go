@@ -4,6 +4,7 @@ package tghttp
 
 import (
 	"log/slog"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -44,9 +45,9 @@ func (m *middleware) asked(r *http.Request) (tidegate.AttributeList, error) {
 	if identify == nil {
 		identify = m.Key
 	}
-	identity := call(identify, r)
-	list.Add("identity", identity)
-	m.warn(r, identity)
+	if identify != nil {
+		list.Add("identity", identify(r))
+	}
 	if m.Tier != nil {
 		list.Add("tier", m.Tier(r))
 	}
@@ -99,17 +100,13 @@ func (m *middleware) addPart(list *tidegate.AttributeList, r *http.Request, u *r
 	}
 }
 
-func call(f func(*http.Request) string, r *http.Request) string {
-	if f == nil {
-		return ""
+// warn tells once of a proxy that nobody believes: the caller is who opened the socket.
+func (m *middleware) warn(r *http.Request, d tidegate.Decision) {
+	if m.TrustedProxies != "" || r.Header["X-Forwarded-For"] == nil || m.warned.Load() {
+		return
 	}
-	return f(r)
-}
-
-// warn tells once of a proxy that nobody believes.
-func (m *middleware) warn(r *http.Request, identity string) {
-	if identity == "" && m.TrustedProxies == "" && r.Header["X-Forwarded-For"] != nil &&
-		!m.warned.Swap(true) {
+	peer, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err == nil && d.Caller() == "@"+peer && !m.warned.Swap(true) {
 		slog.WarnContext(r.Context(), "tidegate: a request has X-Forwarded-For, and TrustedProxies "+
 			"is not set: callers behind a proxy are counted as one; \"0\" says that there is none")
 	}

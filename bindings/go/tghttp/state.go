@@ -109,6 +109,7 @@ func (s *state) finish(ctx context.Context, status int) {
 		s.renew()
 	}
 	last, settle := s.last, s.settle
+	s.settle = nil                                         // a handler that goes on may still write
 	run := func() { _ = last.Finish(ctx, status, settle) } // what fails now stays charged
 	if s.denied {
 		run = func() { _ = last.GiveBack(ctx) }
