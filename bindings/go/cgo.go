@@ -16,6 +16,12 @@ package tidegate
 #cgo nocallback tgo_reap
 #cgo noescape tgo_wait
 #cgo nocallback tgo_wait
+#cgo noescape tgo_check_call
+#cgo nocallback tgo_check_call
+#cgo noescape tgo_check_submit
+#cgo nocallback tgo_check_submit
+#cgo noescape tgo_finish
+#cgo nocallback tgo_finish
 #cgo noescape tgo_headers
 #cgo nocallback tgo_headers
 #cgo noescape tgo_problem

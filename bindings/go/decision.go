@@ -70,6 +70,7 @@ type Decision struct {
 
 	gate    *Gate
 	binding int
+	answer  *answer // of a guard
 }
 
 // Part is one rate of one limiter in a decision.
@@ -113,7 +114,11 @@ func (d Decision) String() string {
 	if d.Allowed {
 		word = "allowed"
 	}
-	fmt.Fprintf(&b, "%s by %s (%s)", word, d.Name, d.Source)
+	b.WriteString(word)
+	if d.Name != "" {
+		b.WriteString(" by " + d.Name)
+	}
+	fmt.Fprintf(&b, " (%s)", d.Source)
 	if d.Remaining != Unknown {
 		fmt.Fprintf(&b, ", %d of %d left", d.Remaining, d.Limit)
 	}
@@ -139,8 +144,12 @@ func (d Decision) Err() error {
 }
 
 // Headers are the fields to send with the response: Standard|Legacy unless styles are given;
-// Retry-After on refusals. None after the gate was closed.
+// Retry-After on refusals. None after the gate was closed. Those of a guard's decision are in its
+// guard's styles, unless others are given, and also of the request's checks before it.
 func (d Decision) Headers(styles ...HeaderStyle) []Field {
+	if d.answer != nil && len(styles) == 0 {
+		return fieldsOf(d.answer.fields)
+	}
 	style := Standard | Legacy
 	if len(styles) > 0 {
 		style = 0
@@ -152,11 +161,17 @@ func (d Decision) Headers(styles ...HeaderStyle) []Field {
 }
 
 func (d Decision) headersAt(style HeaderStyle, wallUS int64) []Field {
-	var fields []Field
-	lines := d.ask(func(gate *C.tg_client, parts []C.tg_part, b *C.char, size C.size_t) int64 {
+	return fieldsOf(d.ask(func(gate *C.tg_client, parts []C.tg_part, b *C.char, size C.size_t) int64 {
 		return int64(C.tgo_headers(gate, d.flags(), C.uint32_t(d.binding), &parts[0],
 			C.uint32_t(len(parts)), C.uint32_t(style), C.int64_t(wallUS), b, size))
-	})
+	}))
+}
+
+func fieldsOf(lines string) []Field {
+	if lines == "" {
+		return nil
+	}
+	fields := make([]Field, 0, strings.Count(lines, "\n"))
 	for len(lines) > 0 {
 		line, rest, _ := strings.Cut(lines, "\n")
 		name, value, _ := strings.Cut(line, ": ")
@@ -168,14 +183,22 @@ func (d Decision) headersAt(style HeaderStyle, wallUS int64) []Field {
 
 // Problem is the RFC 9457 body of a refusal (application/problem+json), or "".
 func (d Decision) Problem() string {
+	if d.answer != nil {
+		return d.answer.body
+	}
 	return d.ask(func(gate *C.tg_client, parts []C.tg_part, b *C.char, size C.size_t) int64 {
 		return int64(C.tgo_problem(gate, d.flags(), C.uint32_t(d.binding), &parts[0],
 			C.uint32_t(len(parts)), b, size))
 	})
 }
 
-// Status is the HTTP status: 200, 429, or 503 where the failure policy closed.
-func (d Decision) Status() int { return int(C.tgo_status(d.flags())) }
+// Status is the HTTP status: 200, 429, 503 where the failure policy closed, or 403 of a ban.
+func (d Decision) Status() int {
+	if d.answer != nil {
+		return d.answer.status
+	}
+	return int(C.tgo_status(d.flags()))
+}
 
 func (d Decision) flags() C.uint32_t {
 	flags := C.uint32_t(d.Source) << 8
@@ -268,7 +291,8 @@ func (g *Gate) decide(flags, binding C.uint32_t, raw []C.tg_part, asked []Charge
 	}
 	d.Parts = make([]Part, len(raw))
 	for i := range raw {
-		d.Parts[i].read(&raw[i], asked)
+		g.limiterOf(&d.Parts[i], &raw[i], asked)
+		d.Parts[i].read(&raw[i])
 	}
 	if int(binding) < len(raw) {
 		p := &d.Parts[binding]
@@ -278,13 +302,18 @@ func (g *Gate) decide(flags, binding C.uint32_t, raw []C.tg_part, asked []Charge
 	return d
 }
 
-func (p *Part) read(raw *C.tg_part, asked []Charge) {
+func (g *Gate) limiterOf(p *Part, raw *C.tg_part, asked []Charge) {
 	for i := range asked {
 		if asked[i].limiter.handle == raw.handle {
 			p.Limiter = asked[i].limiter
-			break
+			return
 		}
 	}
+	p.Limiter = g.met(raw.handle)
+	p.Limiter.follow(raw)
+}
+
+func (p *Part) read(raw *C.tg_part) {
 	p.rate = uint32(raw.rate)
 	p.Name = p.Limiter.policy(p.rate)
 	p.Allowed, p.Shadow = raw.flags&C.TG_ALLOWED != 0, raw.flags&C.TG_SHADOW != 0

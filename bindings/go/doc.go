@@ -19,6 +19,9 @@
 // deadline, the failure policy answers. A cancelled check returns the context's error; it may have
 // been charged, and is never refunded behind anybody's back.
 //
+// A policy says which limits a request meets, by path, tier and caller ([UsePolicy], [Gate.Check]),
+// and can be changed while programs serve ([Gate.Policy]); package tghttp is the middleware.
+//
 // What a request used beyond an estimate is a debt ([Limiter.Reserve], [Limiter.Debit]); how many may
 // be under way at once are slots ([Limiter.Slot]).
 //

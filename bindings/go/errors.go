@@ -17,7 +17,8 @@ import (
 
 // What errors.Is finds in an [*Error]. Being denied is no error, but for [Limiter.Wait].
 var (
-	// ErrConfig: a rate, option, URL, name, key or cost that cannot be. Nothing was charged.
+	// ErrConfig: a rate, option, URL, name, key, cost, policy or attribute that cannot be. Nothing was
+	// charged.
 	ErrConfig = errors.New("tidegate: configuration error")
 	// ErrStore: the store could not do it. Checks never return it: the failure policy answers them.
 	ErrStore = errors.New("tidegate: store error")
@@ -47,6 +48,8 @@ const (
 	CodeCanceled  Code = C.TG_ECANCELED
 	CodeFull      Code = C.TG_EFULL
 	CodeID        Code = C.TG_EID
+	CodePolicy    Code = C.TG_EPOLICY
+	CodeAttribute Code = C.TG_EATTRIBUTE
 	CodeStore     Code = C.TG_ESTORE
 	CodeTimedOut  Code = C.TG_ETIMEDOUT
 	CodeConnect   Code = C.TG_ECONNECT

@@ -17,7 +17,7 @@ func TestWhatErrorsIsFindsInEveryCode(t *testing.T) {
 		var expect error
 		switch code {
 		case CodeInvalid, size, CodeRate, CodeOption, CodeURL, CodeKey, CodeCost, CodeName,
-			CodeConflict, CodeID:
+			CodeConflict, CodeID, CodePolicy, CodeAttribute:
 			expect = ErrConfig
 		case CodeHandle:
 			expect = ErrLimiterClosed

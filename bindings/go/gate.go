@@ -28,6 +28,13 @@ type Gate struct {
 
 	mu       sync.Mutex
 	limiters map[C.uint64_t]*Limiter
+	policies map[C.uint64_t]*Limiter // that guards opened, as far as they were met
+	own      *Guard                  // of Check and Policy, or nil
+
+	opening sync.Mutex // one guard at a time
+	guards  map[string]*Guard
+	policy  any // of guards that are given none
+	policed atomic.Bool
 
 	keeper keeper // renews the slots that are held
 }
@@ -73,6 +80,12 @@ func Connect(url string, options ...ConnectOption) (*Gate, error) {
 		c.ring = ring
 	}
 	runtime.AddCleanup(g, func(c *core) { go c.close() }, c)
+	if s.hasPolicy {
+		if err := g.usePolicy(s.policy); err != nil {
+			g.Close()
+			return nil, err
+		}
+	}
 	return g, nil
 }
 

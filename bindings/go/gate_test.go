@@ -413,3 +413,30 @@ func BenchmarkEmbeddedConsume(b *testing.B) {
 		}
 	}
 }
+
+// lateClock sleeps longer than it was asked to, as on a busy machine.
+type lateClock struct{ *tidegatetest.FakeClock }
+
+func (c lateClock) Sleep(ctx context.Context, d time.Duration) error {
+	time.Sleep(30 * time.Millisecond)
+	return nil
+}
+
+func TestWhoSleepsPastHisDeadlineWasDenied(t *testing.T) {
+	clock := lateClock{tidegatetest.NewClock(time.UnixMicro(1_000_000_000))}
+	g := open(t, "memory://", tidegate.UseClock(clock))
+	rate, jobs := limiter(t, g, "1/ms"), limiter(t, g, "1 at once", tidegate.Name("jobs"))
+	slot, _, err := jobs.Slot(ctx, "k")
+	if err != nil || slot == nil {
+		t.Fatal(err)
+	}
+	defer slot.Release()
+	consume(t, rate, "k")
+	if d, err := rate.Wait(within(t, 20*time.Millisecond), "k"); d.Limit != 1 || !errors.Is(err, tidegate.ErrDenied) {
+		t.Error(d, err)
+	}
+	s, d, err := jobs.WaitSlot(within(t, 20*time.Millisecond), "k")
+	if s != nil || d.Limit != 1 || !errors.Is(err, tidegate.ErrDenied) {
+		t.Error(s, d, err)
+	}
+}

@@ -11,6 +11,7 @@ import "C"
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -145,6 +146,52 @@ func (l *Limiter) refresh() {
 	l.rates.Store(&rates)
 }
 
+const mostMet = 4096
+
+// met is the limiter of a handle that a guard's answer speaks of.
+func (g *Gate) met(handle C.uint64_t) *Limiter {
+	g.mu.Lock()
+	l := g.limiters[handle]
+	if l == nil {
+		l = g.policies[handle]
+	}
+	g.mu.Unlock()
+	if l != nil {
+		return l
+	}
+	l = &Limiter{gate: g, handle: handle}
+	if g.core.enter() {
+		l.name = l.nameOf(-1)
+		l.refresh()
+		g.core.leave()
+	} else {
+		l.rates.Store(new([]Rate))
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.policies == nil || len(g.policies) == mostMet { // guards close what nobody uses any more
+		g.policies = map[C.uint64_t]*Limiter{}
+	}
+	g.policies[handle] = l
+	return l
+}
+
+// follow reads the numbers again where a policy has changed them.
+func (l *Limiter) follow(raw *C.tg_part) {
+	rates := *l.rates.Load()
+	if raw.limit < 0 || raw.window_us < 0 { // nobody was asked
+		return
+	}
+	if i := int(raw.rate); i < len(rates) && rates[i].Limit == int64(raw.limit) &&
+		rates[i].Window == fromUS(raw.window_us, 0) {
+		return
+	}
+	if l.gate.core.enter() {
+		l.refresh()
+		l.gate.core.leave()
+	}
+}
+
 // policy is the name of a rate; a request in flight while the numbers changed may know one rate too
 // many.
 func (l *Limiter) policy(rate uint32) string {
@@ -220,8 +267,12 @@ func (l *Limiter) Reset(ctx context.Context, key string) error {
 //		return err // what follows would be too much
 //	}
 func (l *Limiter) Wait(ctx context.Context, key string, options ...CallOption) (Decision, error) {
+	var denied Decision
 	for {
 		d, err := l.Consume(ctx, key, options...)
+		if err = overslept(ctx, err, denied); errors.Is(err, ErrDenied) {
+			return denied, err
+		}
 		if err != nil || d.Allowed {
 			return d, err
 		}
@@ -229,8 +280,19 @@ func (l *Limiter) Wait(ctx context.Context, key string, options ...CallOption) (
 		if d.RetryAfter == Never || ok && d.RetryAfter > time.Until(end) {
 			return d, d.Err()
 		}
+		denied = d
 		if err := l.gate.clock.Sleep(ctx, d.RetryAfter); err != nil {
-			return d, err
+			return d, overslept(ctx, err, d)
 		}
 	}
+}
+
+// overslept is the error of who was denied and then slept past the context's deadline, as a busy
+// machine may let him: he was denied.
+func overslept(ctx context.Context, err error, denied Decision) error {
+	if err != nil && denied.gate != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) &&
+		errors.Is(err, context.DeadlineExceeded) {
+		return denied.Err()
+	}
+	return err
 }

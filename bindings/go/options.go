@@ -35,6 +35,9 @@ type settings struct {
 	events  func(Event)
 	logger  *slog.Logger
 	cgoWait bool
+
+	policy    any
+	hasPolicy bool
 }
 
 type spec struct{ rates, name, algorithm, mode, onFailure, lease string }

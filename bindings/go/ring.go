@@ -58,6 +58,7 @@ type slot struct {
 	flags   C.uint32_t
 	binding C.uint32_t
 	parts   []C.tg_part
+	answer  *answer // of a guard's check
 }
 
 func newRing(c *core, cgoWait bool) (*ring, error) {
@@ -160,6 +161,8 @@ func (r *ring) deliver(n int32) {
 		}
 		if s.status < 0 {
 			s.text = textOf(result)
+		} else if s.request.op == C.TG_OP_CHECK {
+			s.answer = answerOf(result)
 		}
 		s.done <- struct{}{}
 	}
@@ -191,6 +194,42 @@ func (r *ring) execute(
 	return nil
 }
 
+// check runs a guard's check.
+func (r *ring) check(
+	ctx context.Context, g *Gate, ask *C.tgo_check, list AttributeList, scope string,
+) (Decision, error) {
+	s, left, err := r.take(ctx, ask.timeout_us)
+	if err != nil {
+		return Decision{}, err
+	}
+	defer s.of.give(s)
+	ask.timeout_us, ask.user_data = left, C.uint64_t(s.number)
+	s.request.op = C.TG_OP_CHECK
+	if err := r.submitCheck(g, s, ask, list, scope); err != nil {
+		return Decision{}, err
+	}
+	if err := r.wait(ctx, s); err != nil {
+		return Decision{}, err
+	}
+	got := checked{s.flags, s.binding, s.parts, s.answer}
+	s.answer = nil
+	return g.decideGuarded(&got), nil
+}
+
+func (r *ring) submitCheck(
+	g *Gate, s *slot, ask *C.tgo_check, list AttributeList, scope string,
+) error {
+	if !r.core.enter() {
+		return errClosed
+	}
+	defer r.core.leave()
+	if err := g.setTime(); err != nil {
+		return err
+	}
+	s.armed.Store(true)
+	return s.taken(C.tgo_check_submit(r.c, ask, bytesOf(scope), list.bytes()), 1)
+}
+
 func (r *ring) submit(g *Gate, s *slot, keys string) error {
 	if !r.core.enter() {
 		return errClosed
@@ -200,8 +239,12 @@ func (r *ring) submit(g *Gate, s *slot, keys string) error {
 		return err
 	}
 	s.armed.Store(true)
-	n := C.tgo_submit(r.c, &s.request, bytesOf(keys))
-	if n == s.request.count {
+	return s.taken(C.tgo_submit(r.c, &s.request, bytesOf(keys)), s.request.count)
+}
+
+// taken says whether the ring took as many entries as the request has.
+func (s *slot) taken(n, count C.int32_t) error {
+	if n == count {
 		return nil
 	}
 	s.armed.Store(false)

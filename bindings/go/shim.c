@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "shim.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static int32_t entries_of(const tgo_request* request, const char* keys, tg_entry* entries) {
@@ -81,6 +82,66 @@ int32_t tgo_limiter_change(tg_client* client, uint64_t handle, const tgo_spec* f
                            const char* text, tg_error* error) {
   const tg_limiter_spec spec = spec_of(from, text);
   return tg_limiter_change(client, handle, &spec, error);
+}
+
+static tg_entry entry_of(const tgo_check* check, const char* scope, const char* attributes) {
+  tg_entry entry = {0};
+  entry.op = TG_OP_CHECK;
+  entry.user_data = check->user_data;
+  entry.handle = check->handle;
+  entry.timeout_us = check->timeout_us;
+  entry.key = check->scope_size ? scope : NULL;
+  entry.key_len = check->scope_size;
+  entry.value = check->attributes_size ? attributes : NULL;
+  entry.value_len = check->attributes_size;
+  return entry;
+}
+
+int32_t tgo_check_call(tg_client* client, const tgo_check* check, const char* scope,
+                       const char* attributes, tg_result* result) {
+  const tg_entry entry = entry_of(check, scope, attributes);
+  const int32_t done = tg_call(client, &entry, 1, result, 1);
+  return done < 0 ? done : done == 1 ? TG_OK : TG_EINTERNAL;
+}
+
+int32_t tgo_check_submit(tg_ring* ring, const tgo_check* check, const char* scope,
+                         const char* attributes) {
+  const tg_entry entry = entry_of(check, scope, attributes);
+  return tg_submit(ring, &entry, 1);
+}
+
+int32_t tgo_guard_open(tg_client* client, const tgo_guard_spec* from, const char* text,
+                       uint64_t* handle, tg_error* error) {
+  tg_guard_spec spec = {{0}};
+  tg_text* fields[4] = {&spec.policy, &spec.file, &spec.headers, &spec.trusted_proxies};
+  for (int i = 0; i < 4; ++i) {
+    fields[i]->data = text;
+    fields[i]->size = from->size[i];
+    text += from->size[i];
+  }
+  spec.ipv6_prefix = from->ipv6_prefix;
+  return tg_guard_open(client, &spec, handle, error);
+}
+
+int32_t tgo_finish(const char* scope, size_t size, int32_t status, const char* attributes,
+                   size_t attributes_size, uint32_t flags, tgo_settlement* out, int32_t max) {
+  tg_entry few[TG_MAX_PARTS];
+  tg_entry* const entries = max > TG_MAX_PARTS ? calloc((size_t)max, sizeof *entries) : few;
+  if (!entries) return TG_ENOMEM;
+  const int32_t n =
+      tg_guard_finish(scope, size, status, attributes, attributes_size, flags, entries, max);
+  for (int32_t i = 0; i < n && i < max; ++i) {
+    const tg_entry* entry = &entries[i];
+    out[i].handle = entry->handle;
+    out[i].cost = entry->arg;
+    out[i].op = entry->op;
+    out[i].flags = entry->flags;
+    out[i].key_at = (uint32_t)((const char*)entry->key - scope);
+    out[i].key_len = entry->key_len;
+    memcpy(out[i].id, entry->id, sizeof entry->id);
+  }
+  if (entries != few) free(entries);
+  return n;
 }
 
 int32_t tgo_ring_open(tg_client* client, int32_t capacity, tg_ring** ring, tg_error* error) {

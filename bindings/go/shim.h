@@ -45,6 +45,33 @@ int32_t tgo_limiter_change(tg_client* client, uint64_t handle, const tgo_spec* s
 int32_t tgo_ring_open(tg_client* client, int32_t capacity, tg_ring** ring, tg_error* error);
 int32_t tgo_stats(tg_client* client, tg_stats* stats);
 
+/* A guard's check: the scope and the attributes stand beside it. The result is the library's: it and
+   what it points to live as long as tg_call's or tg_submit's do. */
+typedef struct tgo_check {
+  uint64_t user_data, handle;
+  int64_t timeout_us;
+  uint32_t scope_size, attributes_size;
+} tgo_check;
+int32_t tgo_check_call(tg_client* client, const tgo_check* check, const char* scope,
+                       const char* attributes, tg_result* result);
+int32_t tgo_check_submit(tg_ring* ring, const tgo_check* check, const char* scope,
+                         const char* attributes);
+typedef struct tgo_guard_spec { /* sizes in one text: policy, file, headers, trusted_proxies */
+  uint64_t size[4];
+  int64_t ipv6_prefix;
+} tgo_guard_spec;
+int32_t tgo_guard_open(tg_client* client, const tgo_guard_spec* spec, const char* text,
+                       uint64_t* handle, tg_error* error);
+/* What settles a scope, of which the keys are parts: at most max; returns how many there are. */
+typedef struct tgo_settlement {
+  uint64_t handle;
+  int64_t cost;
+  uint32_t op, flags, key_at, key_len;
+  uint8_t id[16];
+} tgo_settlement;
+int32_t tgo_finish(const char* scope, size_t size, int32_t status, const char* attributes,
+                   size_t attributes_size, uint32_t flags, tgo_settlement* out, int32_t max);
+
 /* Raises *flag when there is an event to fetch; Go looks at it without a crossing. */
 int32_t tgo_watch_events(tg_client* client, int32_t* flag);
 

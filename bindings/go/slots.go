@@ -81,13 +81,18 @@ const (
 func (l *Limiter) WaitSlot(
 	ctx context.Context, key string, options ...CallOption,
 ) (*Slot, Decision, error) {
+	var denied Decision
 	for pause := firstPause; ; pause = min(2*pause, mostPause) {
 		freed, leave := l.line.join(ctx, key) // before it asks, so that no release is missed
 		s, d, err := l.Slot(ctx, key, options...)
 		if err == nil && s == nil {
+			denied = d
 			err = l.sleepForSlot(ctx, freed, d, pause)
 		}
 		leave()
+		if err = overslept(ctx, err, denied); errors.Is(err, ErrDenied) {
+			d = denied
+		}
 		if err != nil || s != nil {
 			return s, d, err
 		}

@@ -3,59 +3,24 @@
 package tghttp
 
 import (
-	"bufio"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 
 	tidegate "github.com/tidegate/tidegate/bindings/go"
 )
 
-// answering knows whether the user's function has answered: one that only logs would otherwise be a
-// "200 OK" of net/http's.
-type answering struct {
-	http.ResponseWriter
-	began bool
-}
-
-// WriteHeader begins the answer, unless the status is informational.
-func (a *answering) WriteHeader(status int) {
-	a.began = a.began || status >= 200 || status == http.StatusSwitchingProtocols
-	a.ResponseWriter.WriteHeader(status)
-}
-
-// Write begins the answer.
-func (a *answering) Write(body []byte) (int, error) {
-	a.began = true
-	return a.ResponseWriter.Write(body)
-}
-
-// Flush begins the answer.
-func (a *answering) Flush() {
-	a.began = true
-	_ = http.NewResponseController(a.ResponseWriter).Flush()
-}
-
-// Hijack takes the connection over.
-func (a *answering) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, buffers, err := http.NewResponseController(a.ResponseWriter).Hijack()
-	a.began = a.began || err == nil
-	return conn, buffers, err
-}
-
-// Unwrap is for [http.ResponseController].
-func (a *answering) Unwrap() http.ResponseWriter { return a.ResponseWriter }
-
+// deny answers a refusal. A user's function that only logs would otherwise be net/http's "200 OK".
 func (m *middleware) deny(w http.ResponseWriter, r *http.Request, d tidegate.Decision) {
 	if m.OnDenied != nil {
-		a := &answering{ResponseWriter: w}
-		if m.OnDenied(a, r, d); a.began {
+		a := &writer{ResponseWriter: w}
+		if m.OnDenied(a, r, d); a.status != 0 {
 			return
 		}
 	}
 	body, contentType := m.body, m.contentType
-	// The message is about too many requests; that the limit cannot be checked is another thing.
+	// The message is about too many requests; a ban, or that the limit cannot be checked, is another
+	// thing.
 	if contentType == "" || d.Status() != http.StatusTooManyRequests {
 		body, contentType = []byte(d.Problem()), "application/problem+json"
 	}
@@ -69,8 +34,8 @@ func (m *middleware) deny(w http.ResponseWriter, r *http.Request, d tidegate.Dec
 func (m *middleware) failed(w http.ResponseWriter, r *http.Request, err error) {
 	done := r.Context().Err() != nil && errors.Is(err, r.Context().Err())
 	if m.OnError != nil {
-		a := &answering{ResponseWriter: w}
-		if m.OnError(a, r, err); a.began {
+		a := &writer{ResponseWriter: w}
+		if m.OnError(a, r, err); a.status != 0 {
 			return
 		}
 	} else if !done {

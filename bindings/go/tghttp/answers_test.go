@@ -154,6 +154,8 @@ func TestAProxyThatNobodyTrustsIsMentionedOnce(t *testing.T) {
 		config := tghttp.Config{Gate: g, Limit: "9/hour", TrustedProxies: trusted}
 		get(t, serve(t, limit(t, config)(ok)), behind...)
 	}
+	believing := gate(t, "memory://?trusted_proxies=1")
+	get(t, serve(t, limit(t, tghttp.Config{Gate: believing, Limit: "9/hour"})(ok)), behind...)
 	url := serve(t, limit(t, tghttp.Config{Gate: g, Limit: "9/hour", Key: apiKey})(ok))
 	get(t, url)
 	get(t, url, append(behind, "X-Api-Key", "k_1")...)

@@ -23,21 +23,8 @@ import (
 // tests/http/README.md says what the fields mean.
 type httpCase struct {
 	Title      string
-	Middleware struct {
-		Limits []struct {
-			Rates           string
-			Name            *string
-			Algorithm, Mode string
-		}
-		Headers    []string
-		KeyHeader  *string `json:"key_header"`
-		Trusted    any     `json:"trusted_proxies"`
-		Exempt     []string
-		Cost       int64
-		CostHeader *string `json:"cost_header"`
-		Message    json.RawMessage
-	}
-	Requests []struct {
+	Middleware layer
+	Requests   []struct {
 		AtUS         int64 `json:"at_us"`
 		Method, Path string
 		Headers      [][2]string
@@ -49,36 +36,68 @@ type httpCase struct {
 	}
 }
 
+type layer struct {
+	Limits []struct {
+		Rates           string
+		Name            *string
+		Algorithm, Mode string
+	}
+	Headers    []string
+	KeyHeader  *string `json:"key_header"`
+	Trusted    any     `json:"trusted_proxies"`
+	Exempt     []string
+	Cost       int64
+	CostHeader *string `json:"cost_header"`
+	Message    json.RawMessage
+
+	Policy           json.RawMessage
+	IdentityHeader   *string           `json:"identity_header"`
+	TierHeader       *string           `json:"tier_header"`
+	AttributeHeaders map[string]string `json:"attribute_headers"`
+	KeyHeaders       []*string         `json:"key_headers"`
+	Inner            *layer
+	AppFields        [][2]string `json:"app_fields"`
+}
+
 var watched = []string{
 	"RateLimit-Policy", "RateLimit", "X-RateLimit-Limit", "X-RateLimit-Remaining",
 	"X-RateLimit-Reset", "Retry-After",
 }
 
-func (c *httpCase) config(t *testing.T, gate *tidegate.Gate) tghttp.Config {
+// of makes a function that returns a header's value; nil: none is given.
+func of(header *string) func(*http.Request) string {
+	if header == nil {
+		return nil
+	}
+	return func(r *http.Request) string { return r.Header.Get(*header) }
+}
+
+func (m *layer) config(t *testing.T, gate *tidegate.Gate) tghttp.Config {
 	t.Helper()
-	m := &c.Middleware
 	config := tghttp.Config{
 		Gate: gate, Exempt: m.Exempt, Headers: tidegate.NoHeaders, Message: message(t, m.Message),
+		Key: of(m.KeyHeader), Identity: of(m.IdentityHeader), Tier: of(m.TierHeader),
 	}
-	for _, l := range m.Limits {
-		options := []tidegate.LimiterOption{tidegate.Algorithm(l.Algorithm), tidegate.Mode(l.Mode)}
-		if l.Name != nil {
-			options = append(options, tidegate.Name(*l.Name))
-		}
-		limiter, err := gate.Limiter(l.Rates, options...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		config.Limiters = append(config.Limiters, limiter)
+	if m.Policy != nil && string(m.Policy) != "null" {
+		config.Policy = m.Policy
 	}
+	if m.AttributeHeaders != nil {
+		config.Attributes = func(r *http.Request) tidegate.Attributes {
+			said := tidegate.Attributes{}
+			for name, header := range m.AttributeHeaders {
+				if values := r.Header.Values(header); len(values) > 0 {
+					said[name] = values[0]
+				}
+			}
+			return said
+		}
+	}
+	m.addLimits(t, gate, &config)
 	styles := map[string]tidegate.HeaderStyle{
 		"standard": tidegate.Standard, "legacy": tidegate.Legacy, "legacy-delta": tidegate.LegacyDelta,
 	}
 	for _, style := range m.Headers {
 		config.Headers |= styles[style]
-	}
-	if m.KeyHeader != nil {
-		config.Key = func(r *http.Request) string { return r.Header.Get(*m.KeyHeader) }
 	}
 	config.Cost = func(r *http.Request) int64 {
 		if m.CostHeader != nil {
@@ -94,6 +113,52 @@ func (c *httpCase) config(t *testing.T, gate *tidegate.Gate) tghttp.Config {
 		config.TrustedProxies = strings.ReplaceAll(config.TrustedProxies, " ", ",")
 	}
 	return config
+}
+
+func (m *layer) addLimits(t *testing.T, gate *tidegate.Gate, config *tghttp.Config) {
+	t.Helper()
+	for i, l := range m.Limits {
+		options := []tidegate.LimiterOption{tidegate.Algorithm(l.Algorithm), tidegate.Mode(l.Mode)}
+		if l.Name != nil {
+			options = append(options, tidegate.Name(*l.Name))
+		}
+		limiter, err := gate.Limiter(l.Rates, options...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one := tghttp.Limit{Limiter: limiter}
+		if m.KeyHeaders != nil {
+			if one.Key = of(m.KeyHeaders[i]); one.Key == nil {
+				one.Per = tghttp.Address
+			}
+		}
+		config.Limits = append(config.Limits, one)
+	}
+}
+
+// handler is the app behind the middleware.
+func (m *layer) handler(t *testing.T, gate *tidegate.Gate) http.Handler {
+	t.Helper()
+	app := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		for _, field := range m.AppFields {
+			w.Header().Set(field[0], field[1])
+		}
+		_, _ = io.WriteString(w, "ok")
+	}))
+	routed := app
+	if m.Inner != nil {
+		m.Inner.AppFields = m.AppFields
+		inner := m.Inner.handler(t, gate)
+		routed = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/inner" {
+				inner.ServeHTTP(w, r)
+				return
+			}
+			app.ServeHTTP(w, r)
+		})
+	}
+	return limit(t, m.config(t, gate))(routed)
 }
 
 // message is nil, a string, or an object that keeps the order of its keys.
@@ -118,7 +183,7 @@ func TestTheTableOfEveryMiddlewareOverHTTP(t *testing.T) {
 	if err := json.Unmarshal(data, &cases); err != nil {
 		t.Fatal(err)
 	}
-	if len(cases) < 30 {
+	if len(cases) < 48 {
 		t.Fatalf("%d cases", len(cases))
 	}
 	for _, c := range cases {
@@ -133,15 +198,7 @@ func (c *httpCase) run(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer gate.Close()
-	limit, err := tghttp.New(c.config(t, gate))
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(limit(http.HandlerFunc(
-		func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "text/plain")
-			_, _ = io.WriteString(w, "ok")
-		})))
+	server := httptest.NewServer(c.Middleware.handler(t, gate))
 	defer server.Close()
 	for i, r := range c.Requests {
 		clock.SetUS(r.AtUS)

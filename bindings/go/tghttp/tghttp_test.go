@@ -120,8 +120,12 @@ func TestAReverseProxyThatDeletesItsUpstreamsFields(t *testing.T) {
 	if len(got) != 1 || got[0] != "5" || body != "ok" {
 		t.Errorf("%q %q", got, body)
 	}
-	if lists := response.Header.Values("RateLimit"); len(lists) != 2 { // lists may come in lines
-		t.Errorf("%q", lists)
+	// What it did not delete is the answer's own, and stands.
+	for _, name := range []string{"RateLimit", "RateLimit-Policy"} {
+		lists := response.Header.Values(name)
+		if len(lists) != 1 || !strings.HasPrefix(lists[0], `"upstream";`) {
+			t.Errorf("%s: %q", name, lists)
+		}
 	}
 }
 
@@ -238,10 +242,6 @@ func TestBadConfigurationsFailAtTheStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	slots, err := g.Limiter("2 at once", tidegate.Name("running"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	of := func(limits ...tghttp.Limit) tghttp.Config { return tghttp.Config{Gate: g, Limits: limits} }
 	mine := &tidegate.Limiter{}
 	key := func(*http.Request) string { return "" }
@@ -259,10 +259,9 @@ func TestBadConfigurationsFailAtTheStart(t *testing.T) {
 		"Per is 7":                       of(tghttp.Limit{Rate: "1/hour", Per: 7}),
 		"Per and Key":                    of(tghttp.Limit{Rate: "1/hour", Per: tghttp.Address, Key: key}),
 		"Limiter and Rate":               of(tghttp.Limit{Rate: "1/hour", Limiter: mine}),
-		"limiter running is of slots":    {Gate: g, Limiters: []*tidegate.Limiter{slots}},
-		"limiter named is of slots":      {Gate: g, Limit: "3 at once", Name: "named"},
-		"is of slots: expected a rate":   of(tghttp.Limit{Rate: "3 at once"}),
 		"magic":                          of(tghttp.Limit{Rate: "1/hour", Options: magic}),
+		"rules[0].limit":                 {Gate: g, Policy: "version: 1\nrules: [{limit: a}]"},
+		"an empty policy":                {Gate: g, Policy: ""},
 	} {
 		if _, err := tghttp.New(config); !errors.Is(err, tidegate.ErrConfig) ||
 			!strings.Contains(err.Error(), expect) {
