@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! The declarations of `tidegate.h`, one to one: names, records, constants and functions are the
+//! The declarations of `tidegate.h` and `tidegate_guard.h`, one to one: names, records, constants and functions are the
 //! header's, and the header is their manual. Use the `tidegate` crate unless you write a binding.
 //!
 //! The macros keep each record's fields and each function's types as text too, in `RECORDS` and

@@ -3,6 +3,7 @@
 #![deny(unsafe_code, missing_docs, missing_debug_implementations)]
 #![warn(unreachable_pub)]
 
+mod attributes;
 mod boundary;
 mod decision;
 mod denied;
@@ -13,6 +14,7 @@ mod http;
 mod json;
 mod keeper;
 mod limiter;
+pub mod policy;
 mod request;
 mod reservation;
 mod retry;
@@ -28,7 +30,8 @@ pub mod tower;
 mod trace;
 mod wait;
 
-pub use decision::{Decision, PartDecision};
+pub use attributes::{Attributes, Value};
+pub use decision::{Decision, PartDecision, Verdict};
 pub use denied::Denied;
 pub use error::{Detail, Error};
 pub use events::{Event, Level};

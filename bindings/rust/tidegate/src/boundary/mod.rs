@@ -6,6 +6,7 @@
 mod answer;
 mod client;
 mod events;
+mod guard;
 mod options;
 #[cfg(feature = "tokio")]
 mod ring;
@@ -15,6 +16,7 @@ mod text;
 
 pub(crate) use answer::{Answer, Ask, Few, PartAsk};
 pub(crate) use client::{Client, Spec};
+pub(crate) use guard::{place_name, resolve, validate, GuardSpec, Settlement, Told};
 pub(crate) use options::Options;
 #[cfg(feature = "tokio")]
 pub(crate) use ring::{Results, Ring};
