@@ -87,11 +87,13 @@ int32_t tg_guard_finish_sized(const void* scope, size_t size, int32_t status,
   return guard([&]() -> int32_t {
     const Layout layout(packed);
     if (!layout.valid()) return TG_ESIZE;
-    if ((!scope && size) || (!attributes && attributes_size) || flags & ~TG_FINISH_RENEW ||
+    if ((!scope && size) || (!attributes && attributes_size) || flags & ~(TG_FINISH_RENEW | TG_FINISH_DENIED) ||
         max < 0 || (max && !entries))
       return TG_EINVAL;
     static thread_local std::vector<Settlement> found;
-    const Settle how = flags & TG_FINISH_RENEW ? Settle::kRenew : Settle::kFinish;
+    const Settle how = flags & TG_FINISH_DENIED  ? Settle::kDenied
+                       : flags & TG_FINISH_RENEW ? Settle::kRenew
+                                                 : Settle::kFinish;
     if (!settle(view(scope, size), how, status, view(attributes, attributes_size), found))
       return TG_EINVAL;
     char* out = reinterpret_cast<char*>(entries);

@@ -130,6 +130,7 @@ void put_answer_record(Call& call, std::vector<char>& scratch, tg_result& result
   answer.retry_after_us = check.retry_after_us;
   answer.renew_us = check.renew_us;
   answer.finish = check.finish;
+  answer.limit = check.limit;
   const size_t at = scratch.size();
   scratch.resize(at + aligned(sizeof answer));
   std::memcpy(scratch.data() + at, &answer, sizeof answer);

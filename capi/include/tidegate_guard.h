@@ -30,7 +30,8 @@
  *                           where it is given none, and may be another's too
  *   @several                not empty: its numbers stand behind the name, since there are others
  *   @algorithm @mode @on_failure @lease    as in tg_limiter_spec
- *   @key, @cost             whom it charges (default: the caller's key), and how much (1)
+ *   @key, @cost             whom it charges (default: the caller's key; empty: his address), and how
+                          much (1)
  * Limiters made of @limit are kept open, the 1,024 used last.
  */
 #include "tidegate.h"
@@ -66,7 +67,8 @@ typedef struct tg_answer {
   tg_text reason;        /* of a ban, if the policy gives one; not for the caller */
   int64_t retry_after_us;    /* of a refusal; TG_NEVER */
   int64_t renew_us;      /* above 0: slots are held, to be renewed within that time */
-  uint32_t finish, reserved; /* 1: hand the scope to tg_guard_finish when the response is done */
+  uint32_t finish;       /* 1: hand the scope to tg_guard_finish when the response is done */
+  uint32_t limit;        /* of a refusal: which @limit or @limiter denies, from 1; 0: the policy's */
 } tg_answer;
 
 typedef struct tg_guard_spec {
@@ -93,6 +95,7 @@ int32_t tg_guard_close(tg_client *, uint64_t guard);   /* its limiters stay open
    tg_call or tg_submit. status: the response's. attributes: for what rules `settle`. With
    TG_FINISH_RENEW: the entries that renew the slots instead. Returns how many, at most 16. */
 #define TG_FINISH_RENEW 1u
+#define TG_FINISH_DENIED 2u    /* somebody else denied it: all that the scope took is given back */
 int32_t tg_guard_finish_sized(const void *scope, size_t size, int32_t status, const void *attributes,
                               size_t attributes_size, uint32_t flags, tg_entry *entries, int32_t max,
                               uint64_t layout);
@@ -125,7 +128,7 @@ int64_t tg_policy_resolve(const char *policy, size_t size, const char *live, siz
                           const void *attributes, size_t attributes_size, int64_t now_us,
                           char *buffer, size_t buffer_size, tg_error *);
 /* What a limit without a name is called where it stands: "POST.login", below a mount
-   "v1.GET.items-id", "everything" for nothing at all. template: as the framework writes it; NULL:
+   "v1.GET.items-id", "everything" for nothing at all. HEAD is GET's. template: as the framework writes it; NULL:
    it does not tell ("unmatched"). Returns the length. */
 int64_t tg_place_name(const char *mount, size_t mount_size, const char *method, size_t method_size,
                       const char *route, size_t route_size, char *buffer, size_t buffer_size);

@@ -48,12 +48,14 @@ void Check::clear() {
   afters.clear();
   after_ends.clear();
   parts.clear();
+  named.clear();
   keys.clear();
   status = 200;
   fields.clear();
   body.clear();
   scope.clear();
   renew_us = 0;
+  limit = 0;
   finish = composed = false;
 }
 
@@ -146,6 +148,16 @@ void Check::write_scope(const Call& call) {
   }
 }
 
+// Of the part that the binding rate is of.
+uint32_t Check::denying(const Call& call) const {
+  size_t rates = 0;
+  for (size_t i = 0; i < call.parts.size() && i < named.size(); ++i) {
+    rates += call.parts[i].limiter->rates.size();
+    if (call.decision.binding < rates) return named[i];
+  }
+  return 0;
+}
+
 void Check::compose(const Call& call) {
   composed = true;
   before_.read(scope_before);  // prepare() has seen that it is one
@@ -170,7 +182,7 @@ void Check::compose(const Call& call) {
                           .source = only_before ? Source::kStore : call.decision.source,
                           .binding = binding(call),
                           .parts = views_};
-  fields = http_headers(seen, style, style.legacy ? wall_us() : 0);
+  append_http_headers(fields, seen, style, style.legacy ? wall_us() : 0);
   if (!call.decision.allowed) {
     const DecisionView own{.allowed = false,
                            .source = call.decision.source,
@@ -178,6 +190,7 @@ void Check::compose(const Call& call) {
                            .parts = std::span(views_).subspan(first_)};
     body = http_problem(own);
     if (own.binding < own.parts.size()) retry_after_us = own.parts[own.binding].retry_after_us;
+    limit = denying(call);
   }
   write_scope(call);
 }
@@ -197,7 +210,7 @@ bool settle(std::string_view bytes, Settle how, int32_t status, std::string_view
     }
     const AfterView after = AfterView::read(charge.after);
     int64_t used = charge.cost;
-    if (scope.denied || (!charge.after.empty() && !after.counts(status))) {
+    if (scope.denied || how == Settle::kDenied || (!charge.after.empty() && !after.counts(status))) {
       used = 0;
     } else if (charge.id.given()) {  // slots go; rates beside them stay charged
       part.cost = 0;

@@ -24,6 +24,7 @@ struct Check final : CallExtra {
   std::string scope_before;
   std::string afters;                // of the parts, one behind another
   std::vector<uint32_t> after_ends;  // by part
+  std::vector<uint32_t> named;       // of each part, which one of those that code names; 0: none
   std::vector<Part> parts;           // what is asked; keys point to what outlives prepare()
   std::string keys;                  // of parts that the caller made keys of
 
@@ -31,6 +32,7 @@ struct Check final : CallExtra {
   int32_t status = 200;
   std::string fields, body, scope;
   int64_t renew_us = 0;
+  uint32_t limit = 0;  // of a refusal: the named part that denies
   bool finish = false;
   bool composed = false;
 
@@ -45,6 +47,7 @@ struct Check final : CallExtra {
   void write_scope(const Call& call);
   void refuse_banned();
   size_t binding(const Call& call) const;
+  uint32_t denying(const Call& call) const;
 
   Scope before_;
   std::vector<PolicyView> views_;
@@ -59,7 +62,7 @@ struct Settlement {
   Part part;
   Source to;
 };
-enum class Settle : uint8_t { kFinish, kRenew };
+enum class Settle : uint8_t { kFinish, kRenew, kDenied };
 // False: these are no bytes of ours. The parts point into `scope`.
 bool settle(std::string_view scope, Settle how, int32_t status, std::string_view attributes,
             std::vector<Settlement>& out);

@@ -40,16 +40,20 @@ Result<std::unique_ptr<Client>> Client::open(std::optional<std::string_view> url
   Options merged = parsed->options;
   merged.override_with(options);
   if (auto status = check_store(*parsed, merged); !status) return status.error();
-  return std::unique_ptr<Client>(new Client(std::move(*parsed), std::move(merged)));
+  const char* const strictest = std::getenv("TIDEGATE_MODE");
+  auto mode = strictest && *strictest ? parse_mode(strictest) : Result<Mode>(Mode::kEnforce);
+  if (!mode) return Error{Code::kOption, "$TIDEGATE_MODE: " + mode.error().message};
+  return std::unique_ptr<Client>(new Client(std::move(*parsed), std::move(merged), *mode));
 }
 
-Client::Client(StoreUrl url, Options options)
+Client::Client(StoreUrl url, Options options, Mode mode)
     : url_(std::move(url)),
       options_(std::move(options)),
       fork_generation_(fork_generation),
       fingerprint_(options_.testing ? 1 : 0),
       clock_(options_.manual_clock),
-      limiters_({options_.name_space, options_.on_failure, options_.fallback_share}, fingerprint_,
+      limiters_({options_.name_space, options_.on_failure, options_.fallback_share, mode},
+                fingerprint_,
                 [this](std::span<const Limiters::ConfigPtr> gone) { engine_.let_go(gone); }),
       engine_({options_.max_keys, options_.max_bytes}, fingerprint_, clock_, recorder_),
       guards_({limiters_, options_, clock_, recorder_.counters(), events_}),

@@ -40,7 +40,7 @@ inline std::atomic<uint64_t> fork_generation{1};
 class Client {
  public:
   // No I/O. No url: $TIDEGATE_URL, else memory://. What `options` was given wins over the URL's
-  // query.
+  // query. $TIDEGATE_MODE is the strictest mode of all limiters: shadow, or off.
   static Result<std::unique_ptr<Client>> open(std::optional<std::string_view> url,
                                               const Options& options);
   ~Client();
@@ -123,7 +123,7 @@ class Client {
   Decision release_slots_here(const Part& part) { return engine_.release_slots(part); }
 
  private:
-  Client(StoreUrl url, Options options);
+  Client(StoreUrl url, Options options, Mode mode);
 
   const StoreUrl url_;
   const Options options_;

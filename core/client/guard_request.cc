@@ -43,7 +43,7 @@ struct NamedPart {
   std::string_view rates, name, place, algorithm, mode, on_failure, lease, key;
   uint64_t handle = 0;
   int64_t cost = 1;
-  bool several = false;
+  bool several = false, has_key = false;
 };
 
 struct Guard::Asked {
@@ -154,6 +154,7 @@ Code Guard::Asked::direct_part(const Attribute& one, std::string& why) {
                                                                : nullptr;
   if (member) {
     *member = one.value;
+    part.has_key |= member == &part.key;
   } else if (one.name == "@several") {
     part.several = !one.value.empty();
   } else {
@@ -166,7 +167,8 @@ Code Guard::Asked::direct_part(const Attribute& one, std::string& why) {
 namespace {
 
 // Adds a part, or makes the one that is there already the larger of the two.
-Code add_part(Check& check, const Scope& before, Part part, const After* after) {
+Code add_part(Check& check, const Scope& before, Part part, const After* after,
+              uint32_t named = 0) {
   const auto same = [&](const auto& other) {
     return other.handle == part.handle && other.key == part.key;
   };
@@ -181,6 +183,7 @@ Code add_part(Check& check, const Scope& before, Part part, const After* after) 
     part.id = holder != check.parts.end() ? holder->id : new_holder();
   }
   check.parts.push_back(part);
+  check.named.push_back(named);
   if (after)
     append_after(check.afters, static_cast<AfterView::Count>(after->count), after->statuses,
                  after->settle);
@@ -223,7 +226,9 @@ Code Guard::add_named(const Asked& asked, Check& check, std::string& why) const 
   size_t room = 0;
   for (const NamedPart& named : asked.named) room += named.key.size() + address.size() + 2;
   check.keys.reserve(room);  // parts point into it
+  uint32_t number = 0;
   for (const NamedPart& named : asked.named) {
+    ++number;
     uint64_t handle = named.handle;
     if (!handle) {
       auto opened = limiter_of_rates(named);
@@ -239,13 +244,14 @@ Code Guard::add_named(const Asked& asked, Check& check, std::string& why) const 
       return Code::kHandle;
     }
     std::string_view key = asked.found->caller;
-    if (!named.key.empty()) {
+    if (named.has_key) {
       const size_t at = check.keys.size();
       check.keys.append(caller_key(named.key, address));
       key = std::string_view(check.keys).substr(at);
     }
     const Part asks{.limiter = limiter, .handle = handle, .key = key, .cost = named.cost, .id = {}};
-    if (const Code code = add_part(check, scope_of_thread(), asks, nullptr); code != Code::kOk) {
+    if (const Code code = add_part(check, scope_of_thread(), asks, nullptr, number);
+        code != Code::kOk) {
       why = "the request meets more than " + std::to_string(kMaxParts) + " limits at once";
       return code;
     }

@@ -15,7 +15,7 @@ Error no_such_limiter() {
 
 Limiters::Limiters(LimiterDefaults defaults, const Fingerprinter& fingerprint, LetGo let_go)
     : name_space_(defaults.name_space),
-      defaults_{name_space_, defaults.on_failure, defaults.fallback_share},
+      defaults_{name_space_, defaults.on_failure, defaults.fallback_share, defaults.mode},
       fingerprint_(fingerprint),
       let_go_(std::move(let_go)) {}
 

@@ -78,7 +78,7 @@ void append_group(std::string& out, unsigned value) {
 
 // inet_ntop writes ::1.2.3.4 where Python writes ::102:304, so we count ourselves: the longest run
 // of two zero groups or more is "::", the first of several equal ones.
-std::string v6_text(const uint8_t* bytes) {
+void append_v6(std::string& out, const uint8_t* bytes) {
   std::array<unsigned, kGroups> groups{};
   for (size_t i = 0; i < kGroups; ++i) groups[i] = unsigned{bytes[2 * i]} << 8 | bytes[2 * i + 1];
   size_t gap = kGroups, longest = 1;
@@ -90,17 +90,22 @@ std::string v6_text(const uint8_t* bytes) {
       longest = end - begin;
     }
   }
-  std::string out;
+  const size_t begin = out.size();
   for (size_t i = 0; i < kGroups; ++i) {
     if (i == gap) {
       out += "::";
       i += longest - 1;
       continue;
     }
-    if (!out.empty() && out.back() != ':') out += ':';
+    if (out.size() > begin && out.back() != ':') out += ':';
     append_group(out, groups[i]);
   }
-  return out;
+}
+
+void append_octet(std::string& out, unsigned value) {
+  if (value >= 100) out += static_cast<char>('0' + value / 100);
+  if (value >= 10) out += static_cast<char>('0' + value / 10 % 10);
+  out += static_cast<char>('0' + value % 10);
 }
 
 }  // namespace
@@ -115,10 +120,17 @@ std::optional<Address> Address::parse(std::string_view text) {
 }
 
 std::string Address::text() const {
-  if (v6) return v6_text(bytes);
-  std::string out = std::to_string(bytes[0]);
-  for (int i = 1; i < 4; ++i) out.append(".").append(std::to_string(bytes[i]));
+  std::string out;
+  append_text(out);
   return out;
+}
+
+void Address::append_text(std::string& out) const {
+  if (v6) return append_v6(out, bytes);
+  for (int i = 0; i < 4; ++i) {
+    if (i > 0) out += '.';
+    append_octet(out, bytes[i]);
+  }
 }
 
 Address Address::unmapped() const {

@@ -24,12 +24,19 @@ struct Address {
 
   int bits() const { return v6 ? 128 : 32; }
   std::string text() const;
+  void append_text(std::string& out) const;
   // ::ffff:a.b.c.d as a.b.c.d; any other address as it is.
   Address unmapped() const;
   // The first `prefix` bits, the others 0.
   Address masked(int prefix) const;
   bool operator==(const Address&) const = default;
 };
+
+// One hop of X-Forwarded-For: an address, perhaps with a port, a zone or in brackets, unmapped.
+std::optional<Address> parse_hop(std::string_view text);
+// How client_address writes an address: IPv6 by its first `ipv6_prefix` bits, where those are not
+// all, with "/64" behind it.
+void append_caller_address(std::string& out, const Address& address, int ipv6_prefix);
 
 // "10.0.0.0/8": how an option and its errors write a network.
 std::string network_text(const Network& network);

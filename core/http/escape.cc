@@ -41,7 +41,14 @@ std::string escape_key(std::string_view key) {
 
 std::string caller_key(std::string_view identity, std::string_view address) {
   if (identity.empty()) return "@" + std::string(address);
-  return identity.front() == '@' ? "@" + std::string(identity) : std::string(identity);
+  std::string buffer;
+  return std::string(identity_key(identity, buffer));
+}
+
+std::string_view identity_key(std::string_view identity, std::string& buffer) {
+  if (identity.front() != '@') return identity;
+  buffer.assign("@").append(identity);
+  return buffer;
 }
 
 }  // namespace tidegate

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
+#include <charconv>
 
 #include "http/http.h"
 #include "http/units.h"
@@ -25,8 +26,20 @@ void append_name(std::string& out, std::string_view name) {
   out += '"';
 }
 
+void append_number(std::string& out, int64_t value) {
+  char digits[24];
+  out.append(digits, std::to_chars(digits, std::end(digits), value).ptr);
+}
+
+void append_parameter(std::string& out, std::string_view name, int64_t value) {
+  out.append(name);
+  append_number(out, value);
+}
+
 void append_field(std::string& out, std::string_view name, int64_t value) {
-  out.append(name).append(": ").append(std::to_string(value)) += '\n';
+  out.append(name).append(": ");
+  append_number(out, value);
+  out += '\n';
 }
 
 void append_policies(std::string& out, std::span<const PolicyView> parts) {
@@ -36,10 +49,10 @@ void append_policies(std::string& out, std::span<const PolicyView> parts) {
     out.append(separator);
     separator = ", ";
     append_name(out, part.name);
-    out.append(";q=").append(std::to_string(part.limit));
+    append_parameter(out, ";q=", part.limit);
     if (part.window_us % kSecondUs == 0)
-      out.append(";w=").append(std::to_string(part.window_us / kSecondUs));
-    if (part.capacity != part.limit) out.append(";burst=").append(std::to_string(part.capacity));
+      append_parameter(out, ";w=", part.window_us / kSecondUs);
+    if (part.capacity != part.limit) append_parameter(out, ";burst=", part.capacity);
   }
   out += '\n';
 }
@@ -51,8 +64,8 @@ void append_remaining(std::string& out, std::span<const PolicyView> parts) {
     out.append(separator);
     separator = ", ";
     append_name(out, part.name);
-    out.append(";r=").append(std::to_string(part.remaining));
-    if (part.next_us > 0) out.append(";t=").append(std::to_string(ceil_seconds(part.next_us)));
+    append_parameter(out, ";r=", part.remaining);
+    if (part.next_us > 0) append_parameter(out, ";t=", ceil_seconds(part.next_us));
   }
   out += '\n';
 }
@@ -76,10 +89,10 @@ int http_status(bool allowed, Source source) {
   return source == Source::kFailClosed ? 503 : 429;
 }
 
-std::string http_headers(const DecisionView& decision, HeaderStyle style, int64_t wall_us) {
-  std::string out;
+void append_http_headers(std::string& out, const DecisionView& decision, HeaderStyle style,
+                         int64_t wall_us) {
   const auto parts = decision.parts;
-  if (decision.binding >= parts.size()) return out;
+  if (decision.binding >= parts.size()) return;
   const PolicyView& binding = parts[decision.binding];
   if (store_was_asked(decision.source) && std::any_of(parts.begin(), parts.end(), visible)) {
     if (style.standard) {
@@ -93,6 +106,11 @@ std::string http_headers(const DecisionView& decision, HeaderStyle style, int64_
   }
   if (!decision.allowed && binding.retry_after_us != kNever)
     append_field(out, "Retry-After", retry_seconds(binding.retry_after_us));
+}
+
+std::string http_headers(const DecisionView& decision, HeaderStyle style, int64_t wall_us) {
+  std::string out;
+  append_http_headers(out, decision, style, wall_us);
   return out;
 }
 

@@ -48,6 +48,9 @@ struct HeaderStyle {
 int http_status(bool allowed, Source source);
 // "Name: value\n" lines, in http_model.headers' order. wall_us: epoch.
 std::string http_headers(const DecisionView& decision, HeaderStyle style, int64_t wall_us);
+// The same behind what is in `out`, which keeps its memory.
+void append_http_headers(std::string& out, const DecisionView& decision, HeaderStyle style,
+                         int64_t wall_us);
 // RFC 9457 application/problem+json of a refusal; empty for a decision that allows.
 std::string http_problem(const DecisionView& decision);
 
@@ -73,6 +76,9 @@ std::string client_address(std::string_view peer, std::string_view forwarded_for
                            const TrustedProxies& trusted, int ipv6_prefix);
 // http_model.caller_key.
 std::string caller_key(std::string_view identity, std::string_view address);
+// How an identity stands in a key: itself where it does not begin with "@", else behind another "@"
+// in `buffer`. Not of an empty one.
+std::string_view identity_key(std::string_view identity, std::string& buffer);
 
 // A limiter's name made of any text: readable, 64 characters at most, and another one for another
 // text.

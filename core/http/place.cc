@@ -73,6 +73,7 @@ std::string place_name(std::string_view mount, std::string_view method,
   std::string name;
   bool lossy = false;
   append_path(name, mount, lossy);
+  if (method == "HEAD") method = "GET";
   for (const std::string_view word : {method, route ? std::string_view() : "unmatched"})
     append_path(name, word, lossy);
   if (route) append_path(name, *route, lossy);

@@ -41,18 +41,6 @@ int64_t to_number(std::string_view digits) {
   return digits.size() > 9 ? INT32_MAX : value;
 }
 
-// One hop of X-Forwarded-For: an address, perhaps with a port, a zone or in brackets.
-std::optional<Address> parse_hop(std::string_view text) {
-  text = strip(text);
-  if (text.starts_with('['))
-    text = text.substr(1, text.find(']') - 1);
-  else if (std::count(text.begin(), text.end(), ':') == 1)
-    text = text.substr(0, text.find(':'));
-  const auto address = Address::parse(text.substr(0, text.find('%')));
-  if (!address) return std::nullopt;
-  return address->unmapped();
-}
-
 bool contains(const Network& network, const Address& address) {
   if (network.v6 != address.v6) return false;
   const Address masked = address.masked(network.prefix);
@@ -105,6 +93,25 @@ Result<Network> parse_network(std::string_view text, size_t position, std::strin
 
 }  // namespace
 
+std::optional<Address> parse_hop(std::string_view text) {
+  text = strip(text);
+  if (text.starts_with('['))
+    text = text.substr(1, text.find(']') - 1);
+  else if (std::count(text.begin(), text.end(), ':') == 1)
+    text = text.substr(0, text.find(':'));
+  const auto address = Address::parse(text.substr(0, text.find('%')));
+  if (!address) return std::nullopt;
+  return address->unmapped();
+}
+
+void append_caller_address(std::string& out, const Address& address, int ipv6_prefix) {
+  if (!address.v6 || ipv6_prefix >= 128) return address.append_text(out);
+  const int prefix = std::max(0, ipv6_prefix);
+  address.masked(prefix).append_text(out);
+  out += '/';
+  out.append(std::to_string(prefix));
+}
+
 Result<TrustedProxies> parse_trusted_proxies(std::string_view text) {
   TrustedProxies trusted;
   const std::string_view stripped = strip(text);
@@ -145,8 +152,9 @@ std::string client_address(std::string_view peer, std::string_view forwarded_for
     rest = comma == rest->npos ? std::nullopt : std::optional(rest->substr(0, comma));
   }
   if (!found) return is_name(peer) ? std::string(peer) : "unknown";
-  if (!found->v6 || ipv6_prefix >= 128) return found->text();
-  return found->masked(ipv6_prefix).text() + "/" + std::to_string(std::max(0, ipv6_prefix));
+  std::string out;
+  append_caller_address(out, *found, ipv6_prefix);
+  return out;
 }
 
 }  // namespace tidegate

@@ -64,11 +64,9 @@ Status read_words(const LimiterSpec& spec, LimiterConfig& config) {
     config.algorithm = *algorithm;
   }
   if (!spec.mode.empty()) {
-    const int mode = index_of(kModes, spec.mode);
-    if (mode < 0)
-      return Error{Code::kInvalid, "unknown mode '" + std::string(spec.mode.substr(0, 80)) +
-                                       "': expected enforce, shadow or off"};
-    config.mode = static_cast<Mode>(mode);
+    auto mode = parse_mode(spec.mode);
+    if (!mode) return mode.error();
+    config.mode = *mode;
   }
   if (!spec.on_failure.empty()) {
     auto policy = parse_on_failure(spec.on_failure);
@@ -126,6 +124,12 @@ RateMark mark_of(const Fingerprinter& fingerprint, const std::string& name, size
 
 std::string_view mode_name(Mode mode) { return kModes[static_cast<size_t>(mode)]; }
 
+Result<Mode> parse_mode(std::string_view text) {
+  if (const int mode = index_of(kModes, text); mode >= 0) return static_cast<Mode>(mode);
+  return Error{Code::kInvalid, "unknown mode '" + std::string(text.substr(0, 80)) +
+                                   "': expected enforce, shadow or off"};
+}
+
 std::string_view on_failure_name(OnFailure policy) {
   return kPolicies[static_cast<size_t>(policy)];
 }
@@ -162,6 +166,7 @@ Result<std::unique_ptr<const LimiterConfig>> make_limiter(const LimiterSpec& spe
     config->lease_us = before->lease_us;
   }
   if (auto read = read_words(spec, *config); !read) return read.error();
+  config->mode = std::max(config->mode, defaults.mode);
 
   auto limits = spec.rates.empty() && before
                     ? same_numbers(*before, *config)

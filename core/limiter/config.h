@@ -20,6 +20,8 @@ namespace tidegate {
 enum class Mode : uint8_t { kEnforce, kShadow, kOff };
 std::string_view mode_name(Mode mode);
 
+Result<Mode> parse_mode(std::string_view text);  // kInvalid
+
 enum class OnFailure : uint8_t { kLocal, kOpen, kClosed };  // the strictest: closed, local, open
 std::string_view on_failure_name(OnFailure policy);
 Result<OnFailure> parse_on_failure(std::string_view text);  // kOption

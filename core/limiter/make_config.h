@@ -11,6 +11,7 @@ struct LimiterDefaults {
   std::string_view name_space = "tg";
   OnFailure on_failure = OnFailure::kLocal;
   int64_t fallback_share = 1;
+  Mode mode = Mode::kEnforce;  // the strictest that there is: of the whole process, in tests
 };
 
 // kRate, kName, kInvalid (algorithm, mode), kOption (on_failure). `before`: what a change starts

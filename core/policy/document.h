@@ -10,7 +10,6 @@
 #include <string_view>
 #include <vector>
 
-#include "base/result.h"
 #include "policy/policy.h"
 
 namespace tidegate {
@@ -66,8 +65,16 @@ class Document {
 // What an unquoted scalar is.
 Document::Kind scalar_kind(std::string_view text);
 
-// JSON for libyaml: pairs of escaped surrogates as one character, blanks as spaces. Other texts as
-// they are. `joined`: where pairs were, in the new text; each moves what follows in its line.
-Result<std::string> prepare_document(std::string_view text, std::vector<Place>& joined);
+// Where a text was made shorter for libyaml: by how much its line is up to there (below 0: longer),
+// and where what follows stands in the new text.
+struct Shift {
+  Place after;
+  int32_t by = 0;
+};
+
+// JSON in YAML's dialect: escaped characters beyond ASCII as they are (pairs of surrogates are
+// one), tabs outside of texts as spaces, and what YAML takes for breaks escaped. Another text is as
+// it is.
+std::string prepare_document(std::string_view text, std::vector<Shift>& shifts);
 
 }  // namespace tidegate

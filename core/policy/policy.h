@@ -141,6 +141,8 @@ CompiledPolicy compile_live(std::string_view text, PolicyPtr file);
 // policies and into the attributes given, until the next call.
 class PolicyResolver {
  public:
+  class State;  // policy/resolver.h
+
   PolicyResolver();
   ~PolicyResolver();
   PolicyResolver(PolicyResolver&&) noexcept;
@@ -152,7 +154,6 @@ class PolicyResolver {
                             int ipv6_prefix = kDefaultIpv6Prefix);
 
  private:
-  class State;
   std::unique_ptr<State> state_;
 };
 
