@@ -81,6 +81,7 @@ constants! {
     TG_VERDICT_EXEMPT: u32 = 1;
     TG_VERDICT_BANNED: u32 = 2;
     TG_FINISH_RENEW: u32 = 1;
+    TG_FINISH_DENIED: u32 = 2;
     TG_EDIT_REPLACE: u32 = 1;
     TG_HEADERS_STANDARD: u32 = 1;
     TG_HEADERS_LEGACY: u32 = 2;

@@ -180,7 +180,7 @@ records! {
         retry_after_us: i64,
         renew_us: i64,
         finish: u32,
-        reserved: u32,
+        limit: u32,
     }
 
     /// What a guard is to be.

@@ -110,6 +110,11 @@ impl Decision {
         self.answer.told.as_deref()
     }
 
+    #[cfg(feature = "tower")]
+    pub(crate) fn told_shared(&self) -> Option<Arc<Told>> {
+        self.answer.told.clone()
+    }
+
     /// For `?`: a denied decision becomes an error.
     ///
     /// ```

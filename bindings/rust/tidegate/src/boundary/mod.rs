@@ -16,7 +16,9 @@ mod text;
 
 pub(crate) use answer::{Answer, Ask, Few, PartAsk};
 pub(crate) use client::{Client, Spec};
-pub(crate) use guard::{place_name, resolve, validate, GuardSpec, Settlement, Told};
+#[cfg(feature = "tower")]
+pub(crate) use guard::place_name;
+pub(crate) use guard::{resolve, validate, GuardSpec, Settlement, Told};
 pub(crate) use options::Options;
 #[cfg(feature = "tokio")]
 pub(crate) use ring::{Results, Ring};

@@ -14,6 +14,8 @@ pub(crate) struct GuardOptions {
     pub(crate) headers: String,
     pub(crate) trusted_proxies: String,
     pub(crate) ipv6_prefix: u8,
+    /// Of no policy: the request has met the gate's already.
+    pub(crate) is_bare: bool,
 }
 
 fn open(client: &Client, document: Option<&Document>, how: &GuardOptions) -> Result<u64, Error> {
@@ -61,7 +63,8 @@ impl Guards {
         if let Some(guard) = state.open.get(how) {
             return Ok(*guard);
         }
-        let guard = open(client, state.document.as_ref(), how)?;
+        let document = state.document.as_ref().filter(|_| !how.is_bare);
+        let guard = open(client, document, how)?;
         state.open.insert(how.clone(), guard);
         Ok(guard)
     }
@@ -70,7 +73,7 @@ impl Guards {
     pub(crate) fn load(&self, client: &Client, policy: &str) -> Result<(), Error> {
         self.of(client, &GuardOptions::default())?;
         let mut state = self.state();
-        for guard in state.open.values() {
+        for (_, guard) in state.open.iter().filter(|(how, _)| !how.is_bare) {
             client.replace_policy(*guard, policy)?; // what the first one takes, all take
         }
         state.document = Some(Document::Text(policy.to_owned()));

@@ -47,7 +47,10 @@ pub(super) enum Stand {
     /// In front of a router, whose mount it is named by.
     Mount,
     /// On routes, each of which is a place. The text is what its limit is, where it has one.
-    Routes { template: Ask<Option<String>>, limit: Option<String> },
+    Routes {
+        template: Ask<Option<String>>,
+        limit: Option<String>,
+    },
 }
 
 pub(super) struct Layer {
@@ -165,11 +168,7 @@ impl Layer {
     }
 
     /// Whether the name is given or a place's, the name, and whether numbers stand behind it.
-    fn name(
-        &self,
-        head: &Parts,
-        passage: &Passage,
-    ) -> Result<(&'static str, String, bool), Error> {
+    fn name(&self, head: &Parts, passage: &Passage) -> Result<(&'static str, String, bool), Error> {
         let (template, limit) = match &self.stand {
             Stand::Named(name) => return Ok(("@name", name.clone(), self.is_several)),
             Stand::Mount => {
@@ -248,7 +247,9 @@ pub(super) fn template(head: &Parts) -> Option<String> {
 fn word(method: &Method) -> &str {
     match *method {
         Method::HEAD => "GET",
-        Method::GET | Method::POST | Method::PUT | Method::DELETE | Method::PATCH => method.as_str(),
+        Method::GET | Method::POST | Method::PUT | Method::DELETE | Method::PATCH => {
+            method.as_str()
+        }
         Method::OPTIONS | Method::CONNECT | Method::TRACE => method.as_str(),
         _ => "OTHER",
     }

@@ -104,12 +104,7 @@ pub(super) fn settle(
     Ok(Known { is_several: count != Some(1), limit })
 }
 
-fn open_named(
-    limited: &mut Limited,
-    manner: Manner,
-    gate: &Gate,
-    name: &str,
-) -> Result<(), Error> {
+fn open_named(limited: &mut Limited, manner: Manner, gate: &Gate, name: &str) -> Result<(), Error> {
     let Limited::Always(limits) = limited else { return Ok(()) };
     for limit in &mut limits.0 {
         if let Limit::Rates(rates) = limit {
