@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <string>
 
+#include "base/json.h"
 #include "internal.h"
 #include "policy/texts.h"
 
@@ -158,6 +159,24 @@ int64_t tg_policy_validate(const char* policy, size_t size, char* buffer, size_t
     const CompiledPolicy compiled = compile_policy({policy, size});
     return say(compiled.policy ? "[]" : "[" + fault_json(compiled.fault) + "]", buffer,
                buffer_size);
+  });
+}
+
+int64_t tg_policy_ignored(const char* policy, size_t size, const char* live, size_t live_size,
+                          char* buffer, size_t buffer_size, tg_error* error) {
+  return guard([&]() -> int64_t {
+    if ((!policy && size) || (!live && live_size))
+      return fail(error, Code::kInvalid, "policy, live: expected no NULL with a size");
+    const CompiledPolicy file = compile_policy({policy, size});
+    if (!file.policy) return fail(error, Code::kPolicy, file.fault.text());
+    const CompiledPolicy over = compile_live({live, live_size}, file.policy);
+    if (!over.policy) return fail(error, Code::kPolicy, "live: " + over.fault.text());
+    std::string list = "[";
+    for (const std::string& place : over.policy->ignored()) {
+      if (list.size() > 1) list += ',';
+      append_json(list, place);
+    }
+    return say(list += ']', buffer, buffer_size);
   });
 }
 

@@ -30,8 +30,8 @@
  *                           where it is given none, and may be another's too
  *   @several                not empty: its numbers stand behind the name, since there are others
  *   @algorithm @mode @on_failure @lease    as in tg_limiter_spec
- *   @key, @cost             whom it charges (default: the caller's key; empty: his address), and how
-                          much (1)
+ *   @per                    whom it charges: identity (the default: the caller's key), address, everyone
+  @key, @cost             or the key of whom (empty: the address), and how much (1)
  * Limiters made of @limit are kept open, the 1,024 used last.
  */
 #include "tidegate.h"
@@ -93,7 +93,8 @@ int32_t tg_guard_close(tg_client *, uint64_t guard);   /* its limiters stay open
    checks took is given back). Writes the entries that settle what was charged, refunds and debits,
    each a request of its own; their keys point into the scope. Run them behind the answer, with
    tg_call or tg_submit. status: the response's. attributes: for what rules `settle`. With
-   TG_FINISH_RENEW: the entries that renew the slots instead. Returns how many, at most 16. */
+   TG_FINISH_RENEW: the entries that renew the slots instead. Returns how many there are;
+   those beyond max are not written. */
 #define TG_FINISH_RENEW 1u
 #define TG_FINISH_DENIED 2u    /* somebody else denied it: all that the scope took is given back */
 int32_t tg_guard_finish_sized(const void *scope, size_t size, int32_t status, const void *attributes,
@@ -122,13 +123,18 @@ int64_t tg_client_live(tg_client *, char *buffer, size_t size);
 /* Pure functions; JSON text. What is wrong with a policy: a list, empty where nothing is, of
    {"path", "line", "column", "message"}. */
 int64_t tg_policy_validate(const char *policy, size_t size, char *buffer, size_t buffer_size);
+/* Of a live document over a policy: a list of the places that name limiters and tiers which the
+   policy has not, and which are left out. */
+int64_t tg_policy_ignored(const char *policy, size_t size, const char *live, size_t live_size,
+                          char *buffer, size_t buffer_size, tg_error *);
 /* What applies to a request by a policy and a live document (or nothing) over it, at a time (epoch):
    verdict, parts, rules. TG_EPOLICY with the fault. */
 int64_t tg_policy_resolve(const char *policy, size_t size, const char *live, size_t live_size,
                           const void *attributes, size_t attributes_size, int64_t now_us,
                           char *buffer, size_t buffer_size, tg_error *);
 /* What a limit without a name is called where it stands: "POST.login", below a mount
-   "v1.GET.items-id", "everything" for nothing at all. HEAD is GET's. template: as the framework writes it; NULL:
+   "v1.GET.items-id", "everything" for nothing at all. HEAD is GET's,
+   methods that callers make up are OTHER. template: as the framework writes it; NULL:
    it does not tell ("unmatched"). Returns the length. */
 int64_t tg_place_name(const char *mount, size_t mount_size, const char *method, size_t method_size,
                       const char *route, size_t route_size, char *buffer, size_t buffer_size);

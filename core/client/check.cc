@@ -59,6 +59,15 @@ void Check::clear() {
   finish = composed = false;
 }
 
+// Is the same limit in a later check, too? Then that one's figures count.
+bool Check::said_again(const Call& call, const Charge& charge) const {
+  const auto same = [&](const auto& other) {
+    return other.handle == charge.handle && other.key == charge.key;
+  };
+  const Charge* const last = before_.charges.data() + before_.charges.size();
+  return std::any_of(&charge + 1, last, same) || std::ranges::any_of(call.parts, same);
+}
+
 // The parts of earlier checks, then this one's.
 void Check::view(const Call& call) {
   views_.clear();
@@ -68,7 +77,7 @@ void Check::view(const Call& call) {
     for (const Charge& charge : before_.charges) several += charge.rates() > 1 ? charge.rates() : 0;
     names_.reserve(several);  // views point into it
     for (const Charge& charge : before_.charges) {
-      if (!asked(charge.source)) continue;
+      if (!asked(charge.source) || said_again(call, charge)) continue;
       for (size_t i = 0; i < charge.rates(); ++i) {
         const RateResult rate = charge.rate(i);
         std::string_view name = charge.name;

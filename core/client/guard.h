@@ -89,6 +89,7 @@ class Guard {
   }
   Result<uint64_t> bind(const PolicyPart& part) const;
   Code add_policy(const Asked& asked, Check& check, std::string& why) const;
+  Code open_named(const Asked& asked, std::string& why) const;
   Code add_named(const Asked& asked, Check& check, std::string& why) const;
   Result<uint64_t> limiter_of_rates(const NamedPart& named) const;
   Result<uint64_t> lend_named(const NamedPart& named, LimiterSpec spec) const;

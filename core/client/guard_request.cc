@@ -44,6 +44,8 @@ struct NamedPart {
   uint64_t handle = 0;
   int64_t cost = 1;
   bool several = false, has_key = false;
+  enum class Per : uint8_t { kIdentity, kAddress, kEveryone };
+  Per per = Per::kIdentity;
 };
 
 struct Guard::Asked {
@@ -155,6 +157,14 @@ Code Guard::Asked::direct_part(const Attribute& one, std::string& why) {
   if (member) {
     *member = one.value;
     part.has_key |= member == &part.key;
+  } else if (one.name == "@per") {
+    part.per = one.value == "everyone"  ? NamedPart::Per::kEveryone
+               : one.value == "address" ? NamedPart::Per::kAddress
+                                        : NamedPart::Per::kIdentity;
+    if (part.per == NamedPart::Per::kIdentity && one.value != "identity") {
+      why = "@per " + quote(one.value) + ": expected identity, address or everyone";
+      return Code::kAttribute;
+    }
   } else if (one.name == "@several") {
     part.several = !one.value.empty();
   } else {
@@ -172,7 +182,12 @@ Code add_part(Check& check, const Scope& before, Part part, const After* after,
   const auto same = [&](const auto& other) {
     return other.handle == part.handle && other.key == part.key;
   };
-  if (std::ranges::any_of(before.charges, same)) return Code::kOk;  // charged once
+  // Charged once: what is dearer further in pays the difference.
+  int64_t charged = -1;
+  for (const Charge& charge : before.charges)
+    if (same(charge)) charged = std::max<int64_t>(charged, 0) + charge.cost;
+  if (charged >= part.cost) return Code::kOk;
+  part.cost -= std::max<int64_t>(charged, 0);
   if (const auto known = std::ranges::find_if(check.parts, same); known != check.parts.end()) {
     known->cost = std::max(known->cost, part.cost);
     return Code::kOk;
@@ -221,6 +236,18 @@ Code Guard::add_policy(const Asked& asked, Check& check, std::string& why) const
   return Code::kOk;
 }
 
+// Whoever comes first to a place gets its plain name, whether his request is exempt or not.
+Code Guard::open_named(const Asked& asked, std::string& why) const {
+  for (const NamedPart& named : asked.named) {
+    if (named.handle) continue;
+    if (auto opened = limiter_of_rates(named); !opened) {
+      why = opened.error().message;
+      return opened.error().code;
+    }
+  }
+  return Code::kOk;
+}
+
 Code Guard::add_named(const Asked& asked, Check& check, std::string& why) const {
   const std::string_view address = asked.found->address;
   size_t room = 0;
@@ -244,7 +271,9 @@ Code Guard::add_named(const Asked& asked, Check& check, std::string& why) const 
       return Code::kHandle;
     }
     std::string_view key = asked.found->caller;
-    if (named.has_key) {
+    if (named.per == NamedPart::Per::kEveryone) {
+      key = "@everyone";
+    } else if (named.has_key || named.per == NamedPart::Per::kAddress) {
       const size_t at = check.keys.size();
       check.keys.append(caller_key(named.key, address));
       key = std::string_view(check.keys).substr(at);
@@ -318,7 +347,7 @@ Code Guard::prepare(std::string_view attributes, std::string_view scope, Check& 
   if (const Code code = asked.read(attributes, why); code != Code::kOk) return code;
   if (asked.is_preflight() || asked.is_exempt()) {
     check.verdict = PolicyVerdict::kExempt;
-    return Code::kOk;
+    return open_named(asked, why);
   }
   if (!asked.has_address && (asked.has_peer || !asked.forwarded.empty())) {
     asked.worked_out = client_address(asked.peer, asked.forwarded, trusted_, ipv6_prefix_);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <openssl/evp.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "http/http.h"
 
@@ -24,7 +26,27 @@ std::string with_digest(std::string name, std::string_view text) {
   return name;
 }
 
-// "/items/{id}" as "items-id", "/my-items" as "my--items": a parameter stands behind one "-",
+// {id}, :id, <id>, and what takes the rest of a path: {rest...}, {*rest}, *rest. Leaves its name.
+bool take_parameter(std::string_view& segment) {
+  const char open = segment.front(), close = segment.back();
+  const bool braces = (open == '{' && close == '}') || (open == '<' && close == '>');
+  if (!braces && open != ':' && (open != '*' || segment.size() == 1)) return false;
+  segment.remove_prefix(1);
+  if (braces) segment.remove_suffix(1);
+  if (segment.starts_with('*')) segment.remove_prefix(1);
+  if (segment.ends_with("...")) segment.remove_suffix(3);
+  return true;
+}
+
+// GET for HEAD, which routers serve by it; one name for all that callers make up.
+std::string_view method_word(std::string_view method) {
+  constexpr std::string_view kKnown[] = {"",       "GET",     "POST",  "PUT",     "DELETE",
+                                         "PATCH",  "OPTIONS", "TRACE", "CONNECT", "WS"};
+  if (method == "HEAD") return "GET";
+  return std::ranges::find(kKnown, method) != std::end(kKnown) ? method : "OTHER";
+}
+
+// "/items/{id}" as "items-id", "/my-items" as "my--items", "/v1.0" as "v1..0": a parameter stands behind one "-",
 // however its framework writes it ({id}, :id, <id>), a slash is a ".". Whatever else there is has
 // no place in a name: `lossy`.
 void append_path(std::string& name, std::string_view path, bool& lossy) {
@@ -36,20 +58,16 @@ void append_path(std::string& name, std::string_view path, bool& lossy) {
     if (at == end) break;
     std::string_view segment = path.substr(at, end - at);
     at = end;
-    const char open = segment.front(), close = segment.back();
-    const bool named = open == ':' || (open == '{' && close == '}') || (open == '<' && close == '>');
-    if (named) {
-      segment.remove_prefix(1);
-      if (open != ':') segment.remove_suffix(1);
-    }
+    if (segment == "{$}") continue;  // the end of a path, as Go writes it
+    const bool named = take_parameter(segment);
     name.append(first ? separator : named ? "-" : ".");
     if (first && named) name += '-';
     for (const char c : segment) {
       if ((static_cast<unsigned char>(c) & 0xc0) == 0x80) continue;  // the rest of a character
-      const bool dash = c == '-' && !named;
-      if (dash) name += '-';
-      lossy |= !letter(c) && !dash && (named || c != '.');
-      name += letter(c) || dash || c == '.' ? c : '_';
+      const bool doubled = (c == '-' || c == '.') && !named;
+      if (doubled) name += c;
+      lossy |= !letter(c) && !doubled;
+      name += letter(c) || doubled ? c : '_';
     }
   }
 }
@@ -73,7 +91,7 @@ std::string place_name(std::string_view mount, std::string_view method,
   std::string name;
   bool lossy = false;
   append_path(name, mount, lossy);
-  if (method == "HEAD") method = "GET";
+  method = method_word(method);
   for (const std::string_view word : {method, route ? std::string_view() : "unmatched"})
     append_path(name, word, lossy);
   if (route) append_path(name, *route, lossy);

@@ -107,12 +107,13 @@ void expect_fields(const Checked& answer, const Json& expected, const Json& app_
   for (const char* name : kOurs) {
     if (own_list && std::string(name).starts_with("RateLimit")) continue;
     const auto found = listed.find(name);
-    if (found == listed.end())
+    if (found == listed.end()) {
       EXPECT_FALSE(answer.fields.contains(name)) << name;
-    else if (found->second.is_string())
+    } else if (found->second.is_string()) {
       EXPECT_EQ(answer.field(name), found->second.get<std::string>()) << name;
-    else  // in epoch seconds
+    } else {  // in epoch seconds
       EXPECT_GT(std::stoll(answer.field(name)), 1'763'683'200) << name;
+    }
   }
 }
 
@@ -131,8 +132,9 @@ void run(const Json& one) {
     const Json& expected = step["expect"];
     EXPECT_EQ(answer.http, expected["status"].get<int>());
     expect_fields(answer, expected["headers"], outer.member("app_fields"));
-    if (answer.http != 200 && request.method != "HEAD" && one["middleware"]["message"].is_null())
+    if (answer.http != 200 && request.method != "HEAD" && one["middleware"]["message"].is_null()) {
       EXPECT_EQ(answer.body, expected["body"].get<std::string>());
+    }
     if (answer.finish) outer.guard().finish(answer.scope, answer.http);
   }
 }

@@ -145,6 +145,48 @@ void nested_checks(Gate& gate) {
   EXPECT_FALSE(again.finish);
 }
 
+TEST(GuardsEmbedded, WhatIsDearerFurtherInPaysTheDifference) {
+  Embedded here;
+  Guarded guard(here.gate, "");
+  const auto ask = [&](const char* cost, const std::string& scope) {
+    return guard.ask("GET /", {{"identity", "k"}, {"@limit", "100/minute"}, {"@name", "a"}, {"@cost", cost}},
+                     scope);
+  };
+  const Checked outer = ask("1", "");
+  const Checked inner = ask("50", outer.scope);
+  EXPECT_EQ(inner.field("RateLimit"), "\"a\";r=50;t=1");
+  EXPECT_EQ(inner.field("RateLimit-Policy"), "\"a\";q=100;w=60");
+  EXPECT_EQ(ask("20", inner.scope).field("X-RateLimit-Remaining"), "50");
+  EXPECT_EQ(guard.finish(inner.scope, 200, {}, TG_FINISH_DENIED).size(), 2u);
+  EXPECT_EQ(ask("0", "").field("X-RateLimit-Remaining"), "100");
+}
+
+TEST(GuardsEmbedded, APartOfCodeSaysWhomItCharges) {
+  Embedded here;
+  Guarded guard(here.gate, "");
+  const auto ask = [&](const char* per, const char* key) {
+    Pairs said = {{"identity", "k"}, {"address", "203.0.113.7"}, {"@limit", "9/minute"},
+                  {"@name", "a"},    {"@per", per}};
+    if (key) said.push_back({"@key", key});
+    return guard.ask("GET /", said);
+  };
+  for (const auto& [per, key, left] :
+       {std::tuple{"identity", static_cast<const char*>(nullptr), "8"}, {"identity", "k", "7"},
+        {"identity", "", "8"}, {"address", nullptr, "7"}, {"everyone", nullptr, "8"}, {"everyone", "x", "7"}})
+    EXPECT_EQ(ask(per, key).field("X-RateLimit-Remaining"), left) << per;
+  EXPECT_EQ(ask("nobody", nullptr).status, TG_EATTRIBUTE);
+}
+
+TEST(GuardsEmbedded, ARefusalSaysWhichPartOfCodeDenies) {
+  Embedded here;
+  Guarded guard(here.gate, "version: 1\nlimiters: {all: 2/minute}\nrules: [{limit: all}]");
+  const Pairs said = {{"identity", "k"}, {"@limit", "5/minute"}, {"@limit", "1/minute"}};
+  EXPECT_EQ(guard.ask("GET /", said).limit, 0u);
+  EXPECT_EQ(guard.ask("GET /", said).limit, 2u);
+  guard.ask("GET /", {{"identity", "k"}});
+  EXPECT_EQ(guard.ask("GET /", {{"identity", "k"}, {"@limit", "5/minute"}}).limit, 0u);
+}
+
 TEST(GuardsEmbedded, WhatIsMetTwiceIsChargedOnceAndFieldsAreJoined) {
   Embedded here;
   nested_checks(here.gate);

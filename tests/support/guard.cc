@@ -39,6 +39,7 @@ Checked::Checked(const tg_result& result) : Outcome(result) {
   std::memcpy(&answer, result.data, std::min<size_t>(sizeof answer, result.data_len));
   http = answer.status;
   verdict = answer.verdict;
+  limit = answer.limit;
   body = copied(answer.body);
   scope = copied(answer.scope);
   caller = copied(answer.caller);
@@ -64,6 +65,15 @@ Guarded::Guarded(Gate& gate, const std::string& policy, const std::string& heade
     : gate_(gate) {
   tg_guard_spec spec = spec_of(policy, headers);
   spec.trusted_proxies = {trusted_proxies.data(), trusted_proxies.size()};
+  tg_error error{};
+  if (tg_guard_open(gate.client(), &spec, &handle_, &error) == TG_OK) return;
+  std::fprintf(stderr, "tg_guard_open: %s\n", error.message);
+  std::abort();
+}
+
+Guarded::Guarded(Gate& gate, const File& file) : gate_(gate) {
+  tg_guard_spec spec{};
+  spec.file = {file.path.data(), file.path.size()};
   tg_error error{};
   if (tg_guard_open(gate.client(), &spec, &handle_, &error) == TG_OK) return;
   std::fprintf(stderr, "tg_guard_open: %s\n", error.message);
@@ -140,6 +150,14 @@ std::string Guarded::explain(const Pairs& attributes) {
 
 std::string refusal(Gate& gate, const std::string& policy) {
   const tg_guard_spec spec = spec_of(policy, "");
+  tg_error error{};
+  uint64_t handle = 0;
+  return tg_guard_open(gate.client(), &spec, &handle, &error) < 0 ? error.message : "";
+}
+
+std::string refusal(Gate& gate, const File& file) {
+  tg_guard_spec spec{};
+  spec.file = {file.path.data(), file.path.size()};
   tg_error error{};
   uint64_t handle = 0;
   return tg_guard_open(gate.client(), &spec, &handle, &error) < 0 ? error.message : "";

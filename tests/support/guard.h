@@ -19,7 +19,7 @@ std::string attributes_of(const Pairs& pairs);
 // A check's answer, copied.
 struct Checked : Outcome {
   int32_t http = 0;
-  uint32_t verdict = 0;
+  uint32_t verdict = 0, limit = 0;
   std::map<std::string, std::string> fields;
   std::string body, scope, caller, reason;
   int64_t retry_after_us = 0, renew_us = 0;
@@ -29,8 +29,13 @@ struct Checked : Outcome {
   std::string field(const std::string& name) const;  // "": it is not there
 };
 
+struct File {
+  std::string path;
+};
+
 class Guarded {
  public:
+  Guarded(Gate& gate, const File& file);
   // Aborts the test program where it is refused.
   Guarded(Gate& gate, const std::string& policy, const std::string& headers = "",
           const std::string& trusted_proxies = "");
@@ -53,6 +58,7 @@ class Guarded {
 
 // What opening says of it, or "".
 std::string refusal(Gate& gate, const std::string& policy);
+std::string refusal(Gate& gate, const File& file);
 std::string live_of(Gate& gate);
 
 }  // namespace tidegate::test
