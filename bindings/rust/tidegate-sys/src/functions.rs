@@ -233,6 +233,15 @@ functions! {
         buffer_size: usize,
         error: *mut tg_error,
     ) -> i64;
+    fn tg_policy_ignored(
+        policy: *const c_char,
+        size: usize,
+        live: *const c_char,
+        live_size: usize,
+        buffer: *mut c_char,
+        buffer_size: usize,
+        error: *mut tg_error,
+    ) -> i64;
     fn tg_place_name(
         mount: *const c_char,
         mount_size: usize,

@@ -67,7 +67,7 @@ async fn without_a_name_a_layer_is_named_by_where_it_stands() {
     };
     let app = Router::new().nest("/a", inner(&gate)).nest("/b", inner(&gate));
     let app = app.route("/", ok().layer(layer()));
-    assert_eq!(names(&ask(&app, "/").await), ["everything"]);
+    assert_eq!(names(&ask(&app, "/").await), ["2-per-60s"]);
     assert_eq!(names(&ask(&app, "/a/x").await), ["a"]);
     assert_eq!(statuses(&app, ["/a/x", "/a/x", "/b/x"]).await, [200, 429, 200]);
 }

@@ -268,6 +268,24 @@ pub(crate) fn resolve(policy: &str, live: &str, said: &[u8], now_us: i64) -> Res
     })
 }
 
+/// The places of a live document that name what a policy has not, as a JSON list.
+pub(crate) fn ignored(policy: &str, live: &str) -> Result<String, Error> {
+    text::read_or_why(|buffer, size, error| {
+        // SAFETY: reads the texts, and writes at most `size` bytes into the buffer.
+        unsafe {
+            sys::tg_policy_ignored(
+                policy.as_ptr().cast(),
+                policy.len(),
+                live.as_ptr().cast(),
+                live.len(),
+                buffer,
+                size,
+                error,
+            )
+        }
+    })
+}
+
 /// What a limit without a name is called where it stands; `route` None: nobody tells the template.
 #[cfg(feature = "tower")]
 pub(crate) fn place_name(mount: &str, method: &str, route: Option<&str>) -> Result<String, Error> {

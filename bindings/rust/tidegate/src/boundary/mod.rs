@@ -18,7 +18,7 @@ pub(crate) use answer::{Answer, Ask, Few, PartAsk};
 pub(crate) use client::{Client, Spec};
 #[cfg(feature = "tower")]
 pub(crate) use guard::place_name;
-pub(crate) use guard::{resolve, validate, GuardSpec, Settlement, Told};
+pub(crate) use guard::{ignored, resolve, validate, GuardSpec, Settlement, Told};
 pub(crate) use options::Options;
 #[cfg(feature = "tokio")]
 pub(crate) use ring::{Results, Ring};

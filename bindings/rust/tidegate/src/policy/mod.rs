@@ -131,6 +131,12 @@ pub fn resolve(
     boundary::resolve(&policy, live.unwrap_or_default(), request.bytes(), now_us)
 }
 
+/// Of a live document over a policy: a JSON list of the places that name limiters and tiers which the
+/// policy has not, and which are left out, since services share the document.
+pub fn ignored(policy: impl Into<Document>, live: &str) -> Result<String, Error> {
+    boundary::ignored(&policy.into().read()?, live)
+}
+
 fn wall_us() -> i64 {
     UNIX_EPOCH.elapsed().map_or(0, |age| i64::try_from(age.as_micros()).unwrap_or(i64::MAX))
 }

@@ -9,7 +9,6 @@ use std::pin::Pin;
 
 use http::header::{HOST, ORIGIN};
 use http::request::Parts;
-use http::Method;
 
 use super::answer::Answers;
 use super::limits::{Limit, Limits, Manner};
@@ -44,13 +43,10 @@ pub(super) struct Rule {
 /// Where a layer stands, which names its limits.
 pub(super) enum Stand {
     Named(String),
-    /// In front of a router, whose mount it is named by.
+    /// In front of a router, whose mount it is named by; where there is none, by its numbers.
     Mount,
-    /// On routes, each of which is a place. The text is what its limit is, where it has one.
-    Routes {
-        template: Ask<Option<String>>,
-        limit: Option<String>,
-    },
+    /// On routes, each of which is a place.
+    Routes(Ask<Option<String>>),
 }
 
 pub(super) struct Layer {
@@ -83,7 +79,7 @@ impl Layer {
         if let Some(find) = &self.find {
             said = said.and(&find(head).await);
         }
-        let gate = self.add_limits(head, passage, &mut said)?;
+        let gate = self.add_limits(head, &mut said)?;
         let (scope, has_met_policy) = passage.scope(&gate);
         let (guard, meets_policy) = self.guarding.guard(&gate, has_met_policy)?;
         let decision = gate.check_by(Ok(guard), said, scope).await?;
@@ -128,16 +124,11 @@ impl Layer {
     }
 
     /// The layer's own limits; on which gate they are.
-    fn add_limits(
-        &self,
-        head: &Parts,
-        passage: &Passage,
-        said: &mut Attributes,
-    ) -> Result<Gate, Error> {
+    fn add_limits(&self, head: &Parts, said: &mut Attributes) -> Result<Gate, Error> {
         if self.rules.is_empty() {
             return Ok(self.gate.clone());
         }
-        let (kind, name, is_several) = self.name(head, passage)?;
+        let (kind, name) = self.name(head)?;
         let cost = (self.cost)(head).to_string();
         let mut gate = None;
         for rule in &self.rules {
@@ -153,8 +144,10 @@ impl Layer {
                     Limit::Limiter(limiter) => said.push("@limiter", &limiter.handle.to_ne_bytes()),
                     Limit::Rates(rates) => {
                         said.push("@limit", rates.as_bytes());
-                        said.push(kind, rule.tagged(&name).as_bytes());
-                        said.push("@several", if is_several { b"1" } else { b"" });
+                        if let Some(name) = rule.tagged(name.as_deref()) {
+                            said.push(kind, name.as_bytes());
+                        }
+                        said.push("@several", if self.is_several { b"1" } else { b"" });
                         self.manner.say(said);
                     }
                 }
@@ -167,29 +160,26 @@ impl Layer {
         Ok(gate.map_or_else(|| self.gate.clone(), |limiter| limiter.gate().clone()))
     }
 
-    /// Whether the name is given or a place's, the name, and whether numbers stand behind it.
-    fn name(&self, head: &Parts, passage: &Passage) -> Result<(&'static str, String, bool), Error> {
-        let (template, limit) = match &self.stand {
-            Stand::Named(name) => return Ok(("@name", name.clone(), self.is_several)),
-            Stand::Mount => {
-                let name = place_name(mount(head), "", Some(""))?;
-                return Ok(("@place", name, self.is_several));
-            }
-            Stand::Routes { template, limit } => (template(head), limit),
-        };
+    /// Whether the name is given or a place's, and the name; none at the root.
+    fn name(&self, head: &Parts) -> Result<(&'static str, Option<String>), Error> {
         let mount = mount(head);
+        let template = match &self.stand {
+            Stand::Named(name) => return Ok(("@name", Some(name.clone()))),
+            Stand::Mount if mount.is_empty() => return Ok(("@place", None)),
+            Stand::Mount => return Ok(("@place", Some(place_name(mount, "", Some(""))?))),
+            Stand::Routes(template) => template(head),
+        };
         let within = template.as_deref().map(|all| all.strip_prefix(mount).unwrap_or(all));
-        let name = place_name(mount, word(&head.method), within)?;
-        let is_taken = limit.as_ref().is_some_and(|limit| passage.is_taken(&name, limit));
-        Ok(("@place", name, self.is_several || is_taken))
+        Ok(("@place", Some(place_name(mount, head.method.as_str(), within)?)))
     }
 }
 
 impl Rule {
-    fn tagged<'a>(&self, name: &'a str) -> Cow<'a, str> {
-        match self.tag.as_str() {
-            "" => name.into(),
-            tag => format!("{name}.{tag}").into(),
+    fn tagged<'a>(&'a self, name: Option<&'a str>) -> Option<Cow<'a, str>> {
+        match (name, self.tag.as_str()) {
+            (name, "") => name.map(Cow::Borrowed),
+            (None, tag) => Some(tag.into()),
+            (Some(name), tag) => Some(format!("{name}.{tag}").into()),
         }
     }
 }
@@ -241,18 +231,6 @@ pub(super) fn template(head: &Parts) -> Option<String> {
     }
     let _ = head;
     None
-}
-
-/// Callers may make up methods, but not names: those that no router knows are one. HEAD is GET.
-fn word(method: &Method) -> &str {
-    match *method {
-        Method::HEAD => "GET",
-        Method::GET | Method::POST | Method::PUT | Method::DELETE | Method::PATCH => {
-            method.as_str()
-        }
-        Method::OPTIONS | Method::CONNECT | Method::TRACE => method.as_str(),
-        _ => "OTHER",
-    }
 }
 
 pub(super) fn peer_of_extensions(head: &Parts) -> Option<IpAddr> {

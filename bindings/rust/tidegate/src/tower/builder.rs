@@ -190,7 +190,7 @@ impl RateLimitBuilder {
 
     /// The name of the limiter that the rates become. Several rates, and rates of
     /// [`limit_by`](Self::limit_by), have their numbers behind it: `api.100-per-60s`. Not given:
-    /// the path that the layer is mounted at, where axum tells it, else `everything`.
+    /// the path that the layer is mounted at, where axum tells it; at the root, the numbers alone.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -336,22 +336,18 @@ impl RateLimitBuilder {
             (None, Some(limiter)) if !is_gate_given => limiter.gate().clone(),
             _ => Gate::shared(self.url.as_deref())?,
         };
-        let known = plan::settle(&mut rules, &stand, self.manner, &gate, is_gate_given)?;
+        let is_several = plan::settle(&mut rules, &stand, self.manner, &gate, is_gate_given)?;
         let has_policy = self.policy.is_some() || gate.inner.guards.has_policy();
         if rules.is_empty() && !has_policy {
             let message = "by_policy: expected a policy, of the layer or of its gate";
             return Err(Error::new(sys::TG_EPOLICY, message.into(), None));
         }
-        let stand = match stand {
-            Stand::Routes { template, .. } => Stand::Routes { template, limit: known.limit },
-            other => other,
-        };
         Ok(RateLimitLayer::new(Layer {
             guarding: Guarding::new(&gate, self.policy.as_ref(), self.guard)?,
             gate,
             rules,
             stand,
-            is_several: known.is_several,
+            is_several,
             manner: self.manner,
             identity: self.identity,
             tier: self.tier,
@@ -375,7 +371,7 @@ impl RateLimitBuilder {
                 Err(Error::new(sys::TG_EINVAL, message, None))
             }
             (Some(name), None) => Ok(Stand::Named(name)),
-            (None, Some(template)) => Ok(Stand::Routes { template, limit: None }),
+            (None, Some(template)) => Ok(Stand::Routes(template)),
             (None, None) => Ok(Stand::Mount),
         }
     }

@@ -61,8 +61,6 @@ fn command(gate: &Gate, settlement: Settlement) -> Command<'_> {
 struct State {
     visits: Vec<Visit>,
     is_denied: bool,
-    /// Names of places, and the limit that has the name.
-    places: Vec<(String, String)>,
     used: Attributes,
 }
 
@@ -84,17 +82,6 @@ impl Passage {
         head.extensions.insert(passage.clone());
         head.extensions.insert(Used(passage.clone()));
         (passage, true)
-    }
-
-    /// Whether the name of a place is another limit's, told by a layer further out: the inner one
-    /// then has its numbers behind the name, in every process, whichever request comes first.
-    pub(super) fn is_taken(&self, name: &str, limit: &str) -> bool {
-        let places = &mut self.state().places;
-        if let Some((_, other)) = places.iter().find(|(taken, _)| taken == name) {
-            return other != limit;
-        }
-        places.push((name.to_owned(), limit.to_owned()));
-        false
     }
 
     /// The scope that a gate's next check begins with, and whether it has met the gate's policy.

@@ -68,29 +68,19 @@ pub(super) fn one_gate<'a>(limiters: impl IntoIterator<Item = &'a Limiter>) -> R
     Err(Error::new(sys::TG_EHANDLE, message, None))
 }
 
-/// What is known of a layer's limits.
-pub(super) struct Known {
-    pub(super) is_several: bool,
-    /// What the one limit that needs a name is, as a text that another limit does not have.
-    pub(super) limit: Option<String>,
-}
-
-/// Checks the rules, gives each its tag, and opens the limiter of a name that is given.
+/// Checks the rules, gives each its tag, and opens the limiter of a name that is given. Whether there
+/// are several limits.
 pub(super) fn settle(
     rules: &mut [Rule],
     stand: &Stand,
     manner: Manner,
     gate: &Gate,
     is_gate_given: bool,
-) -> Result<Known, Error> {
+) -> Result<bool, Error> {
     let count = count(rules)?;
     let name = if let Stand::Named(name) = stand { name } else { "" };
     tag(rules, manner, name)?;
-    let limit = match (count, rules.iter().flat_map(|rule| rule.limited.rates()).next()) {
-        (Some(1), Some(rates)) => Some(format!("{} {manner:?}", manner.numbers(rates, name)?)),
-        _ => None,
-    };
-    if limit.is_some() && !name.is_empty() {
+    if count == Some(1) && !name.is_empty() {
         open_named(&mut rules[0].limited, manner, gate, name)?;
     }
     let limiters = || rules.iter().flat_map(|rule| rule.limited.limiters());
@@ -101,7 +91,7 @@ pub(super) fn settle(
             format!("the limiter {name:?} is of another gate than the layer: expected its store's");
         return Err(Error::new(sys::TG_EHANDLE, message, None));
     }
-    Ok(Known { is_several: count != Some(1), limit })
+    Ok(count != Some(1))
 }
 
 fn open_named(limited: &mut Limited, manner: Manner, gate: &Gate, name: &str) -> Result<(), Error> {
