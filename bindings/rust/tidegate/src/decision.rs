@@ -105,6 +105,18 @@ impl Decision {
         self.told().map(|told| told.reason.as_str()).filter(|reason| !reason.is_empty())
     }
 
+    /// Of a check by policy: whether [`Gate::finish`](crate::Gate::finish) has anything to do when
+    /// the response is done.
+    pub fn is_to_be_finished(&self) -> bool {
+        self.told().is_some_and(|told| told.finish)
+    }
+
+    /// Of a check by policy that took slots: within what time they are to be
+    /// [renewed](crate::Gate::renew).
+    pub fn renew_within(&self) -> Option<Duration> {
+        self.told().and_then(|told| micros(told.renew_us)).filter(|wait| !wait.is_zero())
+    }
+
     /// Of a check by policy.
     pub(crate) fn told(&self) -> Option<&Told> {
         self.answer.told.as_deref()

@@ -200,6 +200,16 @@ impl<'a> Check<'a> {
         self
     }
 
+    /// Of a check by policy: after an earlier one of the same HTTP request and gate. What that has
+    /// charged is not charged again, and is given back when this one denies and is
+    /// [finished](Gate::finish).
+    pub fn after(mut self, earlier: &Decision) -> Self {
+        if let (Parts::Guarded(guarded), Some(told)) = (&mut self.request.parts, earlier.told()) {
+            guarded.scope.clone_from(&told.scope);
+        }
+        self
+    }
+
     /// The deadline, instead of the gate's `timeout_ms`, an hour at most; after it the failure
     /// policy answers.
     pub fn timeout(mut self, timeout: Duration) -> Self {

@@ -239,6 +239,33 @@ fn explain_says_why_and_how_limits_stand() {
     assert_eq!(again, text, "it takes nothing");
 }
 
+#[test]
+fn checks_by_hand_are_nested_finished_and_renewed() {
+    let policy = "version: 1\nlimiters: {app: 10/minute, jobs: {rate: 1 at once, lease: 10s}}\n\
+                  rules: [{limit: app}, {when: {path: /job}, limit: jobs}]\n";
+    let (gate, clock) = embedded(policy);
+    let left = || gate.check(get("/", "k")).call().unwrap().remaining();
+    let outer = gate.check(get("/job", "k")).call().unwrap();
+    assert_eq!((outer.status(), outer.parts().len()), (200, 2));
+    assert_eq!(outer.renew_within(), Some(Duration::from_secs(5)));
+    let again = gate.check(get("/job", "k")).after(&outer).call().unwrap();
+    assert_eq!((again.status(), again.parts().len()), (200, 0), "it was charged");
+    assert!(again.is_to_be_finished());
+    clock.advance(Duration::from_secs(9));
+    gate.renew(&again).call().unwrap();
+    clock.advance(Duration::from_secs(9));
+    assert_eq!(status(&gate, get("/job", "k")), 429, "it was renewed");
+    gate.finish(&again, 200, Attributes::new()).call().unwrap();
+    assert_eq!(status(&gate, get("/job", "k")), 200);
+
+    let before = left().unwrap();
+    let outer = gate.check(get("/", "k")).call().unwrap();
+    let denied = gate.check(get("/job", "k")).after(&outer).call().unwrap();
+    assert_eq!(denied.status(), 429);
+    gate.finish(&denied, 429, Attributes::new()).call().unwrap();
+    assert_eq!(left(), Some(before - 1), "what the outer one took was given back");
+}
+
 struct File(PathBuf);
 
 impl Drop for File {

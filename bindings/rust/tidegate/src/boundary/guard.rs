@@ -8,7 +8,9 @@ use std::slice;
 use tidegate_sys as sys;
 
 use super::answer::PartAsk;
-use super::client::{check, Client};
+#[cfg(feature = "tower")]
+use super::client::check;
+use super::client::Client;
 use super::text;
 use crate::error::Error;
 
@@ -68,7 +70,6 @@ impl Told {
 
     /// The requests that settle what a response with this status and these attributes leaves of
     /// what was charged; with TG_FINISH_RENEW, those that renew slots.
-    #[cfg(feature = "tower")]
     pub(crate) fn settlements(&self, status: u16, said: &[u8], flags: u32) -> Vec<Settlement> {
         let mut entries = [sys::tg_entry::default(); sys::TG_MAX_PARTS];
         let mut room = entries.as_mut_slice();
@@ -126,7 +127,6 @@ pub(crate) struct Settlement {
 impl Settlement {
     /// # Safety
     /// The entry is one of tg_guard_finish, and the scope that its key points into still lives.
-    #[cfg(feature = "tower")]
     unsafe fn of(entry: &sys::tg_entry) -> Self {
         let key = sys::tg_text { data: entry.key.cast(), size: entry.key_len.into() };
         Self {

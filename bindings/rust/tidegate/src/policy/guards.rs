@@ -2,7 +2,9 @@
 //! The guards of a gate's own policy: one for each way of telling and of working addresses out.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+#[cfg(feature = "tower")]
+use std::sync::Arc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Document;
 use crate::boundary::{Client, GuardSpec};

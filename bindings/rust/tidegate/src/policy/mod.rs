@@ -30,6 +30,7 @@
 //! ```
 
 mod edits;
+mod finish;
 mod guards;
 
 use std::fmt;
@@ -45,6 +46,9 @@ use crate::error::Error;
 use crate::gate::Gate;
 
 pub use edits::{CallerEdit, LimitEdit, TierEdit, Until};
+#[cfg(feature = "tower")]
+pub(crate) use finish::command;
+pub use finish::Finish;
 #[cfg(feature = "tower")]
 pub(crate) use guards::OwnGuard;
 pub(crate) use guards::{GuardOptions, Guards};

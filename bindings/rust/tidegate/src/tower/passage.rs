@@ -13,10 +13,10 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use crate::attributes::{Attributes, Value};
-use crate::boundary::{Settlement, Told};
+use crate::boundary::Told;
 use crate::decision::{Decision, Verdict};
 use crate::gate::Gate;
-use crate::request::{Command, Parts as What};
+use crate::policy::command;
 
 /// The status that settles a request whose response nobody will see.
 const GONE: u16 = 499;
@@ -48,13 +48,6 @@ impl Visit {
         });
         self.renewal = Some(task.abort_handle());
     }
-}
-
-fn command(gate: &Gate, settlement: Settlement) -> Command<'_> {
-    let (op, flags) = (settlement.op, settlement.flags);
-    let mut command = Command::new(gate, op, What::Settling(settlement));
-    command.request.flags = flags;
-    command
 }
 
 #[derive(Default)]
