@@ -162,10 +162,9 @@ typedef struct tg_stats {      /* since the client was opened; gauges are marked
 } tg_stats;
 int32_t tg_client_stats_sized(tg_client *, tg_stats *, size_t size);
 #define tg_client_stats(client, stats) tg_client_stats_sized((client), (stats), sizeof(tg_stats))
-/* The same and more as text: one JSON object, and what Prometheus scrapes. Returns its length. */
+/* The same and more as text: one JSON object, and what Prometheus scrapes (tidegate_stats.h). */
 int64_t tg_client_report(tg_client *, char *buffer, size_t size);
 int64_t tg_client_metrics(tg_client *, char *buffer, size_t size);
-
 #define TG_LOG_INFO 1
 #define TG_LOG_WARNING 2
 #define TG_LOG_ERROR 3
@@ -346,4 +345,5 @@ int64_t tg_caller_key(const tg_options *, const char *peer, size_t peer_len,
 #endif
 #pragma GCC visibility pop
 #include "tidegate_guard.h"
+#include "tidegate_stats.h"
 #endif /* TIDEGATE_H_ */

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "base/json.h"
 
-#include <utility>
-
 #include "base/text.h"
 
 namespace tidegate {
@@ -10,8 +8,15 @@ namespace {
 
 constexpr uint32_t kReplacement = 0xfffd;
 
-// The code point at `at`, and how many bytes it takes; a byte that is no UTF-8 stands for U+FFFD.
-std::pair<uint32_t, size_t> decode(std::string_view text, size_t at) {
+void append_unit(std::string& out, uint32_t unit) {
+  constexpr std::string_view kHex = kLowerHex;
+  out.append(
+      {'\\', 'u', kHex[unit >> 12], kHex[unit >> 8 & 15], kHex[unit >> 4 & 15], kHex[unit & 15]});
+}
+
+}  // namespace
+
+std::pair<uint32_t, size_t> decode_utf8(std::string_view text, size_t at) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[at + i]); };
   const unsigned char first = byte(0);
   if (first < 0x80) return {first, 1};
@@ -28,20 +33,12 @@ std::pair<uint32_t, size_t> decode(std::string_view text, size_t at) {
   return {point, size};
 }
 
-void append_unit(std::string& out, uint32_t unit) {
-  constexpr std::string_view kHex = kLowerHex;
-  out.append(
-      {'\\', 'u', kHex[unit >> 12], kHex[unit >> 8 & 15], kHex[unit >> 4 & 15], kHex[unit & 15]});
-}
-
-}  // namespace
-
 void append_json(std::string& out, std::string_view text) {
   constexpr std::string_view kShort = "\b\f\n\r\t\"\\";
   constexpr std::string_view kLetters = "bfnrt\"\\";
   out += '"';
   for (size_t at = 0; at < text.size();) {
-    const auto [point, size] = decode(text, at);
+    const auto [point, size] = decode_utf8(text, at);
     const size_t special = point < 0x80 ? kShort.find(static_cast<char>(point)) : kShort.npos;
     if (special != kShort.npos) {
       out.append({'\\', kLetters[special]});
@@ -56,6 +53,47 @@ void append_json(std::string& out, std::string_view text) {
     at += size;
   }
   out += '"';
+}
+
+void JsonWriter::separate() {
+  if (!out_.empty() && std::string_view("{[:,").find(out_.back()) == std::string_view::npos)
+    out_ += ',';
+}
+
+JsonWriter& JsonWriter::open(char bracket) {
+  separate();
+  out_ += bracket;
+  return *this;
+}
+
+JsonWriter& JsonWriter::close(char bracket) {
+  out_ += bracket;
+  return *this;
+}
+
+JsonWriter& JsonWriter::key(std::string_view name) {
+  separate();
+  append_json(out_, name);
+  out_ += ':';
+  return *this;
+}
+
+JsonWriter& JsonWriter::value(int64_t number) {
+  separate();
+  out_ += std::to_string(number);
+  return *this;
+}
+
+JsonWriter& JsonWriter::value(std::string_view text) {
+  separate();
+  append_json(out_, text);
+  return *this;
+}
+
+JsonWriter& JsonWriter::truth(bool yes) {
+  separate();
+  out_ += yes ? "true" : "false";
+  return *this;
 }
 
 }  // namespace tidegate

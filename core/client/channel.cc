@@ -23,8 +23,7 @@ Channel::Channel(StoreContext& store, Reactor& reactor)
 
 void Channel::submit(Call* call, From from) {
   // Once it is queued, the call is the pump's.
-  const int64_t timeout_us = call->timeout_us > 0 ? call->timeout_us : store_.timeout_us();
-  const int64_t deadline_us = store_.timeline.now_us() + std::min(timeout_us, kMaxTimeoutUs);
+  const int64_t deadline_us = store_.timeline.now_us() + store_.timeout_us(*call);
   call->deadline_us = deadline_us;
   call->text.clear();
   if (inbox_.is_shut())

@@ -52,9 +52,15 @@ Client::Client(StoreUrl url, Options options, Mode mode)
       fork_generation_(fork_generation),
       fingerprint_(options_.testing ? 1 : 0),
       clock_(options_.manual_clock),
-      limiters_({options_.name_space, options_.on_failure, options_.fallback_share, mode},
-                fingerprint_,
-                [this](std::span<const Limiters::ConfigPtr> gone) { engine_.let_go(gone); }),
+      limiters_(
+          {options_.name_space, options_.on_failure, options_.fallback_share, mode}, fingerprint_,
+          [this](std::span<const Limiters::ConfigPtr> gone) { engine_.let_go(gone); },
+          [this](const LimiterConfig& config) {
+            config.figures = recorder_.figures_of(config.name);
+          }),
+      recorder_({static_cast<StatsLevel>(options_.stats), static_cast<LabelMode>(options_.labels),
+                 options_.stats_bytes},
+                &fingerprint_),
       engine_({options_.max_keys, options_.max_bytes}, fingerprint_, clock_, recorder_),
       guards_({limiters_, options_, clock_, recorder_.counters(), events_}),
       live_(*this) {
@@ -152,6 +158,17 @@ Decision Client::decide_here(Op op, std::span<const Part> parts, RateResult* res
   return engine_.decide(op, parts, NumbersFor::kStore, Source::kMemory, results);
 }
 
+void Client::note_evictions() {
+  const int64_t owing = engine_.stats().evicted_owing;
+  const int64_t before = evictions_noted_.exchange(owing);
+  if (owing <= before || options_.stats != static_cast<int64_t>(StatsLevel::kOn)) return;
+  recorder_.context().history.add(
+      Level::kWarning, Code::kOk, wall_us(),
+      std::to_string(owing - before) +
+          " states of callers who owed were dropped for want of room: max_keys or max_bytes",
+      Happening::Kind::kEvicted);
+}
+
 Reading Client::read() const {
   Reading now = recorder_.read();
   const MemoryStats memory = engine_.stats();
@@ -211,7 +228,10 @@ SyncDriver* Client::driver(Error& why) {
 void Client::run(std::span<Call* const> calls) {
   Error why;
   if (SyncDriver* found = driver(why)) return found->run(calls);
-  for (Call* call : calls) answer_by_policy(*store_, call, why.code, why.message);
+  for (Call* call : calls) {
+    call->deadline_us = 0;  // it was not submitted
+    answer_by_policy(*store_, call, why.code, why.message);
+  }
 }
 
 }  // namespace tidegate

@@ -63,6 +63,10 @@ class Client {
   Live& live() { return live_; }
   Clock& clock() { return clock_; }
   EventLog& events() { return events_; }
+  Recorder& recorder() { return recorder_; }
+  const Fingerprinter& fingerprint() const { return fingerprint_; }
+  // Tells the history of callers who owed and were dropped since the last time.
+  void note_evictions();
   Reading read() const;  // all figures, as of now
 
   // Finds a part's limiter and checks its key and cost: kHandle, kKey, kCost. The caller visits the
@@ -134,10 +138,11 @@ class Client {
   Limiters limiters_;
   Recorder recorder_;
   EmbeddedStore engine_;
-  EventLog events_;
+  EventLog events_{&recorder_.context().history};
   Guards guards_;
   Live live_;
   std::atomic<bool> closed_{false};
+  std::atomic<int64_t> evictions_noted_{0};
 
   std::unique_ptr<StoreContext> store_;
   SyncDriver* driver(Error& why);  // null: there is no descriptor for one

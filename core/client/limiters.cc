@@ -13,11 +13,23 @@ Error no_such_limiter() {
 
 }  // namespace
 
-Limiters::Limiters(LimiterDefaults defaults, const Fingerprinter& fingerprint, LetGo let_go)
+Limiters::Limiters(LimiterDefaults defaults, const Fingerprinter& fingerprint, LetGo let_go,
+                   Adopt adopt)
     : name_space_(defaults.name_space),
       defaults_{name_space_, defaults.on_failure, defaults.fallback_share, defaults.mode},
       fingerprint_(fingerprint),
-      let_go_(std::move(let_go)) {}
+      let_go_(std::move(let_go)),
+      adopt_(std::move(adopt)) {}
+
+std::vector<uint64_t> Limiters::open_ones(size_t most) const {
+  const MutexGuard held(mutex_);
+  std::vector<std::pair<std::string_view, uint64_t>> all;
+  for (const auto& [name, open] : by_name_) all.emplace_back(name, open.handle);
+  std::ranges::sort(all);
+  std::vector<uint64_t> handles;
+  for (size_t i = 0; i < std::min(most, all.size()); ++i) handles.push_back(all[i].second);
+  return handles;
+}
 
 size_t Limiters::configs() const {
   const MutexGuard held(mutex_);
@@ -55,6 +67,7 @@ Result<Limiters::Open*> Limiters::find_or_open(const LimiterSpec& spec) {
   }
   if (auto place = check_place(); !place) return place.error();
   const std::string name = (*made)->name;
+  if (adopt_) adopt_(**made);
   Open& opened = by_name_[name];
   opened.config = std::move(*made);
   opened.handle = handles_.add(opened.config.get());
@@ -83,6 +96,7 @@ Result<uint64_t> Limiters::lend_variant(const LimiterSpec& spec) {
   (*made)->tell_at_us.store(std::numeric_limits<int64_t>::max());  // the name's are others
   const MutexGuard held(mutex_);
   if (auto place = check_place(); !place) return place.error();
+  if (adopt_) adopt_(**made);
   variants_.reserve(variants_.size() + 1);
   const LimiterConfig* config = made->get();
   const uint64_t handle = handles_.add(config);
@@ -122,6 +136,7 @@ Status Limiters::change(uint64_t handle, const LimiterSpec& spec) {
   free_retired();
   if (auto room = check_room(); !room) return room.error();
   reserve_retired();
+  if (adopt_) adopt_(**made);
   ConfigPtr& current = by_name_.at(before->name).config;
   handles_.replace(handle, made->get());
   std::swap(current, *made);

@@ -39,7 +39,11 @@ class Limiters {
   // Told before configurations are freed: whoever points to their numbers ceases to.
   using LetGo = std::function<void(std::span<const ConfigPtr>)>;
 
-  Limiters(LimiterDefaults defaults, const Fingerprinter& fingerprint, LetGo let_go);
+  // Told of every configuration before anybody can find it.
+  using Adopt = std::function<void(const LimiterConfig&)>;
+
+  Limiters(LimiterDefaults defaults, const Fingerprinter& fingerprint, LetGo let_go,
+           Adopt adopt = nullptr);
 
   // The same name and specification again: the same handle. kConflict, kFull, or what make_limiter
   // says.
@@ -61,6 +65,8 @@ class Limiters {
   Visits& visits() const { return visits_; }
 
   size_t configs() const;  // in memory
+  // Those that are open, `most` of them, by name.
+  std::vector<uint64_t> open_ones(size_t most) const;
 
  private:
   struct Open {
@@ -81,6 +87,7 @@ class Limiters {
   const LimiterDefaults defaults_;
   const Fingerprinter& fingerprint_;
   const LetGo let_go_;
+  const Adopt adopt_;
   mutable Visits visits_;
 
   mutable Mutex mutex_;

@@ -40,6 +40,8 @@ struct Rate {
   std::string state_head;  // "tg:1:api:b60s:": the state's name up to the key
 };
 
+class LimiterFigures;  // stats/limiter_figures.h: counts what becomes of requests
+
 struct LimiterConfig {
   std::string name;
   std::vector<Rate> rates;
@@ -53,6 +55,7 @@ struct LimiterConfig {
 
   // When the store is to be told its numbers (again); of the Timeline. 0: it has become the name's.
   mutable std::atomic<int64_t> tell_at_us{0};
+  mutable LimiterFigures* figures = nullptr;  // of the name; null: nobody keeps any
   mutable std::atomic<int32_t> pins{0};  // calls that refer to it (limiter/pins.h)
 
   // One rate, not of slots, and not off: what the fastest way through the embedded engine can

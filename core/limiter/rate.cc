@@ -97,6 +97,12 @@ class Parser {
     return lease;
   }
 
+  Result<int64_t> duration_us() {
+    auto duration = window_us("a time", kMaxWindowUs);
+    if (duration && at_ != text_.size()) return unexpected(at_, "expected the end");
+    return duration;
+  }
+
  private:
   Result<Numbers> rate() {
     const size_t begin = at_;
@@ -262,6 +268,11 @@ Result<std::vector<Numbers>> parse_rates(std::string_view text, Algorithm algori
 Result<int64_t> parse_lease(std::string_view text) {
   if (text.size() > kMostLease) return too_long("lease", text, kMostLease);
   return Parser("lease", text, Algorithm::kConcurrency, kDefaultLeaseUs).lease_us();
+}
+
+Result<int64_t> parse_duration(std::string_view text) {
+  if (text.size() > kMostLease) return too_long("time", text, kMostLease);
+  return Parser("time", text, Algorithm::kTokenBucket, kDefaultLeaseUs).duration_us();
 }
 
 std::string default_name(const std::vector<Numbers>& rates) {

@@ -26,6 +26,9 @@ Result<std::vector<Numbers>> parse_rates(std::string_view text, Algorithm algori
 // "30s", "1500 ms", "minute": how long slots are held. kRate as above.
 Result<int64_t> parse_lease(std::string_view text);
 
+// The same of any time up to 366 days: "1h", "48 h", "10s".
+Result<int64_t> parse_duration(std::string_view text);
+
 // The name of a limiter that was given none: its rates' texts joined by "_".
 std::string default_name(const std::vector<Numbers>& rates);
 

@@ -15,6 +15,7 @@ constexpr std::string_view type_name(OptionType type) {
       return "path";
     case OptionType::kPolicy:
     case OptionType::kClock:
+    case OptionType::kChoice:
       return "choice";
     case OptionType::kWord:
     case OptionType::kProxies:
@@ -53,6 +54,8 @@ std::string value_text(const Options& options, size_t index) {
       return options.*row.boolean ? "true" : "false";
     case OptionType::kClock:
       return options.*row.boolean ? "manual" : "system";
+    case OptionType::kChoice:
+      return std::string(row.words[static_cast<size_t>(options.*row.integer)]);
     case OptionType::kPolicy:
       return std::string(on_failure_name(options.on_failure));
     case OptionType::kProxies:

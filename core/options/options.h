@@ -30,6 +30,9 @@ struct Options {
   int64_t spin_us = 50;          // how long a blocking caller looks before it sleeps; 0: not at all
   int64_t max_keys = 1'000'000;  // embedded store: states kept at most
   int64_t max_bytes = 268'435'456;  // embedded store: memory of states at most
+  int64_t stats = 2;                // off, totals, on
+  int64_t labels = 0;               // masked, hashed, clear
+  int64_t stats_bytes = 2'097'152;
   int64_t ipv6_prefix = 64;
   TrustedProxies trusted_proxies;
   bool manual_clock = false;  // "clock": system | manual

@@ -107,6 +107,12 @@ Status set_row(Options& options, size_t index, std::string_view value, bool show
     case OptionType::kPolicy:
       if (auto policy = parse_on_failure(value)) keep(options.on_failure, std::optional(*policy));
       break;
+    case OptionType::kChoice: {
+      const auto word = std::ranges::find(row.words, value);
+      if (ok = !value.empty() && word != row.words.end(); ok)
+        options.*row.integer = word - row.words.begin();
+      break;
+    }
     case OptionType::kClock:
       if (ok = value == "system" || value == "manual"; ok) options.*row.boolean = value == "manual";
       break;

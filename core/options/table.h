@@ -13,7 +13,16 @@
 
 namespace tidegate {
 
-enum class OptionType : uint8_t { kInteger, kBoolean, kPath, kWord, kPolicy, kProxies, kClock };
+enum class OptionType : uint8_t {
+  kInteger,
+  kBoolean,
+  kPath,
+  kWord,
+  kPolicy,
+  kProxies,
+  kClock,
+  kChoice
+};
 
 struct OptionRow {
   std::string_view name;
@@ -21,13 +30,14 @@ struct OptionRow {
   std::string_view range;  // of every type but kInteger
   std::string_view initial;
   std::string_view meaning;
-  int64_t least = 0, most = 0;  // of kInteger
-  int64_t Options::* integer = nullptr;
-  bool Options::* boolean = nullptr;  // of kClock too
+  int64_t least = 0, most = 0;           // of kInteger
+  int64_t Options::* integer = nullptr;  // of kChoice: which of the words
+  bool Options::* boolean = nullptr;     // of kClock too
   std::string Options::* text = nullptr;
+  std::array<std::string_view, 3> words{};  // of kChoice
 };
 
-inline constexpr size_t kOptionCount = 18;
+inline constexpr size_t kOptionCount = 21;
 extern const std::array<OptionRow, kOptionCount> kOptionTable;
 
 std::optional<size_t> find_option(std::string_view name);

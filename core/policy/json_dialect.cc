@@ -100,7 +100,7 @@ class Dialect {
 
   // The value of the \uXXXX at `at`, or -1.
   int32_t unit(size_t at) const {
-    if (text_.substr(at, 2) != "\\u" || text_.size() < at + 6) return -1;
+    if (text_.size() < at + 6 || text_.substr(at, 2) != "\\u") return -1;
     int32_t value = 0;
     for (size_t i = at + 2; i < at + 6; ++i) {
       if (hex_value(text_[i]) < 0) return -1;

@@ -148,7 +148,8 @@ class PolicyResolver {
   PolicyResolver(PolicyResolver&&) noexcept;
   PolicyResolver& operator=(PolicyResolver&&) noexcept;
 
-  // `live` is compiled over `file`, or null.
+  // `live` is null or compiled over this very `file`: over another one it says nothing, so whoever
+  // takes a new file compiles what is live over it in the same step.
   const Resolution& resolve(const Policy& file, const Policy* live,
                             std::span<const Attribute> request, int64_t now_us,
                             int ipv6_prefix = kDefaultIpv6Prefix);

@@ -14,20 +14,24 @@ bool lasts(int64_t until_us, int64_t now_us) { return now_us < until_us; }
 
 }  // namespace
 
+const PolicyData* over(const Policy& file, const Policy* live) {
+  return live && live->file().get() == &file ? &live->data() : nullptr;
+}
+
 PolicyResolver::PolicyResolver() : state_(std::make_unique<State>()) {}
 PolicyResolver::~PolicyResolver() = default;
 PolicyResolver::PolicyResolver(PolicyResolver&&) noexcept = default;
 PolicyResolver& PolicyResolver::operator=(PolicyResolver&&) noexcept = default;
 
 const Resolution& PolicyResolver::resolve(const Policy& file, const Policy* live,
-                                    std::span<const Attribute> request, int64_t now_us,
-                                    int ipv6_prefix) {
-  return state_->resolve(file.data(), live ? &live->data() : nullptr, request, now_us, ipv6_prefix);
+                                          std::span<const Attribute> request, int64_t now_us,
+                                          int ipv6_prefix) {
+  return state_->resolve(file.data(), over(file, live), request, now_us, ipv6_prefix);
 }
 
 const Resolution& PolicyResolver::State::resolve(const PolicyData& file, const PolicyData* live,
-                                           std::span<const Attribute> request, int64_t now_us,
-                                           int ipv6_prefix) {
+                                                 std::span<const Attribute> request, int64_t now_us,
+                                                 int ipv6_prefix) {
   file_ = &file;
   live_ = live;
   answer_ = {};
@@ -56,15 +60,6 @@ void PolicyResolver::State::read(std::span<const Attribute> request, int ipv6_pr
   for (const Attribute& one : request)
     if (const uint32_t number = file_->attributes.find(one.name); number != kNoName)
       values_[number] = one.value;
-  has_key_.assign(file_->key_templates.size(), false);
-  while (keys_.size() < file_->key_templates.size()) keys_.emplace_back();
-  normalize(ipv6_prefix);
-}
-
-void PolicyResolver::State::normalize(int ipv6_prefix) {
-  values_[kMethod] = normal_method(values_[kMethod], method_);
-  if (!values_[kPath].empty()) values_[kPath] = normal_path(values_[kPath], path_);
-  values_[kHost] = normal_host(values_[kHost], host_);
   host_address_.reset();
   if (values_[kAddress].empty()) {
     address_.assign("@unknown");
@@ -75,6 +70,15 @@ void PolicyResolver::State::normalize(int ipv6_prefix) {
   answer_.address = std::string_view(address_).substr(1);
   answer_.caller =
       values_[kIdentity].empty() ? address_ : identity_key(values_[kIdentity], identity_);
+}
+
+// The forms that only rules ask for: a ban does without them.
+void PolicyResolver::State::normalize() {
+  values_[kMethod] = normal_method(values_[kMethod], method_);
+  if (!values_[kPath].empty()) values_[kPath] = normal_path(values_[kPath], path_);
+  values_[kHost] = normal_host(values_[kHost], host_);
+  has_key_.assign(file_->key_templates.size(), false);
+  while (keys_.size() < file_->key_templates.size()) keys_.emplace_back();
 }
 
 void PolicyResolver::State::find_caller() {
@@ -159,6 +163,7 @@ std::string_view PolicyResolver::State::tier_of_caller() {
 }
 
 void PolicyResolver::State::scan(int64_t now_us) {
+  normalize();
   RuleIndex::Walk walk(file_->index, value(kMethod), value(kPath));
   for (uint32_t index = walk.next(); index != UINT32_MAX; index = walk.next()) {
     const Rule& rule = file_->rules[index];
@@ -239,7 +244,8 @@ const std::vector<uint32_t>* PolicyResolver::State::tier_limiters(int64_t now_us
   return &file_->tiers[tier_].limiters;
 }
 
-PolicyPart PolicyResolver::State::part_of(uint32_t limiter, const Rule& rule, int64_t now_us) const {
+PolicyPart PolicyResolver::State::part_of(uint32_t limiter, const Rule& rule,
+                                          int64_t now_us) const {
   const LimiterEntry& own = file_->limiters[limiter];
   PolicyPart part;
   int8_t mode = own.mode;

@@ -20,6 +20,10 @@ struct Speaker {
   const PolicyData* by;
 };
 
+// What a live document says over the file; null where it is compiled over another one, whose
+// numbers of names mean nothing here.
+const PolicyData* over(const Policy& file, const Policy* live);
+
 class PolicyResolver::State {
  public:
   const Resolution& resolve(const PolicyData& file, const PolicyData* live,
@@ -32,7 +36,7 @@ class PolicyResolver::State {
 
  private:
   void read(std::span<const Attribute> request, int ipv6_prefix);
-  void normalize(int ipv6_prefix);
+  void normalize();
   void find_caller();
   void look_up(int64_t now_us);
   bool banned(int64_t now_us);

@@ -198,8 +198,8 @@ std::string resolution_json(const Resolution& resolution) {
 std::string explain_json(const Policy& file, const Policy* live, std::span<const Attribute> request,
                          int64_t now_us, int ipv6_prefix) {
   PolicyResolver::State state;
-  const PolicyData* over = live ? &live->data() : nullptr;
-  const Resolution& answer = state.resolve(file.data(), over, request, now_us, ipv6_prefix);
+  const Resolution& answer =
+      state.resolve(file.data(), over(file, live), request, now_us, ipv6_prefix);
   std::string out = "{";
   append_answer(out, answer);
   out += ',';

@@ -3,6 +3,8 @@
 
 #include <chrono>
 
+#include "stats/history.h"
+
 namespace tidegate {
 
 void EventLog::set_hook(Hook hook, void* context) {
@@ -27,6 +29,7 @@ void EventLog::report(Level level, Code code, std::string text) {
   const auto wall = std::chrono::system_clock::now().time_since_epoch();
   Event event{level, code, std::chrono::duration_cast<std::chrono::microseconds>(wall).count(),
               std::move(text)};
+  if (history_) history_->add(level, code, event.wall_us, event.text);
   MutexGuard held(mutex_);
   if (kept_.size() == kKept) {
     kept_.pop_front();

@@ -23,11 +23,16 @@ struct Event {
   std::string text;  // one line; no secret, no caller's key
 };
 
+class History;
+
 // Any thread. The hook runs on the thread that reports, with no lock of ours held.
 class EventLog {
  public:
   using Hook = void (*)(void* context, const Event& event);
   static constexpr size_t kKept = 64;
+
+  // The history (or null) is told of every event, and outlives this.
+  explicit EventLog(History* history = nullptr) : history_(history) {}
 
   // Once it has returned the hook before it neither runs nor will: its context may go. Called by a
   // hook it does not wait, since that would be for itself: then the running one ends with its
@@ -38,6 +43,7 @@ class EventLog {
   int64_t dropped() const;  // pushed out before anybody asked for them
 
  private:
+  History* const history_;
   mutable Mutex mutex_;
   Condition ended_;  // a hook's run
   std::deque<Event> kept_ TIDEGATE_GUARDED_BY(mutex_);

@@ -12,7 +12,7 @@
 
 namespace tidegate {
 
-enum class MetricKind : uint8_t { kCounter, kGauge };
+enum class MetricKind : uint8_t { kCounter, kGauge, kHistogram };
 
 // What Prometheus calls a metric: series of one name, told apart by a label.
 struct MetricFamily {
@@ -26,7 +26,16 @@ struct MetricFamily {
 namespace family {
 using enum MetricKind;
 inline constexpr MetricFamily
-    kDecisions{"decisions_total", kCounter, "", "Decisions by outcome and by who decided."},
+    kRequests{"requests_total", kCounter, "", "Decisions by outcome and by who decided."},
+    kDecisions{"decisions_total", kCounter, "",
+               "What each limiter said, by who decided: of a request of several each says its own."},
+    kCost{"cost_total", kCounter, "limiter", "Tokens that were taken; what is refunded stays in."},
+    kLimited{"limited_callers", kGauge, "limiter",
+             "Callers that were denied and cannot pass yet, 256 at most."},
+    kCheckTime{"decision_duration_seconds", kHistogram, "",
+               "How long checks on a server took, waiting for their turn included."},
+    kRoundTripTime{"store_round_trip_seconds", kHistogram, "", "How long replies of the store took."},
+    kStatsBytes{"stats_memory_bytes", kGauge, "", "Memory of the figures of limiters."},
     kKeys{"keys", kGauge, "", "States that are kept in this process."},
     kBytes{"memory_bytes", kGauge, "", "Memory of the states that are kept in this process."},
     kEvicted{"evicted_total", kCounter, "reason",

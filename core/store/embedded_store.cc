@@ -28,21 +28,21 @@ void EmbeddedStore::let_go(std::span<const std::unique_ptr<const LimiterConfig>>
   store_.let_go(numbers);
 }
 
-bool EmbeddedStore::fits_one(const Part& part, RateResult& result) {
+bool EmbeddedStore::fits_one(const Part& part, const Fingerprint& key, RateResult& result,
+                             int64_t now_us) {
   const Rate& rate = part.limiter->rates[0];
   result = rate_result(part, 0);
-  const bool fit = store_.consume_one(fingerprint_(part.key) ^ rate.id, rate.limit, part.cost,
-                                      clock_.now_us(), result.figures);
+  const bool fit = store_.consume_one(key ^ rate.id, rate.limit, part.cost, now_us, result.figures);
   if (fit) result.flags |= RateResult::kAllowed;
   return fit;
 }
 
-bool EmbeddedStore::takes_slots(const Part& part, RateResult& result) {
+bool EmbeddedStore::takes_slots(const Part& part, const Fingerprint& key, RateResult& result,
+                                int64_t now_us) {
   const Rate& rate = part.limiter->rates[0];
   result = rate_result(part, 0);
   Answer answer;
-  store_.consume_slots(fingerprint_(part.key) ^ rate.id, part.id, rate.limit, part.cost,
-                       clock_.now_us(), answer);
+  store_.consume_slots(key ^ rate.id, part.id, rate.limit, part.cost, now_us, answer);
   put_answer(answer, result);
   return answer.allowed;
 }
@@ -58,14 +58,14 @@ Decision EmbeddedStore::decide(Op op, std::span<const Part> parts, NumbersFor nu
   Leg one;
   Leg* const room = most_legs(parts) == 1 ? &one : thread_legs();
   const std::span<Leg> legs(room, make_legs(op, parts, numbers_for, fingerprint_, room));
+  const int64_t now_us = clock_.now_us();
   if (legs.empty()) {  // all are off
     const Decision decision = answer_without_store(parts, true, 0, source, results);
-    recorder_.decided(op, parts, decision, Recorder::kNotTimed);
+    recorder_.decided(op, parts, decision, results, now_us, Recorder::kNotTimed);
     return decision;
   }
 
   Verdict verdict;
-  const int64_t now_us = clock_.now_us();
   switch (op) {
     case Op::kConsume:
       verdict = store_.consume(legs, now_us);
@@ -78,6 +78,7 @@ Decision EmbeddedStore::decide(Op op, std::span<const Part> parts, NumbersFor nu
       return {.source = source};
     case Op::kReset:
       store_.reset(legs);
+      recorder_.forgotten(parts);
       return {.source = source};
     case Op::kDebit:
       verdict = store_.debit(legs, now_us);
@@ -88,7 +89,7 @@ Decision EmbeddedStore::decide(Op op, std::span<const Part> parts, NumbersFor nu
       return {.source = source};
   }
   const Decision decision = answer_from(parts, legs, verdict, source, results);
-  recorder_.decided(op, parts, decision, Recorder::kNotTimed);
+  recorder_.decided(op, parts, decision, results, now_us, Recorder::kNotTimed);
   return decision;
 }
 

@@ -30,11 +30,15 @@ class EmbeddedStore {
   // The most frequent request at its cheapest: a consume of one part whose limiter is simple().
   // (Inline, since a decision that goes through memory on its way is waited for.)
   Decision consume_one(const Part& part, RateResult& result) {
-    return decided(part, fits_one(part, result));
+    const Fingerprint key = fingerprint_(part.key);
+    const int64_t now_us = clock_.now_us();
+    return decided(part, key, fits_one(part, key, result, now_us), result, now_us);
   }
   // The same where it is simple_slots(); and releasing them.
   Decision consume_slots(const Part& part, RateResult& result) {
-    return decided(part, takes_slots(part, result));
+    const Fingerprint key = fingerprint_(part.key);
+    const int64_t now_us = clock_.now_us();
+    return decided(part, key, takes_slots(part, key, result, now_us), result, now_us);
   }
   Decision release_slots(const Part& part);
 
@@ -44,17 +48,19 @@ class EmbeddedStore {
   MemoryStats stats() const { return store_.stats(); }
 
  private:
-  Decision decided(const Part& part, bool fit) {
+  Decision decided(const Part& part, const Fingerprint& key, bool fit, const RateResult& result,
+                   int64_t now_us) {
     const bool shadow = part.limiter->mode == Mode::kShadow;
     const Decision decision{.allowed = fit || shadow,
                             .would_deny = shadow && !fit,
                             .source = Source::kMemory,
                             .part_count = 1};
-    recorder_.decided(Op::kConsume, {&part, 1}, decision, Recorder::kNotTimed);
+    recorder_.consumed_one(part, key, decision, result, now_us);
     return decision;
   }
-  bool fits_one(const Part& part, RateResult& result);  // charges it where it does
-  bool takes_slots(const Part& part, RateResult& result);
+  // Charges it where it does.
+  bool fits_one(const Part& part, const Fingerprint& key, RateResult& result, int64_t now_us);
+  bool takes_slots(const Part& part, const Fingerprint& key, RateResult& result, int64_t now_us);
 
   MemoryStore store_;
   const Fingerprinter& fingerprint_;

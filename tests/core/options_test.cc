@@ -56,6 +56,10 @@ TEST(Options, ValuesThatAreTaken) {
       {"trusted_proxies", "10.0.0.0/8, ::1", "10.0.0.0/8,::1/128"},
       {"ipv6_prefix", "128", "128"},
       {"read_bytes", "1", "1"},
+      {"stats", "off", "off"},
+      {"stats", "totals", "totals"},
+      {"labels", "clear", "clear"},
+      {"stats_bytes", "0", "0"},
   };
   for (const auto& c : kCases) {
     Options options;
@@ -86,6 +90,8 @@ TEST(Options, AValueThatIsRefusedIsShownWithItsRangeAndChangesNothing) {
       {"clock", "sundial", "\"sundial\": expected system or manual"},
       {"trusted_proxies", "10.0.0.1/8", "expected no bits behind the prefix"},
       {"ipv6_prefix", "129", "expected 1 to 128"},
+      {"stats", "full", "stats \"full\": expected off, totals or on"},
+      {"labels", "", "labels \"\": expected masked, hashed or clear"},
   };
   for (const auto& c : kCases) {
     Options options;

@@ -17,6 +17,15 @@ namespace {
 
 constexpr Build kBuild{"1.2.3", 7};
 
+std::string text_of(const Reading& reading, MetricsFormat format = MetricsFormat::kPrometheus) {
+  Recorder recorder;
+  return metrics_text({reading, recorder, 0, true, kBuild}, format);
+}
+std::string report_of(const Reading& reading) {
+  Recorder recorder;
+  return report_json({reading, recorder, 0, true, kBuild});
+}
+
 Decision decision_of(Source source, bool allowed, bool would_deny = false) {
   return {.allowed = allowed, .would_deny = would_deny, .source = source};
 }
@@ -24,7 +33,7 @@ Decision decision_of(Source source, bool allowed, bool would_deny = false) {
 TEST(Recorder, CountsConsumesByOutcomeAndSource) {
   Recorder recorder;
   const auto tell = [&](Op op, const Decision& decision) {
-    recorder.decided(op, {}, decision, Recorder::kNotTimed);
+    recorder.decided(op, {}, decision, nullptr, 0, Recorder::kNotTimed);
   };
   tell(Op::kConsume, decision_of(Source::kMemory, true));
   tell(Op::kConsume, decision_of(Source::kStore, false));
@@ -77,9 +86,9 @@ struct Exposition {
 
 Exposition parse(const std::string& text) {
   static const std::regex help("# HELP ([a-z_:][a-z0-9_:]*) (.+)");
-  static const std::regex type("# TYPE ([a-z_:][a-z0-9_:]*) (counter|gauge)");
+  static const std::regex type("# TYPE ([a-z_:][a-z0-9_:]*) (counter|gauge|histogram)");
   static const std::regex sample(
-      R"re(([a-z_:][a-z0-9_:]*)(\{[a-z_]+="[^"\\\n]*"(,[a-z_]+="[^"\\\n]*")*\})? (-?[0-9]+))re");
+      R"re(([a-z_:][a-z0-9_:]*)(\{[a-z_]+="[^"\\\n]*"(,[a-z_]+="[^"\\\n]*")*\})? (-?[0-9]+(\.[0-9]+)?))re");
   Exposition seen;
   EXPECT_TRUE(text.ends_with("\n"));
   std::istringstream lines(text);
@@ -96,8 +105,11 @@ Exposition parse(const std::string& text) {
       EXPECT_EQ(match[1], family) << line;
       EXPECT_TRUE(seen.types.emplace(family, match[2]).second) << line;
     } else if (std::regex_match(line, match, sample)) {
-      EXPECT_EQ(match[1], family) << line;
-      EXPECT_TRUE(seen.types.contains(family)) << line;
+      std::string name = match[1];
+      if (seen.types[family] == "histogram")
+        name = std::regex_replace(name, std::regex("_(bucket|sum|count)$"), "");
+      EXPECT_EQ(name, family) << line;
+      EXPECT_FALSE(seen.types[family].empty()) << line;
       EXPECT_TRUE(
           seen.series.emplace(std::string(match[1]) + std::string(match[2]), match[4]).second)
           << line;
@@ -109,7 +121,7 @@ Exposition parse(const std::string& text) {
 }
 
 TEST(Metrics, ThePrometheusTextIsWellFormed) {
-  const Exposition seen = parse(metrics_text(distinct(), kBuild));
+  const Exposition seen = parse(text_of(distinct()));
   for (const auto& [name, type] : seen.types) {
     EXPECT_TRUE(name.starts_with("tidegate_")) << name;
     EXPECT_EQ(type == "counter", name.ends_with("_total")) << name;
@@ -119,7 +131,7 @@ TEST(Metrics, ThePrometheusTextIsWellFormed) {
 
 TEST(Metrics, EveryFigureIsASeriesWithItsValue) {
   const Reading r = distinct();
-  const Exposition seen = parse(metrics_text(r, kBuild));
+  const Exposition seen = parse(text_of(r));
   for (const Metric& metric : kMetrics) {
     if (!metric.family) continue;
     std::string name = "tidegate_" + std::string(metric.family->name);
@@ -133,13 +145,13 @@ TEST(Metrics, EveryFigureIsASeriesWithItsValue) {
 }
 
 TEST(Metrics, TheNamesThatDashboardsKnowAreThereFromTheStart) {
-  const Exposition seen = parse(metrics_text(Reading{}, kBuild));
+  const Exposition seen = parse(text_of(Reading{}));
   for (const char* name : {
-           "tidegate_decisions_total{outcome=\"allowed\",source=\"memory\"}",
-           "tidegate_decisions_total{outcome=\"denied\",source=\"store\"}",
-           "tidegate_decisions_total{outcome=\"would_deny\",source=\"fallback\"}",
-           "tidegate_decisions_total{outcome=\"allowed\",source=\"fail_open\"}",
-           "tidegate_decisions_total{outcome=\"denied\",source=\"fail_closed\"}",
+           "tidegate_requests_total{outcome=\"allowed\",source=\"memory\"}",
+           "tidegate_requests_total{outcome=\"denied\",source=\"store\"}",
+           "tidegate_requests_total{outcome=\"would_deny\",source=\"fallback\"}",
+           "tidegate_requests_total{outcome=\"allowed\",source=\"fail_open\"}",
+           "tidegate_requests_total{outcome=\"denied\",source=\"fail_closed\"}",
            "tidegate_store_errors_total{code=\"timed_out\"}",
            "tidegate_store_up",
            "tidegate_store_breaker_open",
@@ -155,9 +167,9 @@ TEST(Metrics, TheNamesThatDashboardsKnowAreThereFromTheStart) {
 TEST(Metrics, OutcomesOfASourceExcludeEachOther) {
   Reading r;
   r.decisions[static_cast<size_t>(Source::kStore)] = {1, 20, 300, 4000};
-  const Exposition seen = parse(metrics_text(r, kBuild));
+  const Exposition seen = parse(text_of(r));
   const auto count = [&](const char* outcome) {
-    return seen.series.at("tidegate_decisions_total{outcome=\"" + std::string(outcome) +
+    return seen.series.at("tidegate_requests_total{outcome=\"" + std::string(outcome) +
                           "\",source=\"store\"}");
   };
   EXPECT_EQ(count("allowed"), "1");
@@ -167,14 +179,15 @@ TEST(Metrics, OutcomesOfASourceExcludeEachOther) {
 
 TEST(Metrics, TheReportIsOneObjectWithEveryFigureAndNothingElse) {
   const Reading r = distinct();
-  auto report = nlohmann::json::parse(report_json(r, kBuild));
+  auto report = nlohmann::json::parse(report_of(r));
   EXPECT_EQ(report["version"], "1.2.3");
   EXPECT_EQ(report["abi"], 7);
   for (const Metric& metric : kMetrics) {
     ASSERT_TRUE(report.contains(metric.name)) << metric.name;
     EXPECT_EQ(report[std::string(metric.name)], r.*metric.value) << metric.name;
   }
-  ASSERT_EQ(report.size(), std::size(kMetrics) + 3) << "version, abi, decisions";
+  ASSERT_EQ(report.size(), std::size(kMetrics) + 6)
+      << "version, abi, decisions, limiters, durations, stats";
   ASSERT_EQ(report["decisions"].size(), kSources - 1);
   for (size_t source = 1; source < kSources; ++source) {
     const auto& of = report["decisions"][std::string(kSourceNames[source])];
@@ -239,8 +252,8 @@ TEST_F(Abi, TheRecordAndTheReportSayTheSame) {
 
 TEST_F(Abi, ThePrometheusTextCountsWhatWasDecided) {
   const Exposition seen = parse(text(tg_client_metrics));
-  EXPECT_EQ(seen.series.at("tidegate_decisions_total{outcome=\"allowed\",source=\"memory\"}"), "2");
-  EXPECT_EQ(seen.series.at("tidegate_decisions_total{outcome=\"denied\",source=\"memory\"}"), "3");
+  EXPECT_EQ(seen.series.at("tidegate_requests_total{outcome=\"allowed\",source=\"memory\"}"), "2");
+  EXPECT_EQ(seen.series.at("tidegate_requests_total{outcome=\"denied\",source=\"memory\"}"), "3");
   EXPECT_EQ(seen.series.at("tidegate_keys"), "1");
   EXPECT_EQ(tg_client_metrics(nullptr, nullptr, 0), TG_EINVAL);
   EXPECT_EQ(tg_client_report(client_, nullptr, 1), TG_EINVAL);

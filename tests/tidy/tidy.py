@@ -32,6 +32,7 @@ FOREIGN = {  # what only some may know of
     r"hiredis/": ("core/store/valkey/", "tests/"),
     r"yaml\.h": ("core/policy/", "tests/", "packaging/cmake/"),
     r"openssl/": ("core/store/valkey/", "core/http/", "tests/"),
+    r"yaml\.h": ("core/policy/document.cc",),
     r"sys/(epoll|eventfd|timerfd|event)\.h": POLLING,
 }
 NO_FUNCTION = re.compile(

@@ -10,6 +10,7 @@ const { costOf } = require('./cost.js')
 const { Limiter } = require('./limiter.js')
 const { checkNames } = require('./names.js')
 const { optionPairs, spelledAs } = require('./options.js')
+const { Figures } = require('./figures.js')
 const { Requests } = require('./requests.js')
 const { reserve } = require('./reservation.js')
 const { realClock } = require('./clock.js')
@@ -53,6 +54,7 @@ class Gate extends EventEmitter {
   #pauses = new Set()
   #closing = null
   #clock = null
+  #figures
 
   constructor(url, options = {}) {
     super()
@@ -60,6 +62,7 @@ class Gate extends EventEmitter {
     const { pairs, clock } = optionPairs(options)
     const opened = spelledAs(options, () => native.open(text, pairs, native.threadWatches))
     Object.defineProperty(this, 'native', { value: opened })
+    this.#figures = new Figures(opened)
     const shown = this.native.url()
     Object.defineProperty(this, 'url', { value: shown, enumerable: true })
     Object.defineProperty(this, 'embedded', { value: shown.startsWith('memory:') })
@@ -141,6 +144,27 @@ class Gate extends EventEmitter {
 
   stats() {
     return this.native.stats()
+  }
+
+  // Figures, as index.d.ts says.
+  report(options = {}) {
+    return this.#figures.report(options)
+  }
+  top(limiter, options = {}) {
+    return this.#figures.top(limiter, options)
+  }
+  limitedNow(limiter, options = {}) {
+    return this.#figures.limitedNow(limiter, options)
+  }
+  async lookUp(key) {
+    this.#checkOpen()
+    return this.#figures.lookUp(key)
+  }
+  events(options = {}) {
+    return this.#figures.events(options)
+  }
+  metrics(options = {}) {
+    return this.#figures.metrics(options)
   }
 
   /** What is in flight is rejected with ClosedError; resolves when the store is let go. */

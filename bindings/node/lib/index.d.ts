@@ -36,6 +36,12 @@ export interface ConnectOptions {
   maxKeys?: number | undefined
   /** Embedded store: memory of states at most. */
   maxBytes?: number | undefined
+  /** Figures of each limiter: none, counts, or callers, series and events too; 'on'. */
+  stats?: 'off' | 'totals' | 'on' | undefined
+  /** How figures show a caller: three characters and a hash, a hash, his key; 'masked'. */
+  labels?: 'masked' | 'hashed' | 'clear' | undefined
+  /** Memory of figures at most; 2097152. */
+  statsBytes?: number | undefined
   ipv6Prefix?: number | undefined
   trustedProxies?: number | string[] | undefined
   clock?: 'system' | 'manual' | Clock | undefined
@@ -336,6 +342,69 @@ export interface GateEvent {
   text: string
 }
 
+/** The core's JSON, the same in every language (tests/stats/schema.json): more may come. */
+export interface Report {
+  version: string
+  allowed: number
+  denied: number
+  limiters: Record<string, LimiterReport>
+  durations: Record<'decisions' | 'round_trips', Durations>
+  series?: {
+    limiter: string
+    from_us: number
+    step_us: number
+    allowed: number[]
+    denied: number[]
+    cost: number[]
+  }
+  [figure: string]: unknown
+}
+export interface LimiterReport {
+  allowed: number
+  denied: number
+  would_deny: number
+  cost: number
+  /** Callers that cannot pass now. */
+  limited: number
+  /** False: the option stats_bytes left no room for all. */
+  complete: boolean
+  decisions: Record<string, Record<string, number>>
+}
+/** In microseconds. */
+export interface Durations {
+  count: number
+  sum_us: number
+  p50_us: number
+  p90_us: number
+  p99_us: number
+  max_us: number
+  buckets: [atMost: number, count: number][]
+}
+export interface Lookup {
+  caller: string
+  limiters: Record<
+    string,
+    {
+      error?: string
+      allowed?: boolean
+      source?: string
+      denied?: number
+      rates?: Record<string, string | number | boolean>[]
+    }
+  >
+  more: number
+}
+export interface PastEvent {
+  id: number
+  wall_us: number
+  kind: 'state' | 'denied' | 'evicted'
+  level: 'info' | 'warning' | 'error'
+  code: number
+  text: string
+  limiter?: string
+  caller?: string
+}
+
 /** A store, and the limiters that share it; connect() makes it. */
 export class Gate extends EventEmitter {
   constructor(url?: string | URL, options?: ConnectOptions)
@@ -368,6 +437,28 @@ export class Gate extends EventEmitter {
   /** Resolves to the milliseconds it took; rejects with what is wrong with the store. */
   ping(options?: { timeoutMs?: number | undefined }): Promise<number>
   stats(): Stats
+  /** All figures; with a period ("1h", 48 h at most) `series` too, step by step ("1m"). */
+  report(options?: {
+    period?: string | undefined
+    step?: string | undefined
+    limiter?: string | undefined
+  }): Report
+  /** The callers that a limiter denied most often, or that cost it most; 128 at most. */
+  top(
+    limiter: string,
+    options?: { by?: 'denied' | 'cost' | undefined; n?: number | undefined },
+  ): { caller: string; denied?: number; cost?: number }[]
+  /** Who was denied last and cannot pass yet, most denials first. */
+  limitedNow(
+    limiter: string,
+    options?: { n?: number | undefined },
+  ): { caller: string; denied: number; retry_after_us: number }[]
+  /** What each open limiter would say to a caller now; nothing is charged. */
+  lookUp(key: Key): Promise<Lookup>
+  /** The last of 1,000 that are kept, oldest first; after: behind the one of that id. */
+  events(options?: { after?: number | undefined; limit?: number | undefined }): PastEvent[]
+  /** What Prometheus scrapes: its text format 0.0.4, or OpenMetrics. */
+  metrics(options?: { openmetrics?: boolean | undefined }): string
   /** What is in flight, and who waits, is rejected with ClosedError. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>

@@ -58,6 +58,8 @@ class Gate {
   Napi::Value names(const Napi::CallbackInfo& info);
   Napi::Value rates(const Napi::CallbackInfo& info);
   Napi::Value stats(const Napi::CallbackInfo& info);
+  Napi::Value figures(const Napi::CallbackInfo& info);  // figures.cc
+  Napi::Value look_up(const Napi::CallbackInfo& info);
   Napi::Value url(const Napi::CallbackInfo& info);
   Napi::Value set_time(const Napi::CallbackInfo& info);
   Napi::Value next_event(const Napi::CallbackInfo& info);

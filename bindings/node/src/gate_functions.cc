@@ -102,6 +102,8 @@ void Gate::define(Napi::Object object) {
   method("names", &Gate::names);
   method("rates", &Gate::rates);
   method("stats", &Gate::stats);
+  method("figures", &Gate::figures);
+  method("lookUp", &Gate::look_up);
   method("url", &Gate::url);
   method("setTime", &Gate::set_time);
   method("nextEvent", &Gate::next_event);

@@ -73,6 +73,15 @@ class Client {
 
   void set_time(int64_t now_us);
   pybind11::dict stats();
+  // JSON, and what Prometheus scrapes (figures.cc).
+  std::string report();
+  std::string metrics(bool openmetrics);
+  std::string top(const std::string& limiter, const std::string& by, int32_t n);
+  std::string limited_now(const std::string& limiter, int32_t n);
+  std::string look_up(const pybind11::object& key);
+  std::string events(int64_t after, int32_t n);
+  std::string series(const std::string& limiter, const std::string& period,
+                     const std::string& step);
   pybind11::list take_events();
   bool has_events() const { return events_.load(std::memory_order_relaxed); }
   // Calls what on_events was given with the client's news, if there are any. Never fails.
@@ -93,6 +102,8 @@ class Client {
   bool forked() const;
   void bind(LimiterState& state);
   void read_names(LimiterState& state);
+  template <class Ask>
+  std::string figures(Ask ask);
   void drop_rings();
   static void on_event(void* self, const tg_event*);
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union
 
 from . import _tidegate
 from ._errors import ClosedError, ConfigError
+from ._reports import Figures
 
 if TYPE_CHECKING:
     from .testing import FakeClock
@@ -156,7 +157,7 @@ def open_client(
     return _tidegate.Client(url, texts)
 
 
-class BaseGate:
+class BaseGate(Figures):
     """Opened by connect(); see tidegate.Gate and tidegate.aio.Gate."""
 
     def __init__(

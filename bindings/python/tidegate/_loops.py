@@ -49,6 +49,15 @@ async def sleep(seconds: float) -> None:
         await asyncio.sleep(seconds)
 
 
+async def in_thread(call: Callable[[], Any]) -> Any:
+    """What call() returns, which may wait."""
+    if in_trio():
+        import trio
+
+        return await trio.to_thread.run_sync(call)
+    return await asyncio.get_running_loop().run_in_executor(None, call)
+
+
 def now() -> float:
     return time.monotonic()
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Any, Union
 
 from . import _tidegate
 from ._base import (
@@ -23,6 +23,7 @@ from ._base import (
     rates_shown,
 )
 from ._held import Reservation, Slot
+from ._reports import read
 from ._tidegate import Decision
 
 if TYPE_CHECKING:
@@ -189,6 +190,11 @@ class Gate(BaseGate):
         """Asks the store for a sign of life: the seconds it took. Raises StoreError with what is
         wrong."""
         return self._client.call(_tidegate.OP_PING, ())
+
+    def look_up(self, key: Key) -> dict[str, Any]:
+        """A caller by his key: what each open limiter would say to him now, under "limiters".
+        Nothing is charged. With a server it waits for the answers."""
+        return read(self._client.look_up(key))
 
     def close(self) -> None:
         """Lets go of the store. Calls of other threads end first; later ones raise ClosedError.

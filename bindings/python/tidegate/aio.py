@@ -7,9 +7,9 @@
 
 The embedded store answers at once: nothing is scheduled, on any loop. Valkey/Redis never blocks
 the loop: its descriptor is watched by the running loop (asyncio, uvloop, trio), and what is asked
-in one tick of the loop leaves together. The only thread ever started looks up a host's name, for as
-long as that takes; an address or a socket needs none. One gate serves any number of loops in any
-number of threads.
+in one tick of the loop leaves together. The only threads ever started look up a host's name, for as
+long as that takes (an address or a socket needs none), or a caller for Gate.look_up. One gate
+serves any number of loops in any number of threads.
 
 A request is on its way when the method returns; a cancelled one may have been charged, and so has
 one that was never awaited: that is a RuntimeWarning, and its truth value a TypeError. 65,536
@@ -38,6 +38,7 @@ from ._base import (
     rates_of,
     rates_shown,
 )
+from ._reports import read
 from ._tidegate import Decision
 
 if TYPE_CHECKING:
@@ -172,6 +173,12 @@ class Gate(BaseGate):
         """Asks the store for a sign of life: the seconds it took. Raises StoreError with what is
         wrong."""
         return self._client.call_async(_tidegate.OP_PING, ())
+
+    async def look_up(self, key: Key) -> dict[str, Any]:
+        """As tidegate.Gate.look_up. With a server a thread waits for the answers."""
+        if self._client.embedded:
+            return read(self._client.look_up(key))
+        return read(await _loops.in_thread(lambda: self._client.look_up(key)))
 
     async def close(self) -> None:
         """Lets go of the store; what is in flight ends with ClosedError. Idempotent."""

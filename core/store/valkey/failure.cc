@@ -28,10 +28,12 @@ OnFailure strictest(const Call& call) {
 void decide_by_policy(StoreContext& store, Call* call) {
   RateResult* results = call->room_for_results();
   call->status = Code::kOk;
+  const int64_t took_us = store.waited_us(*call, store.timeline.now_us());
   switch (strictest(*call)) {
     case OnFailure::kLocal:
       call->decision = store.local.decide(call->op, call->parts, NumbersFor::kFallback,
                                           Source::kFallback, results);
+      store.recorder.waited(call->op, took_us);
       return;  // the embedded store reports what it decides
     case OnFailure::kOpen:
       call->decision = answer_without_store(call->parts, true, 0, Source::kFailOpen, results);
@@ -41,7 +43,8 @@ void decide_by_policy(StoreContext& store, Call* call) {
                                             Source::kFailClosed, results);
       break;
   }
-  store.recorder.decided(call->op, call->parts, call->decision, Recorder::kNotTimed);
+  store.recorder.decided(call->op, call->parts, call->decision, results, store.clock.now_us(),
+                         took_us);
 }
 
 }  // namespace

@@ -96,7 +96,7 @@ class Node final : public CallHolder, private Connection::Owner {
   void send_again(Slot& slot);
   void give_up(Code code, std::string_view why) noexcept;
   void error_replied(Slot& slot, std::string_view error);
-  void answered(Slot& slot, const redisReply& reply);
+  void answered(Slot& slot, const redisReply& reply, int64_t now_us);
   void release(Slot& slot) noexcept;
   void fail_slot(Slot& slot, Code code, std::string_view why) noexcept;
   void fail_waiting(Code code, std::string_view why) noexcept;

@@ -168,14 +168,15 @@ void Node::replied(Slot& slot, const redisReply* reply) noexcept {
   if (ending_) return;
   if (!reply)  // disconnected() says why; whatever was sent may have run
     return fail_slot(slot, connection_.loss(), lost_why_);
-  const int64_t took_us = store_.timeline.now_us() - slot.sent_us;
+  const int64_t now_us = store_.timeline.now_us(), took_us = now_us - slot.sent_us;
   round_trip_us_ = round_trip_us_ ? (7 * round_trip_us_ + took_us) / 8 : took_us;
   store_.counters.add(Counter::kRoundTrips);
+  store_.recorder.round_trip(took_us);
   try {
     if (reply->type == REDIS_REPLY_ERROR)
       error_replied(slot, text_of(reply));
     else
-      answered(slot, *reply);
+      answered(slot, *reply, now_us);
   } catch (const std::bad_alloc&) {
     if (slot.exchange) fail_slot(slot, Code::kNoMemory, "no memory for an answer");
   }
@@ -222,7 +223,7 @@ void Node::error_replied(Slot& slot, std::string_view error) {
   if (needs_another_connection(error, code)) give_up(code, text);
 }
 
-void Node::answered(Slot& slot, const redisReply& reply) {
+void Node::answered(Slot& slot, const redisReply& reply, int64_t now_us) {
   if (auto heard = slot.exchange->hear(reply, slot.calls); !heard) {
     const std::string why = heard.error().message;
     fail_slot(slot, Code::kProtocol, why);
@@ -235,12 +236,14 @@ void Node::answered(Slot& slot, const redisReply& reply) {
   last_answered_ += slot.calls.size();
   done.splice(slot.calls);
   release(slot);
+  const int64_t clock_us = store_.clock.now_us();
   while (Call* call = done.pop_front()) {
     if (call->status == Code::kWrongType) {
       finish_by_policy(store_, call, Code::kWrongType, call->text);
       continue;
     }
-    store_.recorder.decided(call->op, call->parts, call->decision, Recorder::kNotTimed);
+    store_.recorder.decided(call->op, call->parts, call->decision, call->results.data(), clock_us,
+                            store_.waited_us(*call, now_us));
     call->finish();
   }
 }

@@ -2,6 +2,7 @@
 // What all connections of one client share.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 
@@ -9,6 +10,7 @@
 #include "options/options.h"
 #include "stats/events.h"
 #include "stats/recorder.h"
+#include "store/call.h"
 #include "store/embedded_store.h"
 #include "store/valkey/health.h"
 #include "store/valkey/resolver.h"
@@ -39,6 +41,14 @@ struct StoreContext {
   }
   // The deadline of a check that brings none.
   int64_t timeout_us() const { return options.timeout_ms * 1'000; }
+  int64_t timeout_us(const Call& call) const {
+    return std::min(call.timeout_us > 0 ? call.timeout_us : timeout_us(), kMaxTimeoutUs);
+  }
+  // Since a call was submitted, as of now; it may not have been.
+  int64_t waited_us(const Call& call, int64_t now_us) const {
+    if (call.deadline_us == 0) return Recorder::kNotTimed;
+    return now_us - (call.deadline_us - timeout_us(call));
+  }
 };
 
 }  // namespace tidegate
