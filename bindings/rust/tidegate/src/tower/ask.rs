@@ -81,7 +81,7 @@ impl Layer {
         }
         let gate = self.add_limits(head, &mut said)?;
         let (scope, has_met_policy) = passage.scope(&gate);
-        let (guard, meets_policy) = self.guarding.guard(&gate, has_met_policy)?;
+        let (guard, meets_policy) = self.guarding.guard(&gate, &self.gate, has_met_policy)?;
         let decision = gate.check_by(Ok(guard), said, scope).await?;
         passage.meet(&gate, &decision, meets_policy);
         let is_news = decision.verdict() == Verdict::Limits && decision.parts().len() > 0;

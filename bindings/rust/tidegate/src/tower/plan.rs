@@ -14,9 +14,24 @@ use crate::policy::{Document, GuardOptions, OwnGuard};
 
 /// Whose policy a layer goes by.
 pub(super) enum Guarding {
-    Own(OwnGuard, Gate),
+    Own(OwnGuard),
     /// The gate's, which a request meets once.
-    Gates(GuardOptions),
+    Gates(GuardOptions, Pair),
+}
+
+/// The guard of a gate's policy, and one for requests that have met it.
+#[derive(Clone, Copy)]
+pub(super) struct Pair {
+    policy: u64,
+    bare: u64,
+}
+
+impl Pair {
+    fn of(gate: &Gate, how: &GuardOptions) -> Result<Self, Error> {
+        let (guards, client) = (&gate.inner.guards, &gate.inner.client);
+        let bare = GuardOptions { is_bare: true, ..how.clone() };
+        Ok(Self { policy: guards.of(client, how)?, bare: guards.of(client, &bare)? })
+    }
 }
 
 impl Guarding {
@@ -25,23 +40,27 @@ impl Guarding {
         policy: Option<&Document>,
         how: GuardOptions,
     ) -> Result<Self, Error> {
-        let inner = &gate.inner;
-        if let Some(document) = policy {
-            return Ok(Self::Own(OwnGuard::open(&inner.client, document, &how)?, gate.clone()));
+        match policy {
+            Some(document) => OwnGuard::open(&gate.inner.client, document, &how).map(Self::Own),
+            None => Pair::of(gate, &how).map(|pair| Self::Gates(how, pair)),
         }
-        inner.guards.of(&inner.client, &how)?;
-        Ok(Self::Gates(how))
     }
 
-    /// The guard on a gate, and whether it is that of the gate's policy.
-    pub(super) fn guard(&self, gate: &Gate, has_met_policy: bool) -> Result<(u64, bool), Error> {
-        match self {
-            Self::Own(guard, own) => one_store(own, gate).map(|()| (guard.handle, false)),
-            Self::Gates(how) => {
-                let how = GuardOptions { is_bare: has_met_policy, ..how.clone() };
-                Ok((gate.inner.guards.of(&gate.inner.client, &how)?, !has_met_policy))
-            }
-        }
+    /// The guard on a gate, the layer's `own` or another, and whether it is that of the gate's
+    /// policy.
+    pub(super) fn guard(
+        &self,
+        gate: &Gate,
+        own: &Gate,
+        has_met_policy: bool,
+    ) -> Result<(u64, bool), Error> {
+        let pair = match self {
+            Self::Own(guard) => return one_store(own, gate).map(|()| (guard.handle, false)),
+            Self::Gates(_, pair) if own.is_same(gate) => *pair,
+            Self::Gates(how, _) => Pair::of(gate, how)?,
+        };
+        let guard = if has_met_policy { pair.bare } else { pair.policy };
+        Ok((guard, !has_met_policy))
     }
 }
 
