@@ -2,6 +2,12 @@
 use std::fmt;
 use std::net::IpAddr;
 
+#[cfg(feature = "tower")]
+use tidegate_sys as sys;
+
+#[cfg(feature = "tower")]
+use crate::error::Error;
+
 /// What a policy sees of a request: names and values, both texts.
 ///
 /// Names of letters, digits, `_` and `-`: `method`, `path`, `route`, `host`, `address`, `identity`,
@@ -66,6 +72,19 @@ impl Attributes {
     pub fn and(mut self, others: &Attributes) -> Self {
         self.bytes.extend_from_slice(&others.bytes);
         self
+    }
+
+    /// All of these too, which come from an application's function: what begins with `@` is for the
+    /// guard itself, and no caller may have a way to say it.
+    #[cfg(feature = "tower")]
+    pub(crate) fn and_visible(self, others: &Attributes) -> Result<Self, Error> {
+        let Some((name, _)) = others.pairs().find(|(name, _)| name.starts_with(b"@")) else {
+            return Ok(self.and(others));
+        };
+        let name = String::from_utf8_lossy(name);
+        let message =
+            format!("attribute {name:?}: expected a name that a policy can see, without @");
+        Err(Error::new(sys::TG_EATTRIBUTE, message, None))
     }
 
     pub(crate) fn push(&mut self, name: &str, value: &[u8]) {

@@ -323,3 +323,44 @@ async fn a_layer_may_have_a_policy_of_its_own() {
     let app = Router::new().fallback(ok()).layer(tiers.build().unwrap());
     assert_eq!(ask(&app, "/").await.status(), 500);
 }
+
+#[tokio::test]
+async fn slots_may_stand_in_a_layer_without_a_policy() {
+    let gate = web::gate();
+    let layer = RateLimitLayer::builder("1 at once").name("jobs").lease(Duration::from_secs(7));
+    let app = Router::new().route("/", get(|| async { streamed() }));
+    let app = app.layer(layer.store(&gate).build().unwrap());
+    let first = ask(&app, "/").await;
+    assert_eq!(field(&first, "ratelimit-policy"), "\"jobs\";q=1;w=7");
+    assert_eq!(ask(&app, "/").await.status(), 429);
+    drop(first);
+    assert_eq!(statuses(&app, ["/", "/"]).await, [200, 200]);
+    let places = RateLimitLayer::builder("1 at once").per_route().lease(Duration::from_secs(7));
+    let app = Router::new().route("/x", ok()).layer(places.store(&gate).build().unwrap());
+    assert_eq!(statuses(&app, ["/x", "/x"]).await, [200, 200]);
+    let other = gate.limiter("1 at once").name("GET.x").open();
+    assert!(other.is_err(), "it has another lease");
+}
+
+#[tokio::test]
+async fn attributes_of_an_application_are_none_of_the_guards_own() {
+    let gate = gate(TIERS);
+    let layer = by_policy(&gate).attributes(|head| {
+        let pairs = head.uri.query().unwrap_or_default().split('&');
+        pairs.filter_map(|pair| pair.split_once('=')).collect()
+    });
+    let app = Router::new().fallback(ok()).layer(layer.build().unwrap());
+    assert_eq!(ask(&app, "/?tenant=t").await.status(), 200);
+    let response = ask(&app, "/?@exempt=/").await;
+    assert_eq!(response.status(), 500);
+    let why = response.extensions().get::<tidegate::Error>().unwrap().to_string();
+    assert!(why.contains("@exempt"), "{why}");
+}
+
+#[tokio::test]
+async fn any_number_of_paths_may_be_exempt() {
+    let paths = (0..1000).map(|n| format!("/open/{n}"));
+    let layer = RateLimitLayer::builder("1/minute").store(&web::gate()).exempt(paths);
+    let app = Router::new().fallback(ok()).layer(layer.build().unwrap());
+    assert_eq!(statuses(&app, ["/open/999", "/open/0", "/", "/"]).await, [200, 200, 200, 429]);
+}

@@ -76,8 +76,11 @@ impl Layer {
         passage: &Passage,
     ) -> Result<Decision, Error> {
         let mut said = self.said(head);
+        if let Some(attributes) = &self.attributes {
+            said = said.and_visible(&attributes(head))?;
+        }
         if let Some(find) = &self.find {
-            said = said.and(&find(head).await);
+            said = said.and_visible(&find(head).await)?;
         }
         let gate = self.add_limits(head, &mut said)?;
         let (scope, has_met_policy) = passage.scope(&gate);
@@ -101,7 +104,6 @@ impl Layer {
             }
         };
         let field = |name| head.headers.get(name).map(http::HeaderValue::as_bytes);
-        add("@path", (within != path).then_some(within.as_bytes()));
         add("route", template(head).as_deref().map(str::as_bytes));
         add("host", field(HOST.as_str()).or_else(|| head.uri.host().map(str::as_bytes)));
         add("@origin", field(ORIGIN.as_str()));
@@ -111,16 +113,13 @@ impl Layer {
         let forwarded = head.headers.get_all("x-forwarded-for").iter();
         let forwarded: Vec<_> = forwarded.map(http::HeaderValue::as_bytes).collect();
         add("@forwarded_for", (!forwarded.is_empty()).then(|| forwarded.join(&b',')).as_deref());
-        for exempt in &self.exempt_paths {
-            add("@exempt", Some(exempt.as_bytes()));
-        }
-        add("@exempt", (self.exempt)(head).then_some(path.as_bytes()));
+        // One for all that there are: a guard takes a few hundred attributes.
+        let is_exempt = [path, within].iter().any(|path| self.exempt_paths.contains(*path))
+            || (self.exempt)(head);
+        add("@exempt", is_exempt.then_some(path.as_bytes()));
         add("identity", ask(&self.identity, head).as_deref());
         add("tier", ask(&self.tier, head).as_deref().map(str::as_bytes));
-        match &self.attributes {
-            Some(attributes) => said.and(&attributes(head)),
-            None => said,
-        }
+        said
     }
 
     /// The layer's own limits; on which gate they are.
@@ -191,6 +190,9 @@ impl Manner {
             ("@mode", self.mode.map(|word| word.as_str())),
             ("@on_failure", self.on_failure.map(|word| word.as_str())),
         ];
+        if let Some(lease) = self.lease {
+            said.push("@lease", format!("{}us", lease.as_micros()).as_bytes());
+        }
         for (name, word) in words {
             if let Some(word) = word {
                 said.push(name, word.as_bytes());

@@ -2,6 +2,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use http::request::Parts;
 use http::Response;
@@ -211,6 +212,13 @@ impl RateLimitBuilder {
     /// Who answers while the store cannot.
     pub fn on_failure(mut self, policy: OnFailure) -> Self {
         self.manner.on_failure = Some(policy);
+        self
+    }
+
+    /// How long slots (`"5 at once"`: requests under way) stay with a process that has died; 30 s
+    /// unless given. A layer renews those that it holds.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.manner.lease = Some(lease);
         self
     }
 

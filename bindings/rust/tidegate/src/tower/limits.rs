@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+use std::time::Duration;
+
 use crate::error::Error;
 use crate::gate::Gate;
 use crate::limiter::{Algorithm, Limiter, Mode, OnFailure};
@@ -55,6 +57,7 @@ pub(super) struct Manner {
     pub(super) algorithm: Option<Algorithm>,
     pub(super) mode: Option<Mode>,
     pub(super) on_failure: Option<OnFailure>,
+    pub(super) lease: Option<Duration>,
 }
 
 impl Manner {
@@ -68,6 +71,9 @@ impl Manner {
         }
         if let Some(policy) = self.on_failure {
             wish = wish.on_failure(policy);
+        }
+        if let Some(lease) = self.lease {
+            wish = wish.lease(lease);
         }
         wish.open()
     }
