@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! The `#define`s of `tidegate.h` and `tidegate_guard.h`.
+//! The `#define`s of `tidegate.h` and of the headers beside it.
 
 macro_rules! constants {
     ($($name:ident: $kind:ty = $value:expr;)*) => {
@@ -83,6 +83,9 @@ constants! {
     TG_FINISH_RENEW: u32 = 1;
     TG_FINISH_DENIED: u32 = 2;
     TG_EDIT_REPLACE: u32 = 1;
+    TG_METRICS_OPENMETRICS: u32 = 1;
+    TG_BY_DENIED: u32 = 1;
+    TG_BY_COST: u32 = 2;
     TG_HEADERS_STANDARD: u32 = 1;
     TG_HEADERS_LEGACY: u32 = 2;
     TG_HEADERS_LEGACY_DELTA: u32 = 4;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! The functions of `tidegate.h` and `tidegate_guard.h`.
+//! The functions of `tidegate.h` and of the headers beside it.
 
 use core::ffi::{c_char, c_void};
 
@@ -251,5 +251,53 @@ functions! {
         route_size: usize,
         buffer: *mut c_char,
         buffer_size: usize,
+    ) -> i64;
+    fn tg_client_metrics_as(
+        client: *mut tg_client,
+        flags: u32,
+        buffer: *mut c_char,
+        size: usize,
+    ) -> i64;
+    fn tg_client_top(
+        client: *mut tg_client,
+        limiter: tg_text,
+        by: u32,
+        n: i32,
+        buffer: *mut c_char,
+        size: usize,
+        error: *mut tg_error,
+    ) -> i64;
+    fn tg_client_limited_now(
+        client: *mut tg_client,
+        limiter: tg_text,
+        n: i32,
+        buffer: *mut c_char,
+        size: usize,
+        error: *mut tg_error,
+    ) -> i64;
+    fn tg_client_look_up(
+        client: *mut tg_client,
+        key: *const c_void,
+        key_len: usize,
+        buffer: *mut c_char,
+        size: usize,
+        error: *mut tg_error,
+    ) -> i64;
+    fn tg_client_events(
+        client: *mut tg_client,
+        after: i64,
+        n: i32,
+        buffer: *mut c_char,
+        size: usize,
+        error: *mut tg_error,
+    ) -> i64;
+    fn tg_client_series(
+        client: *mut tg_client,
+        limiter: tg_text,
+        period: tg_text,
+        step: tg_text,
+        buffer: *mut c_char,
+        size: usize,
+        error: *mut tg_error,
     ) -> i64;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! The records of `tidegate.h` and `tidegate_guard.h`.
+//! The records of `tidegate.h` and of the headers beside it.
 
 use core::ffi::{c_char, c_void};
 use core::mem::{offset_of, size_of};

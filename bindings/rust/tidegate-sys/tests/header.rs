@@ -22,7 +22,7 @@ fn header() -> String {
         let path = header_folder().join(name);
         fs::read_to_string(&path).unwrap_or_else(|why| panic!("{}: {why}", path.display()))
     };
-    ["tidegate.h", "tidegate_guard.h"].map(read).join("\n")
+    ["tidegate.h", "tidegate_guard.h", "tidegate_stats.h"].map(read).join("\n")
 }
 
 /// Compiles a C program against the header, warnings being errors, and returns what it prints.

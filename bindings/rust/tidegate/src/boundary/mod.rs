@@ -6,6 +6,7 @@
 mod answer;
 mod client;
 mod events;
+mod figures;
 mod guard;
 mod options;
 #[cfg(feature = "tokio")]
