@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-//! The `#define`s of `tidegate.h`.
+//! The `#define`s of `tidegate.h` and of the headers beside it.
 
 macro_rules! constants {
     ($($name:ident: $kind:ty = $value:expr;)*) => {
-        $(#[doc = concat!("`", stringify!($name), "` of `tidegate.h`.")]
+        $(#[doc = concat!("`", stringify!($name), "` of the header.")]
         pub const $name: $kind = $value;)*
 
         /// Each constant's name and value.
@@ -37,6 +37,8 @@ constants! {
     TG_ENOMEM: i32 = -15;
     TG_EINTERNAL: i32 = -16;
     TG_EID: i32 = -17;
+    TG_EPOLICY: i32 = -18;
+    TG_EATTRIBUTE: i32 = -19;
     TG_ESTORE: i32 = -32;
     TG_ETIMEDOUT: i32 = -33;
     TG_ECONNECT: i32 = -34;
@@ -59,6 +61,7 @@ constants! {
     TG_OP_RESET: u32 = 4;
     TG_OP_PING: u32 = 5;
     TG_OP_DEBIT: u32 = 6;
+    TG_OP_CHECK: u32 = 7;
     TG_LINK: u32 = 1;
     TG_ALLOWED: u32 = 1;
     TG_WOULD_DENY: u32 = 2;
@@ -74,6 +77,15 @@ constants! {
     TG_SOURCE_POLICY: u32 = 6;
     TG_SOURCE_NEAR: u32 = 7;
     TG_RING_LOCAL: u32 = 1;
+    TG_VERDICT_LIMITS: u32 = 0;
+    TG_VERDICT_EXEMPT: u32 = 1;
+    TG_VERDICT_BANNED: u32 = 2;
+    TG_FINISH_RENEW: u32 = 1;
+    TG_FINISH_DENIED: u32 = 2;
+    TG_EDIT_REPLACE: u32 = 1;
+    TG_METRICS_OPENMETRICS: u32 = 1;
+    TG_BY_DENIED: u32 = 1;
+    TG_BY_COST: u32 = 2;
     TG_HEADERS_STANDARD: u32 = 1;
     TG_HEADERS_LEGACY: u32 = 2;
     TG_HEADERS_LEGACY_DELTA: u32 = 4;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! The functions of `tidegate.h`.
+//! The functions of `tidegate.h` and of the headers beside it.
 
 use core::ffi::{c_char, c_void};
 
@@ -35,7 +35,7 @@ pub type Function = (&'static str, &'static [&'static str], &'static str);
 macro_rules! functions {
     ($(fn $name:ident($($argument:ident: $kind:ty),* $(,)?) -> $result:ty;)*) => {
         extern "C" {
-            $(#[doc = concat!("`", stringify!($name), "` of `tidegate.h`.")]
+            $(#[doc = concat!("`", stringify!($name), "` of the header.")]
             pub fn $name($($argument: $kind),*) -> $result;)*
         }
 
@@ -168,5 +168,136 @@ functions! {
         identity_len: usize,
         buffer: *mut c_char,
         size: usize,
+    ) -> i64;
+    fn tg_guard_open_sized(
+        client: *mut tg_client,
+        spec: *const tg_guard_spec,
+        size: usize,
+        handle: *mut u64,
+        error: *mut tg_error,
+    ) -> i32;
+    fn tg_guard_replace(
+        client: *mut tg_client,
+        guard: u64,
+        policy: *const c_char,
+        size: usize,
+        error: *mut tg_error,
+    ) -> i32;
+    fn tg_guard_close(client: *mut tg_client, guard: u64) -> i32;
+    fn tg_guard_finish_sized(
+        scope: *const c_void,
+        size: usize,
+        status: i32,
+        attributes: *const c_void,
+        attributes_size: usize,
+        flags: u32,
+        entries: *mut tg_entry,
+        max: i32,
+        layout: u64,
+    ) -> i32;
+    fn tg_guard_explain(
+        client: *mut tg_client,
+        guard: u64,
+        attributes: *const c_void,
+        size: usize,
+        buffer: *mut c_char,
+        buffer_size: usize,
+        error: *mut tg_error,
+    ) -> i64;
+    fn tg_guard_edit(
+        client: *mut tg_client,
+        guard: u64,
+        flags: u32,
+        patch: *const c_char,
+        size: usize,
+        who: *const c_char,
+        who_size: usize,
+        error: *mut tg_error,
+    ) -> i64;
+    fn tg_client_live(client: *mut tg_client, buffer: *mut c_char, size: usize) -> i64;
+    fn tg_policy_validate(
+        policy: *const c_char,
+        size: usize,
+        buffer: *mut c_char,
+        buffer_size: usize,
+    ) -> i64;
+    fn tg_policy_resolve(
+        policy: *const c_char,
+        size: usize,
+        live: *const c_char,
+        live_size: usize,
+        attributes: *const c_void,
+        attributes_size: usize,
+        now_us: i64,
+        buffer: *mut c_char,
+        buffer_size: usize,
+        error: *mut tg_error,
+    ) -> i64;
+    fn tg_policy_ignored(
+        policy: *const c_char,
+        size: usize,
+        live: *const c_char,
+        live_size: usize,
+        buffer: *mut c_char,
+        buffer_size: usize,
+        error: *mut tg_error,
+    ) -> i64;
+    fn tg_place_name(
+        mount: *const c_char,
+        mount_size: usize,
+        method: *const c_char,
+        method_size: usize,
+        route: *const c_char,
+        route_size: usize,
+        buffer: *mut c_char,
+        buffer_size: usize,
+    ) -> i64;
+    fn tg_client_metrics_as(
+        client: *mut tg_client,
+        flags: u32,
+        buffer: *mut c_char,
+        size: usize,
+    ) -> i64;
+    fn tg_client_top(
+        client: *mut tg_client,
+        limiter: tg_text,
+        by: u32,
+        n: i32,
+        buffer: *mut c_char,
+        size: usize,
+        error: *mut tg_error,
+    ) -> i64;
+    fn tg_client_limited_now(
+        client: *mut tg_client,
+        limiter: tg_text,
+        n: i32,
+        buffer: *mut c_char,
+        size: usize,
+        error: *mut tg_error,
+    ) -> i64;
+    fn tg_client_look_up(
+        client: *mut tg_client,
+        key: *const c_void,
+        key_len: usize,
+        buffer: *mut c_char,
+        size: usize,
+        error: *mut tg_error,
+    ) -> i64;
+    fn tg_client_events(
+        client: *mut tg_client,
+        after: i64,
+        n: i32,
+        buffer: *mut c_char,
+        size: usize,
+        error: *mut tg_error,
+    ) -> i64;
+    fn tg_client_series(
+        client: *mut tg_client,
+        limiter: tg_text,
+        period: tg_text,
+        step: tg_text,
+        buffer: *mut c_char,
+        size: usize,
+        error: *mut tg_error,
     ) -> i64;
 }

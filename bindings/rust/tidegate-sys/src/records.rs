@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-//! The records of `tidegate.h`.
+//! The records of `tidegate.h` and of the headers beside it.
 
 use core::ffi::{c_char, c_void};
 use core::mem::{offset_of, size_of};
@@ -166,6 +166,30 @@ records! {
         parts: *const tg_part,
         data: *const c_void,
         data_len: u64,
+    }
+
+    /// What a guard's check is answered: the `data` of its result.
+    struct tg_answer {
+        status: i32,
+        verdict: u32,
+        fields: tg_text,
+        body: tg_text,
+        scope: tg_text,
+        caller: tg_text,
+        reason: tg_text,
+        retry_after_us: i64,
+        renew_us: i64,
+        finish: u32,
+        limit: u32,
+    }
+
+    /// What a guard is to be.
+    struct tg_guard_spec {
+        policy: tg_text,
+        file: tg_text,
+        headers: tg_text,
+        trusted_proxies: tg_text,
+        ipv6_prefix: i64,
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tidegate_sys as sys;
 
-use crate::boundary::{Answer, Client};
+use crate::boundary::{Answer, Client, Told};
 use crate::denied::Denied;
 use crate::http::HeaderStyles;
 use crate::retry::{Retry, NEVER};
@@ -68,7 +68,12 @@ impl Decision {
     /// The least wait after which this cost would fit if nobody else came: zero when it was
     /// allowed, [`NEVER`] when no wait is long enough. None: unknown, because nobody was asked.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.binding()?.retry_after()
+        match self.told() {
+            Some(told) if self.verdict() == Verdict::Banned => {
+                Some(micros(told.retry_after_us).unwrap_or(NEVER))
+            }
+            _ => self.binding()?.retry_after(),
+        }
     }
 
     /// The same wait, its four cases by name.
@@ -79,6 +84,47 @@ impl Decision {
     /// The wait after which nothing of the past is left. None: unknown.
     pub fn reset_after(&self) -> Option<Duration> {
         self.binding()?.reset_after()
+    }
+
+    /// Of a check by policy: whether limits decided, and who else.
+    pub fn verdict(&self) -> Verdict {
+        match self.told().map(|told| told.verdict) {
+            Some(sys::TG_VERDICT_EXEMPT) => Verdict::Exempt,
+            Some(sys::TG_VERDICT_BANNED) => Verdict::Banned,
+            _ => Verdict::Limits,
+        }
+    }
+
+    /// Of a check by policy: the caller's key, his identity or `@` and his address.
+    pub fn caller(&self) -> Option<String> {
+        self.told().map(|told| String::from_utf8_lossy(&told.caller).into_owned())
+    }
+
+    /// Why he is banned, where the policy says it. For operators: it is in no response.
+    pub fn reason(&self) -> Option<&str> {
+        self.told().map(|told| told.reason.as_str()).filter(|reason| !reason.is_empty())
+    }
+
+    /// Of a check by policy: whether [`Gate::finish`](crate::Gate::finish) has anything to do when
+    /// the response is done.
+    pub fn is_to_be_finished(&self) -> bool {
+        self.told().is_some_and(|told| told.finish)
+    }
+
+    /// Of a check by policy that took slots: within what time they are to be
+    /// [renewed](crate::Gate::renew).
+    pub fn renew_within(&self) -> Option<Duration> {
+        self.told().and_then(|told| micros(told.renew_us)).filter(|wait| !wait.is_zero())
+    }
+
+    /// Of a check by policy.
+    pub(crate) fn told(&self) -> Option<&Told> {
+        self.answer.told.as_deref()
+    }
+
+    #[cfg(feature = "tower")]
+    pub(crate) fn told_shared(&self) -> Option<Arc<Told>> {
+        self.answer.told.clone()
     }
 
     /// For `?`: a denied decision becomes an error.
@@ -102,27 +148,62 @@ impl Decision {
         }
     }
 
-    /// What an HTTP response says of this decision: 200, 429, or 503 where the policy closed.
+    /// What an HTTP response says of this decision: 200, 429, 503 where the failure policy closed,
+    /// or 403 where the caller is banned.
     pub fn status(&self) -> u16 {
-        self.answer.status()
+        self.told().map_or_else(|| self.answer.status(), |told| told.status)
     }
 
     /// The header fields of a response, in the default styles.
     pub fn headers(&self) -> Vec<(String, String)> {
-        self.headers_in(HeaderStyles::default())
+        match self.told() {
+            Some(told) => fields(&told.fields),
+            None => self.headers_in(HeaderStyles::default()),
+        }
     }
 
     /// The header fields of a response, in these styles.
     pub fn headers_in(&self, styles: HeaderStyles) -> Vec<(String, String)> {
-        let text = self.client.headers(&self.answer, styles.bits()).unwrap_or_default();
-        let fields = text.lines().filter_map(|line| line.split_once(": "));
-        fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        fields(&self.client.headers(&self.answer, styles.bits()).unwrap_or_default())
     }
 
     /// The body of a refusal, `application/problem+json`. None when allowed.
     pub fn problem(&self) -> Option<String> {
-        self.client.problem(&self.answer).ok().filter(|body| !body.is_empty())
+        let body = match self.told() {
+            Some(told) => Ok(told.body.clone()),
+            None => self.client.problem(&self.answer),
+        };
+        body.ok().filter(|body| !body.is_empty())
     }
+}
+
+/// Why a check by policy was answered as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// By the limits that the request met; perhaps there were none.
+    Limits,
+    /// The caller, or the request, is exempt: nobody was asked.
+    Exempt,
+    /// The caller is banned: nobody was asked.
+    Banned,
+}
+
+impl Verdict {
+    /// As it is written in every language.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Limits => "limits",
+            Verdict::Exempt => "exempt",
+            Verdict::Banned => "banned",
+        }
+    }
+}
+
+/// `Name: value` lines.
+fn fields(text: &str) -> Vec<(String, String)> {
+    let fields = text.lines().filter_map(|line| line.split_once(": "));
+    fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 impl fmt::Debug for Decision {

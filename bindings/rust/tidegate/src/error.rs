@@ -63,6 +63,12 @@ pub enum Error {
     /// Slots without an id of 1 to 16 bytes.
     #[error("{0}")]
     Id(Detail),
+    /// A policy that does not parse, or says what cannot be: with line, column and member.
+    #[error("{0}")]
+    Policy(Detail),
+    /// A request's attribute that cannot be: a tier that there is not, a cost that is no number.
+    #[error("{0}")]
+    Attribute(Detail),
     /// The limiter was closed, or belongs to another gate.
     #[error("{0}")]
     Limiter(Detail),
@@ -99,6 +105,8 @@ impl Error {
             sys::TG_EKEY => Error::Key(detail),
             sys::TG_ECOST => Error::Cost(detail),
             sys::TG_EID => Error::Id(detail),
+            sys::TG_EPOLICY => Error::Policy(detail),
+            sys::TG_EATTRIBUTE => Error::Attribute(detail),
             sys::TG_ENAME => Error::Name(detail),
             sys::TG_ECONFLICT => Error::Conflict(detail),
             sys::TG_EFORK => Error::Forked(detail),
@@ -124,7 +132,7 @@ impl Error {
         match self {
             Error::Invalid(d) | Error::Rate(d) | Error::Setting(d) | Error::Url(d) => d,
             Error::Name(d) | Error::Conflict(d) | Error::Key(d) | Error::Cost(d) => d,
-            Error::Id(d) => d,
+            Error::Id(d) | Error::Policy(d) | Error::Attribute(d) => d,
             Error::Limiter(d) | Error::Closed(d) | Error::Forked(d) | Error::Canceled(d) => d,
             Error::Full(d) | Error::Store(d) | Error::System(d) => d,
         }
@@ -146,7 +154,7 @@ impl Error {
     }
 
     /// Something was configured or asked that can never work: rates, options, URLs, names, keys,
-    /// costs, a limiter that was closed. The same errors are configuration errors in every language.
+    /// costs, policies, a limiter that was closed. The same errors are configuration errors in every language.
     pub fn is_config(&self) -> bool {
         matches!(boundary::kind(self.code()), "config" | "handle")
     }

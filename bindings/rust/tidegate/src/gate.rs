@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use tidegate_sys as sys;
 
+use crate::attributes::Attributes;
 use crate::boundary::{Client, Options};
 use crate::error::Error;
 use crate::events::Event;
 use crate::keeper::Keeper;
 use crate::limiter::LimiterBuilder;
-use crate::request::{Check, Command, Part};
+use crate::policy::{Document, GuardOptions, Guards, Policy};
+use crate::request::{Check, Command, Guarded, Part, Parts};
 use crate::reservation::Reserve;
 #[cfg(feature = "tokio")]
 use crate::ring::Driver;
@@ -41,6 +43,7 @@ pub(crate) struct Inner {
     #[cfg(feature = "tokio")]
     pub(crate) driver: Driver, // stopped before the client goes
     pub(crate) keeper: Keeper,
+    pub(crate) guards: Guards,
     pub(crate) client: Arc<Client>,
     pub(crate) is_embedded: bool,
     pub(crate) clock: Option<FakeClock>,
@@ -110,6 +113,39 @@ impl Gate {
     /// not fit: [`PartDecision::shortfall`](crate::PartDecision::shortfall).
     pub fn debit<'a>(&'a self, parts: impl IntoIterator<Item = Part<'a>>) -> Check<'a> {
         Check::new(self, sys::TG_OP_DEBIT, parts.into_iter().collect())
+    }
+
+    /// What a request meets by the gate's policy, in one atomic check: all its limits let it pass, or
+    /// none is charged. The decision has a [`status`](crate::Decision::status),
+    /// [`headers`](crate::Decision::headers) and a [`problem`](crate::Decision::problem) for it.
+    ///
+    /// ```
+    /// # let gate = tidegate::Gate::connect("memory://")?;
+    /// let decision = gate.check([("method", "GET"), ("path", "/"), ("identity", "k_1")]).call()?;
+    /// assert!(decision.allowed(), "a gate without a policy has no rule for it");
+    /// # Ok::<(), tidegate::Error>(())
+    /// ```
+    pub fn check(&self, request: impl Into<Attributes>) -> Check<'_> {
+        self.check_by(self.guard(), request.into(), Vec::new())
+    }
+
+    pub(crate) fn check_by(
+        &self,
+        guard: Result<u64, Error>,
+        said: Attributes,
+        scope: Vec<u8>,
+    ) -> Check<'_> {
+        Check::new(self, sys::TG_OP_CHECK, Parts::Guarded(Guarded { guard, said, scope }))
+    }
+
+    /// The gate's policy: what applies to whom, and what is said over it while it runs.
+    pub fn policy(&self) -> Policy<'_> {
+        Policy::new(self)
+    }
+
+    /// The guard of its policy, or of none.
+    pub(crate) fn guard(&self) -> Result<u64, Error> {
+        self.inner.guards.of(&self.inner.client, &GuardOptions::default())
     }
 
     /// Gives tokens back, never beyond untouched: not idempotent. Of slots it gives back all that
@@ -186,6 +222,7 @@ pub struct GateBuilder {
     settings: Vec<(String, String)>,
     clock: Option<FakeClock>,
     in_flight: Option<u16>,
+    policy: Option<Document>,
 }
 
 /// Requests of a runtime that may be out at once.
@@ -226,7 +263,14 @@ impl GateBuilder {
         self
     }
 
-    /// Opens the gate; no I/O is done.
+    /// What [`Gate::check`] and the layers on this gate go by: a policy's text (YAML or JSON), or the
+    /// path of a file with one, which is read again within a second of being changed.
+    pub fn policy(mut self, policy: impl Into<Document>) -> Self {
+        self.policy = Some(policy.into());
+        self
+    }
+
+    /// Opens the gate; no I/O is done but to read a policy's file.
     pub fn open(self) -> Result<Gate, Error> {
         let in_flight = self.in_flight.unwrap_or(IN_FLIGHT);
         if in_flight == 0 {
@@ -246,16 +290,22 @@ impl GateBuilder {
             clock.drive(&client)?;
         }
         let url = client.url();
+        let has_policy = self.policy.is_some();
         let inner = Inner {
             #[cfg(feature = "tokio")]
             driver: Driver::new(client.clone(), in_flight),
             keeper: Keeper::new(self.clock.clone()),
+            guards: Guards::new(self.policy),
             client,
             is_embedded: url.starts_with("memory:"),
             clock: self.clock,
             timeout: timeout_of(&self.settings, &url),
         };
-        Ok(Gate { inner: Arc::new(inner) })
+        let gate = Gate { inner: Arc::new(inner) };
+        if has_policy {
+            gate.guard()?; // what is faulty is said now
+        }
+        Ok(gate)
     }
 }
 

@@ -23,6 +23,26 @@ impl HeaderStyles {
     pub(crate) fn bits(self) -> u32 {
         self.0
     }
+
+    /// As a guard is told: empty, where they are its default.
+    #[cfg(feature = "tower")]
+    pub(crate) fn words(self) -> String {
+        if self == Self::default() {
+            return String::new();
+        }
+        let all = [
+            (Self::STANDARD, "standard"),
+            (Self::LEGACY, "legacy"),
+            (Self::LEGACY_DELTA, "legacy-delta"),
+        ];
+        let words = all.iter().filter(|(style, _)| self.0 & style.0 != 0).map(|(_, word)| *word);
+        let words = words.collect::<Vec<_>>().join(",");
+        if words.is_empty() {
+            "none".to_owned()
+        } else {
+            words
+        }
+    }
 }
 
 impl Default for HeaderStyles {

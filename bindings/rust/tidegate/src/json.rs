@@ -49,6 +49,23 @@ fn name(text: String) -> Value {
     }
 }
 
+/// A text in JSON.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut json = String::with_capacity(text.len() + 2);
+    json.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => json.extend(['\\', c]),
+            c if c < ' ' => {
+                let _ = write!(json, "\\u{:04x}", u32::from(c)); // a String takes everything
+            }
+            c => json.push(c),
+        }
+    }
+    json.push('"');
+    json
+}
+
 impl Object {
     fn of_decision(decision: &Decision) -> Self {
         let source = match decision.source() {

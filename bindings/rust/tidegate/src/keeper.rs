@@ -61,7 +61,7 @@ impl Holding {
 
     fn part(&self) -> PartAsk<'_> {
         let (handle, key, cost) = (self.handle, &self.key[..], self.cost);
-        PartAsk { handle, key, cost, id: Some(&self.id) }
+        PartAsk { handle, key, cost, id: Some(&self.id), value: &[] }
     }
 
     /// No renewal comes after this; whom else to ask than `source` to give slots back.

@@ -3,16 +3,19 @@
 #![deny(unsafe_code, missing_docs, missing_debug_implementations)]
 #![warn(unreachable_pub)]
 
+mod attributes;
 mod boundary;
 mod decision;
 mod denied;
 mod error;
 mod events;
+mod figures;
 mod gate;
 mod http;
 mod json;
 mod keeper;
 mod limiter;
+pub mod policy;
 mod request;
 mod reservation;
 mod retry;
@@ -28,10 +31,12 @@ pub mod tower;
 mod trace;
 mod wait;
 
-pub use decision::{Decision, PartDecision};
+pub use attributes::{Attributes, Value};
+pub use decision::{Decision, PartDecision, Verdict};
 pub use denied::Denied;
 pub use error::{Detail, Error};
 pub use events::{Event, Level};
+pub use figures::{MetricsFormat, TopBy};
 pub use gate::{Gate, GateBuilder};
 pub use http::{caller_key, Callers, HeaderStyles};
 pub use limiter::{Algorithm, Limiter, LimiterBuilder, LimiterChange, Mode, OnFailure, Rate};

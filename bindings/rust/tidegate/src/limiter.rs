@@ -206,11 +206,6 @@ impl Limiter {
         &self.gate
     }
 
-    #[cfg(feature = "tower")]
-    pub(crate) fn is_same(&self, other: &Limiter) -> bool {
-        self.handle == other.handle && self.gate.is_same(&other.gate)
-    }
-
     /// The rates it has now.
     pub fn rates(&self) -> Result<Vec<Rate>, Error> {
         let records = self.gate.inner.client.rates(self.handle)?;

@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use tidegate_sys as sys;
 
-use crate::boundary::{Answer, Ask, PartAsk};
+use crate::attributes::Attributes;
+use crate::boundary::{Answer, Ask, PartAsk, Settlement};
 use crate::decision::Decision;
 use crate::error::Error;
 use crate::gate::Gate;
@@ -36,7 +37,7 @@ impl<'a> Part<'a> {
 
     fn ask(&self) -> PartAsk<'_> {
         let (handle, key, cost) = (self.limiter.handle, self.key, self.cost);
-        PartAsk { handle, key, cost, id: self.id }
+        PartAsk { handle, key, cost, id: self.id, value: &[] }
     }
 }
 
@@ -45,14 +46,37 @@ impl<'a> Part<'a> {
 pub(crate) enum Parts<'a> {
     One(Part<'a>),
     Many(Vec<Part<'a>>),
+    /// Those that a guard finds.
+    Guarded(Guarded),
+    /// What a guard's check leaves to be settled.
+    Settling(Settlement),
 }
 
 impl<'a> Parts<'a> {
+    /// Those that were named.
     pub(crate) fn as_slice(&self) -> &[Part<'a>] {
         match self {
             Parts::One(part) => std::slice::from_ref(part),
             Parts::Many(parts) => parts,
+            Parts::Guarded(_) | Parts::Settling(_) => &[],
         }
+    }
+}
+
+/// What a guard is asked.
+#[derive(Debug)]
+pub(crate) struct Guarded {
+    /// An error is told when it is asked.
+    pub(crate) guard: Result<u64, Error>,
+    pub(crate) said: Attributes,
+    /// Of the check before, of the same HTTP request.
+    pub(crate) scope: Vec<u8>,
+}
+
+impl Guarded {
+    fn ask(&self) -> PartAsk<'_> {
+        let handle = self.guard.as_ref().copied().unwrap_or(0);
+        PartAsk { handle, key: &self.scope, cost: 0, id: None, value: self.said.bytes() }
     }
 }
 
@@ -108,6 +132,8 @@ impl<'a> Request<'a> {
         match &self.parts {
             Parts::One(part) => lend(&[part.ask()]),
             Parts::Many(parts) => lend(&parts.iter().map(Part::ask).collect::<Vec<_>>()),
+            Parts::Guarded(guarded) => lend(&[guarded.ask()]),
+            Parts::Settling(settlement) => lend(&[settlement.ask()]),
         }
     }
 
@@ -118,6 +144,7 @@ impl<'a> Request<'a> {
                 let message = format!("0 parts: expected 1 to {}", sys::TG_MAX_PARTS);
                 Err(Error::new(sys::TG_EINVAL, message, None))
             }
+            Parts::Guarded(guarded) => guarded.guard.as_ref().map(drop).map_err(Error::clone),
             _ => Ok(()),
         }
     }
@@ -157,11 +184,28 @@ impl<'a> Check<'a> {
         Self { request: Request::new(gate, op, parts) }
     }
 
-    /// Tokens to take, of each part: 0 (always allowed) to 2^52 - 1. 1 unless given.
+    /// Tokens to take, of each part: 0 (always allowed) to 2^52 - 1. 1 unless given; in a check by
+    /// policy its rules say it, and this is an error.
     pub fn cost(mut self, cost: u64) -> Self {
         match &mut self.request.parts {
             Parts::One(part) => part.cost = cost,
             Parts::Many(parts) => parts.iter_mut().for_each(|part| part.cost = cost),
+            Parts::Guarded(guarded) => {
+                let message =
+                    format!("cost {cost}: expected none, since the policy's rules say it");
+                guarded.guard = Err(Error::new(sys::TG_EINVAL, message, None));
+            }
+            Parts::Settling(_) => {}
+        }
+        self
+    }
+
+    /// Of a check by policy: after an earlier one of the same HTTP request and gate. What that has
+    /// charged is not charged again, and is given back when this one denies and is
+    /// [finished](Gate::finish).
+    pub fn after(mut self, earlier: &Decision) -> Self {
+        if let (Parts::Guarded(guarded), Some(told)) = (&mut self.request.parts, earlier.told()) {
+            guarded.scope.clone_from(&told.scope);
         }
         self
     }

@@ -7,11 +7,13 @@ mod support;
 use std::net::SocketAddr;
 use std::time::UNIX_EPOCH;
 
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{HeaderMap, HeaderName, CONTENT_TYPE};
+use axum::http::request::Parts;
+use axum::routing::{any, MethodRouter};
 use axum::Router;
 use serde_json::{json, Value};
 use tidegate::testing::FakeClock;
-use tidegate::tower::{Limits, RateLimitLayer};
+use tidegate::tower::{Limits, RateLimitBuilder, RateLimitLayer};
 use tidegate::{Gate, HeaderStyles, Limiter, Mode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -76,21 +78,65 @@ fn open(gate: &Gate, limit: &Value) -> Limiter {
     wish.mode(mode(&limit["mode"])).name(&name).open().unwrap()
 }
 
-fn layer(gate: &Gate, options: &Value) -> RateLimitLayer {
-    let limits = options["limits"].as_array().unwrap();
-    let limits: Vec<Limiter> = limits.iter().map(|limit| open(gate, limit)).collect();
-    let mut layer = RateLimitLayer::builder(Limits::from(limits)).store(gate);
-    let styles = options["headers"].as_array().unwrap().iter();
-    layer = layer.headers(styles.fold(HeaderStyles::NONE, |styles, style| {
+/// A field's value, where it is there.
+fn field_of(name: &Value) -> impl Fn(&Parts) -> Option<String> + Send + Sync + 'static {
+    let name = name.as_str().unwrap().to_owned();
+    move |head| Some(head.headers.get(name.as_str())?.to_str().unwrap().to_owned())
+}
+
+fn styles(names: &Value) -> HeaderStyles {
+    names.as_array().unwrap().iter().fold(HeaderStyles::NONE, |styles, style| {
         styles
             | match style.as_str().unwrap() {
                 "standard" => HeaderStyles::STANDARD,
                 "legacy" => HeaderStyles::LEGACY,
-                _ => HeaderStyles::LEGACY_DELTA,
+                "legacy-delta" => HeaderStyles::LEGACY_DELTA,
+                other => panic!("unknown style {other}"),
             }
-    }));
-    if let Some(header) = options["key_header"].as_str() {
-        layer = layer.key_header(header.to_owned().leak());
+    })
+}
+
+/// The limits of one middleware, with a key for all of them or a key for each.
+fn limits(gate: &Gate, options: &Value) -> RateLimitBuilder {
+    let limits = options["limits"].as_array().unwrap();
+    let limits: Vec<Limiter> = limits.iter().map(|limit| open(gate, limit)).collect();
+    if limits.is_empty() {
+        return RateLimitLayer::by_policy();
+    }
+    let Some(keys) = options["key_headers"].as_array() else {
+        let layer = RateLimitLayer::builder(Limits::from(limits));
+        return match options["key_header"].as_str() {
+            Some(header) => layer.key_header(header.to_owned().leak()),
+            None => layer,
+        };
+    };
+    assert_eq!(keys.len(), limits.len());
+    let mut each = limits.iter().zip(keys);
+    let (first, key) = each.next().unwrap();
+    let layer = RateLimitLayer::builder(first);
+    let layer = if key.is_null() { layer } else { layer.key(field_of(key)) };
+    each.fold(layer, |layer, (limiter, key)| match key {
+        Value::Null => layer.and(limiter, |_| None),
+        key => layer.and(limiter, field_of(key)),
+    })
+}
+
+fn layer(gate: &Gate, options: &Value) -> RateLimitLayer {
+    let mut layer = limits(gate, options).store(gate).headers(styles(&options["headers"]));
+    if !options["policy"].is_null() {
+        layer = layer.policy(options["policy"].to_string());
+    }
+    if !options["identity_header"].is_null() {
+        layer = layer.identity(field_of(&options["identity_header"]));
+    }
+    if !options["tier_header"].is_null() {
+        layer = layer.tier(field_of(&options["tier_header"]));
+    }
+    if let Some(more) = options["attribute_headers"].as_object().cloned() {
+        layer = layer.attributes(move |head| {
+            let said = more.iter().map(|(name, header)| (name, field_of(header)(head)));
+            said.filter_map(|(name, value)| Some((name, value?))).collect()
+        });
     }
     layer = match &options["trusted_proxies"] {
         Value::Array(networks) => {
@@ -114,6 +160,25 @@ fn layer(gate: &Gate, options: &Value) -> RateLimitLayer {
         object => layer.message_json(object.to_string()),
     };
     layer.build().unwrap()
+}
+
+/// What every path answers, with fields of the application's own.
+fn handler(options: &Value) -> MethodRouter {
+    let mut fields = HeaderMap::new();
+    for field in options["app_fields"].as_array().into_iter().flatten() {
+        let name: HeaderName = field[0].as_str().unwrap().parse().unwrap();
+        fields.append(name, field[1].as_str().unwrap().parse().unwrap());
+    }
+    any(move || async move { ([(CONTENT_TYPE, "text/plain")], fields, "ok") })
+}
+
+fn app(gate: &Gate, options: &Value) -> Router {
+    let mut app = Router::new().fallback_service(handler(options));
+    if !options["inner"].is_null() {
+        let inner = handler(options).layer(layer(gate, &options["inner"]));
+        app = app.route("/inner", inner);
+    }
+    app.layer(layer(gate, options))
 }
 
 async fn serve(app: Router) -> SocketAddr {
@@ -164,14 +229,11 @@ fn check(response: &Response, expected: &Value, wall: (i64, i64), context: &str)
 async fn every_case_of_the_table() {
     let text = std::fs::read_to_string(support::repository("tests/http/cases.json")).unwrap();
     let cases: Vec<Value> = serde_json::from_str(&text).unwrap();
-    assert!(cases.len() >= 36);
+    assert!(cases.len() >= 48);
     for case in &cases {
         let clock = FakeClock::new(0);
         let gate = Gate::builder().url("memory://").clock(&clock).open().unwrap();
-        let app = Router::new()
-            .fallback(|| async { ([(CONTENT_TYPE, "text/plain")], "ok") })
-            .layer(layer(&gate, &case["middleware"]));
-        let address = serve(app).await;
+        let address = serve(app(&gate, &case["middleware"])).await;
         for (index, request) in case["requests"].as_array().unwrap().iter().enumerate() {
             clock.set_now_us(request["at_us"].as_i64().unwrap());
             let before = wall_us();

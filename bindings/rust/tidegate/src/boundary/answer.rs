@@ -2,9 +2,11 @@
 //! Requests on their way in, results on their way out, copied at the border.
 
 use std::slice;
+use std::sync::Arc;
 
 use tidegate_sys as sys;
 
+use super::guard::Told;
 use super::text;
 use crate::error::Error;
 
@@ -16,6 +18,8 @@ pub(crate) struct PartAsk<'a> {
     pub(crate) cost: u64,
     /// Whose slots; None: nobody's.
     pub(crate) id: Option<&'a [u8]>,
+    /// The attributes of a guard's check.
+    pub(crate) value: &'a [u8],
 }
 
 /// One request. No parts: a ping.
@@ -49,12 +53,15 @@ pub(crate) struct Answer {
     pub(crate) flags: u32,
     pub(crate) binding: u32,
     pub(crate) parts: Few<sys::tg_part>,
+    /// Of a guard's check.
+    pub(crate) told: Option<Arc<Told>>,
 }
 
 impl Answer {
     /// # Safety
-    /// `result` was written by the library, and what it points to still lives.
-    pub(super) unsafe fn of(result: &sys::tg_result) -> Result<Answer, Error> {
+    /// `result` was written by the library for a request of this operation, and what it points to
+    /// still lives.
+    pub(super) unsafe fn of(result: &sys::tg_result, op: u32) -> Result<Answer, Error> {
         if result.status < 0 {
             if result.data_len == 0 {
                 return Err(Error::of_code(result.status));
@@ -74,7 +81,9 @@ impl Answer {
                 Few::Many(unsafe { slice::from_raw_parts(result.parts, count as usize) }.into())
             }
         };
-        Ok(Answer { flags: result.flags, binding: result.binding, parts })
+        // SAFETY: the caller's promise: the data of a check is an answer of its own.
+        let told = (op == sys::TG_OP_CHECK).then(|| Arc::new(unsafe { Told::of(result) }));
+        Ok(Answer { flags: result.flags, binding: result.binding, parts, told })
     }
 
     /// The record again, for the functions that read one. Valid while `self` is.
@@ -138,6 +147,11 @@ fn entry(ask: &Ask<'_>, user_data: u64, part: &PartAsk<'_>) -> Result<sys::tg_en
         let message = format!("cost {}: expected 0 to {}", part.cost, sys::TG_MAX_COST);
         return Err(Error::new(sys::TG_ECOST, message, None));
     };
+    let Ok(value_len) = u32::try_from(part.value.len()) else {
+        let message =
+            format!("attributes of {} bytes: expected at most {}", part.value.len(), u32::MAX);
+        return Err(Error::new(sys::TG_EATTRIBUTE, message, None));
+    };
     let mut id = [0; 16];
     if let Some(given) = part.id {
         let Some(room) = id.get_mut(..given.len()).filter(|room| !room.is_empty()) else {
@@ -150,6 +164,8 @@ fn entry(ask: &Ask<'_>, user_data: u64, part: &PartAsk<'_>) -> Result<sys::tg_en
         handle: part.handle,
         key: part.key.as_ptr().cast(),
         key_len,
+        value: if part.value.is_empty() { std::ptr::null() } else { part.value.as_ptr().cast() },
+        value_len,
         arg,
         id,
         ..head(ask, user_data)

@@ -201,7 +201,7 @@ impl Client {
         })?;
         count?;
         // SAFETY: written just now, and no other tg_call has run on this thread since.
-        unsafe { Answer::of(&result) }
+        unsafe { Answer::of(&result, ask.op) }
     }
 
     /// Runs requests of one part each together, and hands over what each was answered.
@@ -237,7 +237,8 @@ impl Client {
             &entries,
         )?;
         // SAFETY: written just now, and no other tg_call has run on this thread since.
-        answers.extend(results[..count].iter().map(|result| unsafe { Answer::of(result) }));
+        let each = results[..count].iter().zip(asks);
+        answers.extend(each.map(|(result, ask)| unsafe { Answer::of(result, ask.op) }));
         Ok(())
     }
 

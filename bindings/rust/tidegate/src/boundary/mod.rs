@@ -6,6 +6,8 @@
 mod answer;
 mod client;
 mod events;
+mod figures;
+mod guard;
 mod options;
 #[cfg(feature = "tokio")]
 mod ring;
@@ -15,6 +17,9 @@ mod text;
 
 pub(crate) use answer::{Answer, Ask, Few, PartAsk};
 pub(crate) use client::{Client, Spec};
+#[cfg(feature = "tower")]
+pub(crate) use guard::place_name;
+pub(crate) use guard::{ignored, resolve, validate, GuardSpec, Settlement, Told};
 pub(crate) use options::Options;
 #[cfg(feature = "tokio")]
 pub(crate) use ring::{Results, Ring};

@@ -17,6 +17,8 @@ use crate::error::Error;
 
 /// Results taken by one reap.
 const BATCH: usize = 256;
+/// Marks the user_data of a guard's check, whose result is read otherwise than others.
+const CHECK: u64 = 1 << 63;
 
 pub(crate) struct Ring {
     raw: NonNull<sys::tg_ring>,
@@ -76,10 +78,11 @@ impl Ring {
         descriptor.try_clone_to_owned()
     }
 
-    /// Hands a request over; everything of it is copied. One result with its user_data will be
-    /// reaped.
+    /// Hands a request over; everything of it is copied. One result with its user_data, which is
+    /// below 2^63, will be reaped.
     pub(crate) fn submit(&self, ask: &Ask<'_>, user_data: u64) -> Result<(), Error> {
         self.client.raw()?;
+        let user_data = if ask.op == sys::TG_OP_CHECK { user_data | CHECK } else { user_data };
         let taken = with_entries(ask, user_data, |entries| {
             // SAFETY: entries and keys live until the call returns, which copies them.
             let n = entries.len() as i32;
@@ -107,8 +110,11 @@ impl Ring {
         if self.client.raw().is_err() {
             return;
         }
-        // SAFETY: takes a number. How many were out does not matter: each has its one result.
-        unsafe { sys::tg_cancel(self.raw.as_ptr(), user_data) };
+        // SAFETY: takes numbers. How many were out does not matter: each has its one result.
+        unsafe {
+            sys::tg_cancel(self.raw.as_ptr(), user_data);
+            sys::tg_cancel(self.raw.as_ptr(), user_data | CHECK);
+        }
     }
 
     /// Does the I/O and gives each result to `take`; true: there may be more, reap again. Whoever
@@ -157,8 +163,9 @@ impl Ring {
         let count = run(self.raw.as_ptr(), results.0.as_mut_ptr(), BATCH as i32);
         let count = check_count(count)?;
         for result in &results.0[..count] {
+            let op = if result.user_data & CHECK == 0 { 0 } else { sys::TG_OP_CHECK };
             // SAFETY: reaped just now; the next reap is not before `pumping` is let go.
-            take(result.user_data, unsafe { Answer::of(result) });
+            take(result.user_data & !CHECK, unsafe { Answer::of(result, op) });
         }
         Ok(count == BATCH)
     }

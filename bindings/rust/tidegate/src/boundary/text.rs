@@ -34,6 +34,15 @@ pub(super) fn read_bytes(
     }
 }
 
+/// The same of a function that says in words what is wrong.
+pub(super) fn read_or_why(
+    mut write: impl FnMut(*mut c_char, usize, &mut sys::tg_error) -> i64,
+) -> Result<String, Error> {
+    let mut error = sys::tg_error::default();
+    let text = read_bytes(|buffer, size| write(buffer, size, &mut error));
+    text.map(into_string).map_err(|why| of_error(why.code(), &error))
+}
+
 /// A fixed field that is closed with NUL.
 pub(crate) fn of_field(field: &[c_char]) -> String {
     let bytes: Vec<u8> = field.iter().take_while(|c| **c != 0).map(|c| *c as u8).collect();

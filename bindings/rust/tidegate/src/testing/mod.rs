@@ -52,6 +52,7 @@ pub fn decision(
         flags: if allowed { sys::TG_ALLOWED } else { 0 } | source.flags(),
         binding: binding as u32,
         parts: Few::Many(records?.into()),
+        told: None,
     };
     Ok(Decision::new(first.gate.inner.client.clone(), answer))
 }

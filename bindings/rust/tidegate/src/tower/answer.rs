@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: MIT
 //! What a response says of a decision.
 
-use http::header::{HeaderMap, HeaderName, HeaderValue, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{HeaderValue, CONTENT_TYPE};
+use http::request::Parts;
 use http::{Response, StatusCode};
 
 use crate::decision::Decision;
 use crate::error::Error;
-use crate::http::HeaderStyles;
 
-pub(super) type Respond<T> = Box<dyn Fn(&T) -> Response<String> + Send + Sync>;
-
-const REMAINING: &str = "x-ratelimit-remaining";
-
-/// In the extensions of a response that is a refusal: its figures speak for the request.
-#[derive(Clone)]
-struct Refused;
+/// None: the answer is as if there were no such function.
+pub(super) type Respond<T> = Box<dyn Fn(&Parts, &T) -> Option<Response<String>> + Send + Sync>;
 
 pub(super) struct Message {
     content_type: &'static str,
@@ -42,88 +37,41 @@ impl Message {
     }
 }
 
-pub(super) enum Refuse {
-    Problem,
-    Message(Message),
-    Respond(Respond<Decision>),
-}
-
 /// How a layer answers.
+#[derive(Default)]
 pub(super) struct Answers {
-    pub(super) headers: HeaderStyles,
-    pub(super) refuse: Refuse,
+    pub(super) message: Option<Message>,
+    pub(super) on_denied: Option<Respond<Decision>>,
     pub(super) on_error: Option<Respond<Error>>,
 }
 
 impl Answers {
-    pub(super) fn refusal(&self, decision: &Decision) -> Response<String> {
-        let status = StatusCode::from_u16(decision.status()).unwrap_or(StatusCode::FORBIDDEN);
-        let problem = || Message::problem(decision.problem().unwrap_or_default()).response(status);
-        let mut response = match &self.refuse {
-            Refuse::Respond(respond) => respond(decision),
-            // "Too many requests" is not what a 503 has to say.
-            Refuse::Message(message) if status == StatusCode::TOO_MANY_REQUESTS => {
-                message.response(status)
-            }
-            Refuse::Message(_) | Refuse::Problem => problem(),
-        };
-        self.add_headers(decision, response.headers_mut(), true);
-        response.extensions_mut().insert(Refused);
-        response
-    }
-
-    /// Adds the fields of a decision that let the request pass. What a layer further in has said
-    /// stays: lists grow, this one first, and the single figures are the tightest limit's, which a
-    /// limit that refused is.
-    pub(super) fn tell<B>(&self, decision: &Decision, response: &mut Response<B>) {
-        let is_refused = response.extensions().get::<Refused>().is_some();
-        let headers = response.headers_mut();
-        let left = headers.get(REMAINING).and_then(|value| value.to_str().ok()?.parse().ok());
-        let is_tightest = match left {
-            None => true,
-            Some(left) => !is_refused && decision.remaining().is_some_and(|ours: u64| ours <= left),
-        };
-        self.add_headers(decision, headers, is_tightest);
-    }
-
-    fn add_headers(&self, decision: &Decision, headers: &mut HeaderMap, is_tightest: bool) {
-        for (name, value) in decision.headers_in(self.headers) {
-            let name = HeaderName::from_bytes(name.as_bytes());
-            let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value)) else { continue };
-            if name.as_str().starts_with("x-ratelimit") {
-                if is_tightest {
-                    headers.insert(name, value);
+    /// Without the fields of the decision: the outermost layer adds those.
+    pub(super) fn refusal(&self, head: &Parts, decision: &Decision) -> Response<String> {
+        let own = self.on_denied.as_ref().and_then(|respond| respond(head, decision));
+        own.unwrap_or_else(|| {
+            let status = StatusCode::from_u16(decision.status()).unwrap_or(StatusCode::FORBIDDEN);
+            match &self.message {
+                // "Too many requests" is not what a 503 or a ban has to say.
+                Some(message) if status == StatusCode::TOO_MANY_REQUESTS => {
+                    message.response(status)
                 }
-            } else if name == RETRY_AFTER {
-                headers.insert(name, value);
-            } else {
-                let value = before(&value, headers.get_all(&name).iter());
-                headers.insert(name, value);
+                _ => Message::problem(decision.problem().unwrap_or_default()).response(status),
             }
-        }
+        })
     }
 
     /// The answer to a request that could not be checked because the application is wrong. What is
     /// wrong is nothing of the caller's: the program learns it, he does not.
-    pub(super) fn failure(&self, why: Error) -> Response<String> {
+    pub(super) fn failure(&self, head: &Parts, why: Error) -> Response<String> {
         let code = why.code();
         tracing::error!(target: "tidegate", code, "a rate limit cannot be checked: {why}");
-        let mut response = match &self.on_error {
-            Some(respond) => respond(&why),
-            None => Message::text("The rate limit cannot be checked.".to_owned())
-                .response(StatusCode::INTERNAL_SERVER_ERROR),
-        };
+        let own = self.on_error.as_ref().and_then(|respond| respond(head, &why));
+        let mut response = own.unwrap_or_else(|| {
+            Message::text("The rate limit cannot be checked.".to_owned())
+                .response(StatusCode::INTERNAL_SERVER_ERROR)
+        });
         response.extensions_mut().insert(why);
         response
     }
-}
-
-/// One list of several.
-fn before<'a>(first: &HeaderValue, others: impl Iterator<Item = &'a HeaderValue>) -> HeaderValue {
-    let mut list = first.as_bytes().to_vec();
-    for other in others {
-        list.extend_from_slice(b", ");
-        list.extend_from_slice(other.as_bytes());
-    }
-    HeaderValue::from_bytes(&list).unwrap_or_else(|_| first.clone())
 }

@@ -2,46 +2,50 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::time::Duration;
 
 use http::request::Parts;
 use http::Response;
+use tidegate_sys as sys;
 
-use super::answer::{Answers, Message, Refuse, Respond};
-use super::check::{peer_of_extensions, Ask, Limited, Rules};
+use super::answer::{Answers, Message};
+use super::ask::{peer_of_extensions, template, Ask, Find, Finding, Layer, Limited, Rule, Stand};
 use super::limits::{Limits, Manner};
-use super::names;
-use super::plan;
+use super::plan::{self, Guarding};
 use super::RateLimitLayer;
+use crate::attributes::Attributes;
 use crate::decision::Decision;
 use crate::error::Error;
 use crate::gate::Gate;
-use crate::http::{Callers, HeaderStyles};
+use crate::http::HeaderStyles;
 use crate::limiter::{Algorithm, Mode, OnFailure};
+use crate::policy::{Document, GuardOptions};
 
-pub(super) type Identity = Ask<Option<Vec<u8>>>;
+type Identity = Ask<Option<Vec<u8>>>;
 
-/// Options of a [`RateLimitLayer`]. The functions see a request's head; work that has to be awaited
-/// belongs in a layer before this one, which leaves what it found in the extensions.
+/// Options of a [`RateLimitLayer`]. The functions see a request's head, also of requests that turn
+/// out to be exempt.
 #[must_use = "there is no layer until it is built"]
 pub struct RateLimitBuilder {
-    limited: Limited,
-    key: Identity,
-    others: Vec<(Limited, Identity)>,
+    limited: Option<Limited>,
+    key: Option<Identity>,
+    others: Vec<(Limits, Identity)>,
+    policy: Option<Document>,
+    identity: Option<Identity>,
+    tier: Option<Ask<Option<String>>>,
+    attributes: Option<Ask<Attributes>>,
+    find: Option<Find>,
     name: Option<String>,
     template: Option<Ask<Option<String>>>,
     manner: Manner,
     store: Option<Gate>,
     url: Option<String>,
-    trusted_proxies: String,
-    ipv6_prefix: u8,
+    guard: GuardOptions,
     peer: Ask<Option<IpAddr>>,
     cost: Ask<u64>,
     exempt_paths: HashSet<String>,
     exempt: Ask<bool>,
-    headers: HeaderStyles,
-    refuse: Refuse,
-    on_error: Option<Respond<Error>>,
+    answers: Answers,
 }
 
 impl fmt::Debug for RateLimitBuilder {
@@ -51,26 +55,77 @@ impl fmt::Debug for RateLimitBuilder {
 }
 
 impl RateLimitBuilder {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Option<Limits>) -> Self {
         Self {
-            limited: Limited::Always(limits),
-            key: Box::new(|_| None),
+            limited: limits.map(Limited::Always),
+            key: None,
             others: Vec::new(),
+            policy: None,
+            identity: None,
+            tier: None,
+            attributes: None,
+            find: None,
             name: None,
             template: None,
             manner: Manner::default(),
             store: None,
             url: None,
-            trusted_proxies: "0".into(),
-            ipv6_prefix: 64,
+            guard: GuardOptions::default(),
             peer: Box::new(peer_of_extensions),
             cost: Box::new(|_| 1),
             exempt_paths: HashSet::new(),
             exempt: Box::new(|_| false),
-            headers: HeaderStyles::default(),
-            refuse: Refuse::Problem,
-            on_error: None,
+            answers: Answers::default(),
         }
+    }
+
+    /// A policy of the layer's own (a text, or a file's path), instead of its gate's.
+    pub fn policy(mut self, policy: impl Into<Document>) -> Self {
+        self.policy = Some(policy.into());
+        self
+    }
+
+    /// Who is asking, for the rules of a policy: unless given, whom [`key`](Self::key) says.
+    pub fn identity(
+        mut self,
+        identity: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.identity = Some(bytes_of(identity));
+        self
+    }
+
+    /// The caller's tier, one of the policy's.
+    pub fn tier(mut self, tier: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.tier = Some(Box::new(tier));
+        self
+    }
+
+    /// What else the rules of a policy speak of.
+    pub fn attributes(
+        mut self,
+        attributes: impl Fn(&Parts) -> Attributes + Send + Sync + 'static,
+    ) -> Self {
+        self.attributes = Some(Box::new(attributes));
+        self
+    }
+
+    /// The same where it has to be awaited, identity and tier included.
+    ///
+    /// ```
+    /// # use tidegate::{tower::RateLimitLayer, Attributes};
+    /// # async fn plan_of(key: Option<&http::HeaderValue>) -> String { "pro".into() }
+    /// let layer = RateLimitLayer::by_policy().find_attributes(|head| {
+    ///     Box::pin(async move {
+    ///         Attributes::new().tier(plan_of(head.headers.get("x-api-key")).await)
+    ///     })
+    /// });
+    /// ```
+    pub fn find_attributes(
+        mut self,
+        find: impl for<'a> Fn(&'a Parts) -> Finding<'a> + Send + Sync + 'static,
+    ) -> Self {
+        self.find = Some(Box::new(find));
+        self
     }
 
     /// The gate that decides. Not given: that of the limiters, else the one that all layers without
@@ -86,13 +141,13 @@ impl RateLimitBuilder {
         self
     }
 
-    /// Another limit for each request, instead: tiers. Rates are opened when they are first met,
-    /// each with its numbers behind its name (`api.100-per-60s`), and stay open: expect few.
+    /// Another limit for each request, instead: tiers. Rates are opened when they are met, each with
+    /// its numbers behind its name (`api.100-per-60s`); the 1,024 used last stay open.
     pub fn limit_by<L: Into<Limits>>(
         mut self,
         limit: impl Fn(&Parts) -> L + Send + Sync + 'static,
     ) -> Self {
-        self.limited = Limited::By(Box::new(move |head| limit(head).into()));
+        self.limited = Some(Limited::By(Box::new(move |head| limit(head).into())));
         self
     }
 
@@ -114,15 +169,15 @@ impl RateLimitBuilder {
         limits: impl Into<Limits>,
         key: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
-        self.others.push((Limited::Always(limits.into()), identity(key)));
+        self.others.push((limits.into(), bytes_of(key)));
         self
     }
 
     /// Each route has the limit for itself, named by mount path, method and route template where
     /// axum tells them (`v1.GET.items-id`), and has the numbers behind it where several limits
-    /// stand on one route. Requests whose route nobody tells are one, `unmatched`.
+    /// stand on one route. Requests of a method whose route nobody tells are one: `GET.unmatched`.
     pub fn per_route(self) -> Self {
-        self.per_route_of(names::template)
+        self.per_route_of(template)
     }
 
     /// The same where somebody else than axum knows the template of a request's route.
@@ -136,8 +191,7 @@ impl RateLimitBuilder {
 
     /// The name of the limiter that the rates become. Several rates, and rates of
     /// [`limit_by`](Self::limit_by), have their numbers behind it: `api.100-per-60s`. Not given:
-    /// the path that the layer is mounted at, where axum tells it, else `everything`, with the
-    /// numbers behind it.
+    /// the path that the layer is mounted at, where axum tells it; at the root, the numbers alone.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -161,9 +215,16 @@ impl RateLimitBuilder {
         self
     }
 
+    /// How long slots (`"5 at once"`: requests under way) stay with a process that has died; 30 s
+    /// unless given. A layer renews those that it holds.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.manner.lease = Some(lease);
+        self
+    }
+
     /// Who is asking. None or an empty text: his address.
     pub fn key(mut self, key: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
-        self.key = identity(key);
+        self.key = Some(bytes_of(key));
         self
     }
 
@@ -172,7 +233,7 @@ impl RateLimitBuilder {
         mut self,
         key: impl Fn(&Parts) -> Option<Vec<u8>> + Send + Sync + 'static,
     ) -> Self {
-        self.key = Box::new(key);
+        self.key = Some(Box::new(key));
         self
     }
 
@@ -206,42 +267,50 @@ impl RateLimitBuilder {
     }
 
     /// How much of `X-Forwarded-For` to believe, from the right: a count (`1`), or networks
-    /// (`"10.0.0.0/8, ::1/128"`). Nothing unless given.
+    /// (`"10.0.0.0/8, ::1/128"`). As the gate's option says unless given, which is nothing.
     pub fn trusted_proxies(mut self, proxies: impl ToString) -> Self {
-        self.trusted_proxies = proxies.to_string();
+        self.guard.trusted_proxies = proxies.to_string();
         self
     }
 
-    /// Bits of an IPv6 address that make a caller; 64 unless given.
+    /// Bits of an IPv6 address that make a caller; as the gate's option says unless given, which is 64.
     pub fn ipv6_prefix(mut self, bits: u8) -> Self {
-        self.ipv6_prefix = bits;
+        self.guard.ipv6_prefix = bits;
         self
     }
 
     /// Which header fields a response carries; standard and legacy unless given.
     pub fn headers(mut self, styles: HeaderStyles) -> Self {
-        self.headers = styles;
+        self.guard.headers = styles.words();
         self
     }
 
     /// A text instead of the problem body of a 429.
     pub fn message(mut self, text: impl Into<String>) -> Self {
-        self.refuse = Refuse::Message(Message::text(text.into()));
+        self.answers.message = Some(Message::text(text.into()));
         self
     }
 
     /// A JSON text instead of the problem body of a 429.
     pub fn message_json(mut self, json: impl Into<String>) -> Self {
-        self.refuse = Refuse::Message(Message::json(json.into()));
+        self.answers.message = Some(Message::json(json.into()));
         self
     }
 
     /// The whole response of a refusal, instead; the header fields are added.
     pub fn on_denied(
-        mut self,
+        self,
         respond: impl Fn(&Decision) -> Response<String> + Send + Sync + 'static,
     ) -> Self {
-        self.refuse = Refuse::Respond(Box::new(respond));
+        self.on_denied_of(move |_, decision| Some(respond(decision)))
+    }
+
+    /// The same, of the request; None: the answer is as if nothing were given here.
+    pub fn on_denied_of(
+        mut self,
+        respond: impl Fn(&Parts, &Decision) -> Option<Response<String>> + Send + Sync + 'static,
+    ) -> Self {
+        self.answers.on_denied = Some(Box::new(respond));
         self
     }
 
@@ -249,41 +318,86 @@ impl RateLimitBuilder {
     /// given: 500, and nothing of the reason. It goes to `tracing` either way, and is in the
     /// response's extensions, as an [`Error`].
     pub fn on_error(
-        mut self,
+        self,
         respond: impl Fn(&Error) -> Response<String> + Send + Sync + 'static,
     ) -> Self {
-        self.on_error = Some(Box::new(respond));
+        self.on_error_of(move |_, why| Some(respond(why)))
+    }
+
+    /// The same, of the request; None: the answer is as if nothing were given here.
+    pub fn on_error_of(
+        mut self,
+        respond: impl Fn(&Parts, &Error) -> Option<Response<String>> + Send + Sync + 'static,
+    ) -> Self {
+        self.answers.on_error = Some(Box::new(respond));
         self
     }
 
-    /// Opens the limiters; what does not parse, and what could not work, is said here.
-    pub fn build(self) -> Result<RateLimitLayer, Error> {
-        let mut rules = vec![(self.limited, self.key)];
-        rules.extend(self.others);
-        let planned = plan::make(plan::Wish {
+    /// Opens the guard; what does not parse, and what could not work, is said here.
+    pub fn build(mut self) -> Result<RateLimitLayer, Error> {
+        let stand = self.stand()?;
+        let mut rules = self.rules();
+        let is_gate_given = self.store.is_some() || self.url.is_some();
+        let of_a_limiter = || rules.iter().flat_map(|rule| rule.limited.limiters()).next();
+        let gate = match (self.store, of_a_limiter()) {
+            (Some(gate), _) => gate,
+            (None, Some(limiter)) if !is_gate_given => limiter.gate().clone(),
+            _ => Gate::shared(self.url.as_deref())?,
+        };
+        let is_several = plan::settle(&mut rules, &stand, self.manner, &gate, is_gate_given)?;
+        let has_policy = self.policy.is_some() || gate.inner.guards.has_policy();
+        if rules.is_empty() && !has_policy {
+            let message = "by_policy: expected a policy, of the layer or of its gate";
+            return Err(Error::new(sys::TG_EPOLICY, message.into(), None));
+        }
+        Ok(RateLimitLayer::new(Layer {
+            guarding: Guarding::new(&gate, self.policy.as_ref(), self.guard)?,
+            gate,
             rules,
-            name: self.name,
-            template: self.template,
+            stand,
+            is_several,
             manner: self.manner,
-            store: self.store,
-            url: self.url,
-        })?;
-        let (headers, refuse, on_error) = (self.headers, self.refuse, self.on_error);
-        Ok(RateLimitLayer::new(Arc::new(Rules {
-            rules: planned.rules,
-            opener: planned.opener,
-            stand: planned.stand,
-            known: planned.known,
-            callers: Callers::new(&self.trusted_proxies, self.ipv6_prefix)?,
+            identity: self.identity,
+            tier: self.tier,
+            attributes: self.attributes,
+            find: self.find,
             peer: self.peer,
             cost: self.cost,
             exempt_paths: self.exempt_paths,
             exempt: self.exempt,
-            answers: Answers { headers, refuse, on_error },
-        })))
+            answers: self.answers,
+        }))
+    }
+
+    fn stand(&mut self) -> Result<Stand, Error> {
+        match (self.name.take(), self.template.take()) {
+            (Some(name), Some(_)) => {
+                let message = format!(
+                    "name {name:?} and per_route: expected one of them, since a limit that has a \
+                     name is one limit on every route"
+                );
+                Err(Error::new(sys::TG_EINVAL, message, None))
+            }
+            (Some(name), None) => Ok(Stand::Named(name)),
+            (None, Some(template)) => Ok(Stand::Routes(template)),
+            (None, None) => Ok(Stand::Mount),
+        }
+    }
+
+    /// Its limits and whom they count. Where nobody says who asks but `key`, that is who does.
+    fn rules(&mut self) -> Vec<Rule> {
+        let mut key = self.key.take();
+        if self.identity.is_none() {
+            self.identity = key.take();
+        }
+        let rule = |limited, key| Rule { limited, key, tag: String::new() };
+        let first = self.limited.take().map(|limited| rule(limited, key));
+        let others = self.others.drain(..);
+        let others = others.map(|(limits, key)| rule(Limited::Always(limits), Some(key)));
+        first.into_iter().chain(others).collect()
     }
 }
 
-fn identity(key: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Identity {
+fn bytes_of(key: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Identity {
     Box::new(move |head| key(head).map(String::into_bytes))
 }

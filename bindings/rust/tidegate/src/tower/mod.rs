@@ -18,12 +18,17 @@
 //! # }
 //! ```
 //!
-//! A refusal is `429` (`503` where the failure policy closed) with `Retry-After`, rate limit fields
-//! and a problem body, the same as from tidegate's middleware in every language. The decision is in
-//! the request's extensions. A CORS preflight passes and is not charged; the same limit met twice
-//! on one request is charged once. What several layers say is joined: lists from the outside in,
-//! single figures of the tightest limit. Several limits in *one* layer are one check, and a request
-//! that it denies costs nothing; a layer that denies does not give back what one around it charged.
+//! A refusal is `429` (`503` where the failure policy closed, `403` for the banned) with
+//! `Retry-After`, rate limit fields and a problem body, the same as from tidegate's middleware in
+//! every language. The decision is in the request's extensions. A CORS preflight passes and is not
+//! charged; the same limit met twice on one request is charged once. What several layers say is
+//! joined: lists from the outside in, single figures of the tightest limit; fields that the
+//! application sends itself stand. What a layer refuses costs nothing, in the layers around it
+//! neither: that is given back.
+//!
+//! **A policy** ([`crate::policy`]) is met by the outermost layer on its gate, or by the layer that
+//! has it; [`Used`] tells what its rules `settle` by, and slots are held until the response's body is
+//! done or dropped.
 //!
 //! **The caller's address** is asked of the `peer` function, else looked for in the request's
 //! extensions: axum's `ConnectInfo<SocketAddr>` (serve with
@@ -31,31 +36,34 @@
 //! none, all callers without an identity are one caller, `@unknown`.
 
 mod answer;
+mod ask;
+mod body;
 mod builder;
-mod check;
 mod limits;
-mod names;
+mod passage;
 mod plan;
 mod service;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub use ask::Finding;
+pub use body::LimitedBody;
 pub use builder::RateLimitBuilder;
 pub use limits::Limits;
+pub use passage::Used;
 pub use service::{FromFunction, FromText, MakeBody, RateLimit, ResponseFuture};
 
 /// A layer that puts a limit in front of a service.
 #[derive(Clone)]
 pub struct RateLimitLayer<M = FromText> {
-    rules: Arc<check::Rules>,
+    layer: Arc<ask::Layer>,
     bodies: M,
 }
 
 impl<M> fmt::Debug for RateLimitLayer<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = &self.rules.known.name;
-        f.debug_struct("RateLimitLayer").field("name", name).finish_non_exhaustive()
+        f.debug_struct("RateLimitLayer").field("gate", &self.layer.gate).finish_non_exhaustive()
     }
 }
 
@@ -63,11 +71,26 @@ impl RateLimitLayer {
     /// A layer with a limit: rates (`"100/minute"`), a [`Limiter`](crate::Limiter), or several
     /// of either, checked as one atomic request.
     pub fn builder(limits: impl Into<Limits>) -> RateLimitBuilder {
-        RateLimitBuilder::new(limits.into())
+        RateLimitBuilder::new(Some(limits.into()))
     }
 
-    fn new(rules: Arc<check::Rules>) -> Self {
-        Self { rules, bodies: FromText }
+    /// A layer whose limits are those of a policy: its own
+    /// ([`policy`](RateLimitBuilder::policy)), or else its gate's.
+    ///
+    /// ```
+    /// # let text = "version: 1\nlimiters: {api: 100/minute}\nrules: [{limit: api}]";
+    /// use tidegate::{tower::RateLimitLayer, Gate};
+    ///
+    /// let gate = Gate::builder().url("memory://").policy(text).open()?;
+    /// let layer = RateLimitLayer::by_policy().store(&gate).key_header("x-api-key").build()?;
+    /// # Ok::<(), tidegate::Error>(())
+    /// ```
+    pub fn by_policy() -> RateLimitBuilder {
+        RateLimitBuilder::new(None)
+    }
+
+    fn new(layer: ask::Layer) -> Self {
+        Self { layer: Arc::new(layer), bodies: FromText }
     }
 
     /// In front of a service whose response's body is not `From<String>`: how a refusal's text
@@ -76,7 +99,7 @@ impl RateLimitLayer {
     where
         F: Fn(String) -> B + Clone + Send + 'static,
     {
-        RateLimitLayer { rules: self.rules, bodies: FromFunction(make) }
+        RateLimitLayer { layer: self.layer, bodies: FromFunction(make) }
     }
 }
 
@@ -84,6 +107,6 @@ impl<S, M: Clone> tower_layer::Layer<S> for RateLimitLayer<M> {
     type Service = RateLimit<S, M>;
 
     fn layer(&self, service: S) -> RateLimit<S, M> {
-        RateLimit::new(service, self.rules.clone(), self.bodies.clone())
+        RateLimit::new(service, self.layer.clone(), self.bodies.clone())
     }
 }

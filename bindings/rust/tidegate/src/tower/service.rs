@@ -9,7 +9,9 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::check::Rules;
+use super::ask::Layer;
+use super::body::LimitedBody;
+use super::passage::{Finish, Passage};
 
 /// How the text of a refusal becomes a response's body.
 pub trait MakeBody<B>: Clone + Send + 'static {
@@ -47,13 +49,13 @@ impl<B, F: Fn(String) -> B + Clone + Send + 'static> MakeBody<B> for FromFunctio
 #[derive(Clone)]
 pub struct RateLimit<S, M = FromText> {
     service: S,
-    rules: Arc<Rules>,
+    layer: Arc<Layer>,
     bodies: M,
 }
 
 impl<S, M> RateLimit<S, M> {
-    pub(super) fn new(service: S, rules: Arc<Rules>, bodies: M) -> Self {
-        Self { service, rules, bodies }
+    pub(super) fn new(service: S, layer: Arc<Layer>, bodies: M) -> Self {
+        Self { service, layer, bodies }
     }
 }
 
@@ -73,9 +75,9 @@ where
     B: Send + 'static,
     M: MakeBody<R>,
 {
-    type Response = Response<R>;
+    type Response = Response<LimitedBody<R>>;
     type Error = S::Error;
-    type Future = ResponseFuture<Response<R>, S::Error>;
+    type Future = ResponseFuture<Response<LimitedBody<R>>, S::Error>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.service.poll_ready(context)
@@ -85,22 +87,30 @@ where
         // The clone has not been asked whether it is ready; this one has.
         let clone = self.service.clone();
         let mut service = mem::replace(&mut self.service, clone);
-        let (rules, bodies) = (self.rules.clone(), self.bodies.clone());
+        let (layer, bodies) = (self.layer.clone(), self.bodies.clone());
         Box::pin(async move {
             let (mut head, body) = request.into_parts();
-            let answers = &rules.answers;
-            match rules.check(&mut head).await {
-                Ok(Some(decision)) if !decision.allowed() => {
-                    Ok(answers.refusal(&decision).map(|text| bodies.make_body(text)))
+            let (passage, is_outermost) = Passage::of(&mut head);
+            let finish = is_outermost.then(|| Finish::new(passage.clone()));
+            let mut response = match layer.check(&mut head, &passage).await {
+                Ok(decision) if decision.allowed() => {
+                    match service.call(Request::from_parts(head, body)).await {
+                        Ok(response) => response,
+                        Err(why) => {
+                            if let Some(finish) = finish {
+                                finish.fail();
+                            }
+                            return Err(why);
+                        }
+                    }
                 }
-                Ok(Some(decision)) => {
-                    let mut response = service.call(Request::from_parts(head, body)).await?;
-                    answers.tell(&decision, &mut response);
-                    Ok(response)
+                Ok(decision) => {
+                    layer.answers.refusal(&head, &decision).map(|text| bodies.make_body(text))
                 }
-                Ok(None) => service.call(Request::from_parts(head, body)).await,
-                Err(why) => Ok(answers.failure(why).map(|text| bodies.make_body(text))),
-            }
+                Err(why) => layer.answers.failure(&head, why).map(|text| bodies.make_body(text)),
+            };
+            let finish = finish.and_then(|finish| finish.tell(&mut response));
+            Ok(response.map(|body| LimitedBody::new(body, finish)))
         })
     }
 }
