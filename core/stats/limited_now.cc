@@ -7,7 +7,7 @@ namespace tidegate {
 namespace {
 
 // Those who were denied about as often do not take turns at the last place.
-constexpr int64_t kMargin = 4;
+constexpr int64_t kMargin = 4, kLeastMargin = 3;
 
 }  // namespace
 
@@ -38,7 +38,7 @@ bool LimitedNow::make_room(int64_t denied, int64_t now_us) {
     const auto by_time = [](const Entry& a, const Entry& b) { return a.until_us < b.until_us; };
     const auto least = std::min_element(callers_.begin(), callers_.end(), by_denied);
     first_us_ = std::min_element(callers_.begin(), callers_.end(), by_time)->until_us;
-    entry_ = least->denied + least->denied / kMargin;
+    entry_ = least->denied + std::max(least->denied / kMargin, kLeastMargin);
     if (denied <= entry_) return false;
     *least = std::move(callers_.back());
     callers_.pop_back();

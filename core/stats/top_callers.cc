@@ -17,7 +17,7 @@ constexpr std::array<uint32_t, kDecays> kDecay = [] {
 }();
 
 // Whose weights hardly differ do not take turns at the last label.
-constexpr int64_t kMargin = 16;
+constexpr int64_t kMargin = 16, kLeastMargin = 3;
 
 }  // namespace
 
@@ -68,7 +68,7 @@ bool TopCallers::make_room(int64_t weight) {
   };
   const auto lightest = std::min_element(labelled_.begin(), labelled_.end(), lighter);
   const int64_t least = weight_of(*lightest);
-  entry_ = least + least / kMargin;
+  entry_ = least + std::max(least / kMargin, kLeastMargin);
   if (weight <= entry_) return false;
   leave(static_cast<size_t>(lightest - labelled_.begin()) + 1);
   return true;
