@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <random>
+#include <vector>
 
 #include "base/text.h"
 
@@ -129,17 +130,39 @@ bool CacheDesk::take(Call& call, const CacheRequest& request) {
 
 CacheDesk::Then CacheDesk::begin(Call& call) {
   CacheAsk& ask = *call.cache;
+  const bool first = ask.phase == CacheAsk::Phase::kAsks;
   ask.phase = CacheAsk::Phase::kAsks;
   ask.answer = {};
+  if (!embedded_ && first && ask.waits && waiting() > 0 && joins(call)) return Then::kParked;
   if (call.op == Op::kCacheGet && ask.fills && !embedded_) ask.lease = {new_token(), 0};
   ask.sequence = sequence_.load(std::memory_order_acquire);
   const bool held_here = ask.lease.token % 2 == 1;  // since the store was away
-  if (!embedded_ && !held_here) return Then::kSend;
+  if (!embedded_ && !held_here) {
+    if (waiting() > 0) begin_end(call);
+    return Then::kSend;
+  }
   answer_here(call);
   return parks(call) ? park(call) : finish(call);
 }
 
+void CacheDesk::begin_end(const Call& call) {
+  if (call.op != Op::kCachePut && call.op != Op::kCacheRelease) return;
+  const MutexGuard guard(mutex_);
+  if (ending_.size() == kMostEnding) ending_.erase(ending_.begin());
+  ending_.push_back(call.cache->key());
+  ending_count_.store(ending_.size(), std::memory_order_relaxed);
+}
+
+void CacheDesk::end_ended(const Call& call) {
+  const MutexGuard guard(mutex_);
+  const auto found = std::ranges::find(ending_, call.cache->key());
+  if (found != ending_.end()) ending_.erase(found);
+  ending_count_.store(ending_.size(), std::memory_order_relaxed);
+}
+
 CacheDesk::Then CacheDesk::settle(Call& call) {
+  const bool ends = call.op == Op::kCachePut || call.op == Op::kCacheRelease;
+  if (ends && ending_count_.load(std::memory_order_relaxed) > 0) end_ended(call);
   const bool answered = call.status == Code::kOk;
   const bool away = call.status <= Code::kStore;
   if (answered || away) also_here(call);
@@ -300,14 +323,36 @@ CacheDesk::Then CacheDesk::park(Call& call) {
     count(ask.answer);
     return Then::kDone;
   }
-  ask.sequence = sequence_.fetch_add(1, std::memory_order_acq_rel) + 1;
-  ask.phase = CacheAsk::Phase::kParked;
-  set_due(ask, now_us);
-  insert(call);
+  try {
+    insert_parked(call, now_us);
+  } catch (...) {
+    waiting_.fetch_sub(1, std::memory_order_relaxed);
+    throw;
+  }
   return Then::kParked;
 }
 
-void CacheDesk::insert(Call& call) { parked_[call.cache->key()].push_back(&call); }
+void CacheDesk::insert_parked(Call& call, int64_t now_us) {
+  CacheAsk& ask = *call.cache;
+  CallList& waiting = parked_[ask.key()];
+  ask.sequence = sequence_.fetch_add(1, std::memory_order_acq_rel) + 1;
+  ask.phase = CacheAsk::Phase::kParked;
+  set_due(ask, now_us);
+  waiting.push_back(&call);
+}
+
+// Others of this process wait for the same already: it waits with them, and the store is not asked.
+bool CacheDesk::joins(Call& call) {
+  const MutexGuard guard(mutex_);
+  const auto found = parked_.find(call.cache->key());
+  if (found == parked_.end() || shut_) return false;
+  const CacheAnswer& known = found->second.front()->cache->answer;
+  call.cache->answer = {
+      .status = CacheStatus::kWait, .source = known.source, .wait_us = known.wait_us};
+  insert_parked(call, timeline_.now_us());
+  waiting_.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
 
 void CacheDesk::remove(Call& call) {
   const auto found = parked_.find(call.cache->key());
@@ -440,6 +485,25 @@ void CacheDesk::one_asks(CallList& waiting, CallSink* sink, int64_t now_us) {
       asks = call;
   }
   if (asks) ask_again(*asks);  // the last thing: the list may go with it
+}
+
+void CacheDesk::heard(std::string_view digest) {
+  if (embedded_ || waiting() == 0 || digest.size() != Sha256{}.size()) return;
+  const int64_t now_us = timeline_.now_us();
+  const MutexGuard guard(mutex_);
+  for (auto key = parked_.begin(), next = key; key != parked_.end(); key = next) {
+    ++next;
+    const Sha256& of = key->first.digest;
+    if (digest != std::string_view(reinterpret_cast<const char*>(of.data()), of.size())) continue;
+    if (std::ranges::find(ending_, key->first) != ending_.end()) continue;
+    std::vector<CallSink*> sinks;
+    for (Call* call = key->second.front(); call; call = call->next) {
+      call->cache->due_us = std::min(call->cache->due_us, now_us);
+      if (std::ranges::find(sinks, call->sink) == sinks.end()) sinks.push_back(call->sink);
+    }
+    // Each has one that leaves: the list, if it goes, goes with the last of them.
+    for (CallSink* sink : sinks) one_asks(key->second, sink, now_us);
+  }
 }
 
 int32_t CacheDesk::cancel(CallSink* sink, uint64_t user_data) {
