@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <utility>
+
 #include "base/stripe.h"
 #include "internal.h"
 
@@ -18,6 +20,7 @@ struct Answers {
   std::unique_ptr<Answers> nested;  // of a tg_call from within an event hook
   bool busy = false;
   size_t taken = 0;  // of calls, by this tg_call
+  size_t shown = 0;  // by the last one, whose values live until now
 
   Call& call(size_t i) {
     while (calls.size() <= i) calls.push_back(std::make_unique<Call>());
@@ -25,6 +28,9 @@ struct Answers {
     return *calls[i];
   }
   void clear() {
+    for (size_t i = 0; i < shown; ++i)
+      if (calls[i]->cache) calls[i]->cache->let_go();
+    shown = 0;
     if (calls.size() > kKept) calls.resize(kKept);
     asked.clear();
     scratch.clear();
@@ -54,7 +60,7 @@ class Borrowed {
   }
   ~Borrowed() {  // this thread's calls outlive the client: they hold none of its limiters
     for (size_t i = 0; i < answers_->taken; ++i) answers_->calls[i]->pins.clear();
-    answers_->taken = 0;
+    answers_->shown = std::exchange(answers_->taken, 0);
     answers_->busy = false;
   }
   Borrowed(const Borrowed&) = delete;

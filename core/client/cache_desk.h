@@ -18,6 +18,7 @@
 #include <atomic>
 #include <cstdint>
 #include <unordered_map>
+#include <vector>
 
 #include "base/lock.h"
 #include "base/time.h"
@@ -51,6 +52,8 @@ class CacheDesk {
   // Those of a sink that wait for too long, or have to look again, are told so. When to look next;
   // 0: never.
   int64_t look(CallSink* sink, int64_t now_us);
+  // A fill of the entry with this digest has ended in some process: one of each sink's looks.
+  void heard(std::string_view digest);
   // Those that wait with this user_data are answered kCanceled; how many.
   int32_t cancel(CallSink* sink, uint64_t user_data);
   void forget(CallSink* sink);  // it is going: none of its calls waits any more
@@ -71,10 +74,13 @@ class CacheDesk {
   void also_here(const Call& call);
   bool answer_away(Call& call);
   Then park(Call& call);
+  bool joins(Call& call);
+  void begin_end(const Call& call);
+  void end_ended(const Call& call);
+  void insert_parked(Call& call, int64_t now_us) TIDEGATE_REQUIRES(mutex_);
   bool parks(const Call& call) const {
     return call.cache->waits && call.cache->answer.status == CacheStatus::kWait;
   }
-  void insert(Call& call) TIDEGATE_REQUIRES(mutex_);
   void remove(Call& call) TIDEGATE_REQUIRES(mutex_);
   void set_due(CacheAsk& ask, int64_t now_us);
   void one_asks(CallList& waiting, CallSink* sink, int64_t now_us) TIDEGATE_REQUIRES(mutex_);
@@ -102,6 +108,11 @@ class CacheDesk {
   Mutex mutex_;
   Waiting parked_ TIDEGATE_GUARDED_BY(mutex_);
   bool shut_ TIDEGATE_GUARDED_BY(mutex_) = false;
+  // Fills that this process is ending: who waits here hears of them from settle(), which knows more
+  // than the store's message. The oldest go where there are too many.
+  static constexpr size_t kMostEnding = 1'024;
+  std::vector<CacheKey> ending_ TIDEGATE_GUARDED_BY(mutex_);
+  std::atomic<size_t> ending_count_{0};  // a look without the lock
 };
 
 }  // namespace tidegate

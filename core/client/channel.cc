@@ -36,6 +36,11 @@ void Channel::submit(Call* call, From from) {
   if (!route_.full() && inbox_.queued() >= route_.early_flush_size()) flush();
 }
 
+void Channel::listen(Listener::Hearer& hearer) {
+  if (!listener_) listener_ = std::make_unique<Listener>(store_, reactor_, hearer);
+  if (!is_shut()) listener_->listen();
+}
+
 void Channel::stage(CallList& fresh) noexcept {
   while (Call* call = fresh.pop_front()) {
     deadlines_.hold(call, route_.of(*call));
@@ -95,6 +100,7 @@ void Channel::drain() {
 void Channel::pump() noexcept {
   drain();
   route_.for_each([](Node& node) { node.look(); });
+  if (listener_) listener_->look();
   settle_cancels();
   if (inbox_.is_shut()) {
     CallList fresh;

@@ -3,10 +3,12 @@
 // thread fills, deadlines, and the route's nodes, pumped by one thread at a time.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "store/deadlines.h"
 #include "store/inbox.h"
+#include "store/valkey/listener.h"
 #include "store/valkey/route.h"
 
 namespace tidegate {
@@ -43,6 +45,8 @@ class Channel {
     alarm_.at_us = at_us;
     deadlines_.heed(at_us);
   }
+  // Somebody waits for what other processes do: the hearer, always the same, is told of it.
+  void listen(Listener::Hearer& hearer);
   int64_t round_trip_us() const { return route_.round_trip_us(); }  // smoothed; 0: none yet
 
  private:
@@ -64,6 +68,7 @@ class Channel {
   Deadlines deadlines_;
   Alarm alarm_;
   Route route_;
+  std::unique_ptr<Listener> listener_;
 };
 
 }  // namespace tidegate

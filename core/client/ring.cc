@@ -176,6 +176,13 @@ void Ring::ask_again() {
   }
 }
 
+void Ring::heard(std::string_view message) noexcept {
+  try {
+    client_.desk().heard(message);
+  } catch (const std::bad_alloc&) {  // they learn by asking
+  }
+}
+
 void Ring::look_at_waiting() {
   const int64_t due_us = look_us_.load(std::memory_order_acquire);
   if (due_us == 0) return;
@@ -184,6 +191,12 @@ void Ring::look_at_waiting() {
   look_us_.store(0, std::memory_order_release);  // before the look: who comes later says so again
   const int64_t next_us = client_.desk().look(this, now_us);
   int64_t nothing = 0;
+  if (next_us != 0 && channel_) {
+    try {
+      channel_->listen(*this);
+    } catch (const std::bad_alloc&) {  // it learns by asking
+    }
+  }
   if (next_us == 0 || !look_us_.compare_exchange_strong(nothing, next_us)) return;
   if (channel_)
     channel_->look_at(next_us);
@@ -257,7 +270,10 @@ std::span<Call* const> Ring::take_done(size_t most, Then then) {
   {
     const MutexGuard guard(mutex_);
     reaping_ = false;
-    for (Call* call : reaped_) free_.push_back(call);
+    for (Call* call : reaped_) {
+      if (call->cache) call->cache->let_go();
+      free_.push_back(call);
+    }
     reaped_.clear();
     reaped_.reserve(std::min(most, ready_.size()));  // where that fails, nothing is lost
     while (reaped_.size() < most && !ready_.empty()) reaped_.push_back(ready_.pop_front());

@@ -17,7 +17,7 @@
 
 namespace tidegate {
 
-class Ring final : private CallSink, private Client::Window {
+class Ring final : private CallSink, private Client::Window, private Listener::Hearer {
  public:
   static constexpr int32_t kMaxCapacity = 65'536;
 
@@ -72,6 +72,7 @@ class Ring final : private CallSink, private Client::Window {
   void look_at_waiting();
   void done(Call* call) noexcept override;
   void client_closed() override;
+  void heard(std::string_view message) noexcept override;
   Call*& bucket(uint64_t user_data) TIDEGATE_REQUIRES(mutex_);
   void expect(Call* call) TIDEGATE_REQUIRES(mutex_);
   void forget(Call* call) TIDEGATE_REQUIRES(mutex_);

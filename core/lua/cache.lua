@@ -7,7 +7,8 @@
 -- Answers  strings: for a look-up three (what, the entry's head, its body), for all others one.
 --
 -- A key's records are a hash: h the entry's head, v its body, l the lease "token born until", t the
--- tomb "at until". What is none of ours under our key is dropped.
+-- tomb "at until", w there is where somebody waits for the fill, who is told of its end on the
+-- channel. What is none of ours under our key is dropped.
 local MAX_SKEW, MIN_TOMB, EXACT = 1000000, 60000000, 4503599627370496
 local TIMES_AT = 37 -- in the head, counted from 1
 local call, pcall_, max, floor = redis.call, redis.pcall, math.max, math.floor
@@ -64,12 +65,13 @@ end
 
 -- The records of a key.
 local function open(key, prefix, digest, lease_us)
-  local r = { key = key, prefix = prefix, tomb_us = max(lease_us, MIN_TOMB), lease_us = lease_us }
-  local found = pcall_('HMGET', key, 'h', 'l', 't')
+  local r = { key = key, prefix = prefix, channel = prefix:match('^(.*):[^:]*:$') .. ':wake', tomb_us = max(lease_us, MIN_TOMB), lease_us = lease_us }
+  local found = pcall_('HMGET', key, 'h', 'l', 't', 'w')
   if found.err then
     call('DEL', key)
     found = {}
   end
+  r.digest, r.waited_for = digest, found[4]
   r.head = found[1] or nil
   if r.head then
     r.entry = times_of(r.head)
@@ -118,6 +120,14 @@ local function close(r)
   local last = max(r.entry and r.entry.gone or 0, r.lease and r.lease.until_ or 0,
                    r.tomb and r.tomb.until_ or 0)
   if last > 0 then call('PEXPIRE', r.key, px(last)) end
+end
+
+-- A fill has ended, or a value is there: who waits elsewhere asks. (Where no message may be sent they
+-- learn by asking in any case.)
+local function tell(r)
+  if not r.waited_for then return end
+  call('HDEL', r.key, 'w')
+  pcall_('PUBLISH', r.channel, r.digest)
 end
 
 local function floor_of(r, head)
@@ -184,7 +194,10 @@ local function look_up(r, token, retry_us)
   local granted = not r.lease
   if granted then set_lease(r, { token = token, born = now, until_ = now + r.lease_us }) end
   if stale then return shown(r, 's', granted) end
-  if not granted then return shown(r, 'w', false, r.lease.until_ - now) end
+  if not granted then
+    if not r.waited_for then call('HSET', r.key, 'w', '1') end
+    return shown(r, 'w', false, r.lease.until_ - now)
+  end
   return shown(r, 'm', true)
 end
 
@@ -241,6 +254,7 @@ for _, key in ipairs(KEYS) do
     elseif op == 'p' then
       local token, born, ttl, stale, err, usual = word(), number(), number(), number(), number(), number()
       put(r, token, born, ttl, stale, err, usual, word(), word())
+      tell(r)
     elseif op == 'd' then
       local there = entry_counts(r)
       local when = now
@@ -259,9 +273,11 @@ for _, key in ipairs(KEYS) do
       elseif fails == '1' and entry_counts(r) then
         set_lease(r, { token = '', born = now, until_ = now + retry_us })
         answer('f')
+        tell(r)
       else
         set_lease(r, nil)
         answer('d')
+        tell(r)
       end
     end
     close(r)

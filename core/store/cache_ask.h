@@ -71,8 +71,13 @@ struct CacheAsk {
   // While it waits: of the desk (client/cache_desk.h), under its lock.
   Phase phase = Phase::kAsks;
   int64_t since_us = 0, give_up_us = 0, due_us = 0;  // of the Timeline
-  uint64_t sequence = 0;               // when it came, among all that wait; of a put: before whom
+  uint64_t sequence = 0;  // when it came, among all that wait; of a put: before whom
 
+  // Its owner is through with it: no value is kept for its sake.
+  void let_go() {
+    entry = {};
+    answer.entry = {};
+  }
   CacheKey key() const { return {cache->space->id, digest}; }
 };
 

@@ -213,6 +213,20 @@ bool Connection::send(std::string_view command, size_t reply_bytes, ReplyTaker* 
   return true;
 }
 
+bool Connection::subscribe(std::string_view command, ReplyTaker* taker) {
+  if (state_ != State::kReady) return false;
+  const auto on_message = [](redisAsyncContext* context, void* reply, void* listening) {
+    Connection* me = owner_of(context);
+    if (me) me->reply_bytes_ = 0;
+    static_cast<ReplyTaker*>(listening)->take(me ? static_cast<const redisReply*>(reply) : nullptr);
+  };
+  if (redisAsyncFormattedCommand(context_, on_message, taker, command.data(), command.size()) !=
+      REDIS_OK)
+    return false;
+  ++awaited_;  // and stays so: there is always a message that may come
+  return true;
+}
+
 void Connection::flush() {
   if (state_ != State::kReady || !writing_) return;
   if (replying_) {  // a write that fails frees the context, even from within a taker

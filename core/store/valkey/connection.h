@@ -59,6 +59,8 @@ class Connection final : private Reactor::Handler {
   // Queues a command in the protocol's form (copied), whose reply has so many bytes at most beyond
   // what every error may have; flush() sends it. False: no memory, or not ready.
   bool send(std::string_view command, size_t reply_bytes, ReplyTaker* taker);
+  // The same of a command whose reply has no end: each message is taken.
+  bool subscribe(std::string_view command, ReplyTaker* taker);
   void flush();
   // Drops the connection: take(null), then disconnected(), at the latest when the present callback
   // returns.
