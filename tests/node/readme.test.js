@@ -4,6 +4,7 @@
 
 const assert = require('node:assert/strict')
 const fs = require('node:fs')
+const http = require('node:http')
 const path = require('node:path')
 const { test } = require('node:test')
 const { listen, request, run } = require('./support.js')
@@ -34,11 +35,30 @@ for (const heading of ['Policies', 'Hono, Next.js, Bun, Deno'])
     assert.deepEqual([done.code, done.out.trim().split('\n')], [0, expected])
   })
 
+// One handshake.
+async function handshake(upgrade) {
+  const server = http.createServer()
+  server.on('upgrade', async (req, socket) => {
+    if (await upgrade(req, socket)) socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n')
+  })
+  const { port, close } = await listen(server)
+  const ask = () =>
+    new Promise((resolve) => {
+      const headers = { connection: 'Upgrade', upgrade: 'websocket' }
+      const req = http.get({ port, host: '127.0.0.1', headers, agent: false })
+      req.on('response', (res) => res.resume().on('end', () => resolve(res.statusCode)))
+      req.on('upgrade', (res, socket) => resolve(socket.destroy() && res.statusCode))
+    })
+  const status = await ask()
+  await close()
+  return status
+}
+
 test('Recipes', async (t) => {
   const file = path.join(__dirname, 'recipes.mjs')
   fs.writeFileSync(file, blocks('Recipes', 'js')[0])
   t.after(() => fs.rmSync(file))
-  const { both, login, stream, koa } = await import(file)
+  const { both, login, stream, koa, upgrade } = await import(file)
   const app = require('express')()
   let end
   app.get('/both', both, (req, res) => res.json(req.rateLimit.parts.map(({ name }) => name)))
@@ -68,7 +88,9 @@ test('Recipes', async (t) => {
   const denied = await Promise.race(streams)
   assert.equal(denied.status, 429)
   assert.equal(typeof end, 'function')
-  const koas = await ask('/', 61, served[1].port)
-  assert.deepEqual([koas[59].body, koas[59].headers['x-ratelimit-remaining']], ['ok', '0'])
-  assert.deepEqual([koas[60].status, JSON.parse(koas[60].body).status], [429, 429])
+  assert.equal(await handshake(upgrade), 101)
+  const koas = await ask('/', 60, served[1].port)
+  assert.deepEqual([koas[58].body, koas[58].headers['x-ratelimit-remaining']], ['ok', '0'])
+  assert.equal(await handshake(upgrade), 429, 'it shares its limit with Koa here')
+  assert.deepEqual([koas[59].status, JSON.parse(koas[59].body).status], [429, 429])
 })
