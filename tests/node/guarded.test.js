@@ -501,6 +501,20 @@ describe('the web', () => {
   })
 })
 
+test('no text of a request adds attributes to it', async () => {
+  const { gate } = open()
+  const ask = (options, url = '/') => {
+    const req = { method: 'GET', url, headers: {}, socket: { remoteAddress: '::1' } }
+    return checkHttp({ store: gate, ...options })(req, { setHeader() {} })
+  }
+  const code = 'TG_EATTRIBUTE'
+  await assert.rejects(ask({}, '/api/x\0tier\0none'), { code })
+  await assert.rejects(ask({ identity: () => 'k\0tier\0none' }), { code, status: 400 })
+  await assert.rejects(ask({ tier: () => 'all\0path\0/health' }), { code })
+  await assert.rejects(ask({ attributes: () => ({ '@exempt': '/' }) }), { code })
+  assert.equal(await ask({}, '/api/x'), true)
+})
+
 test('node:http: next() of onError goes on', async () => {
   const check = checkHttp({
     store: connect(),

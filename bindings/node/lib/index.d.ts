@@ -1,20 +1,31 @@
 // SPDX-License-Identifier: MIT
 /// <reference types="node" />
 import { EventEmitter } from 'node:events'
+import {
+  Attributes,
+  CheckRequestOptions,
+  GatePolicy,
+  PolicyFault,
+  PolicySource,
+  Verdict,
+} from './policy_types.js'
+import { Lookup, PastEvent, Report } from './report_types.js'
+
+export * from './policy_types.js'
+export * from './report_types.js'
 
 export const version: string
 
 export type Source =
   'memory' | 'store' | 'fallback' | 'fail_open' | 'fail_closed' | 'policy' | 'near'
-export type Verdict = 'limits' | 'exempt' | 'banned'
-/** What a policy sees of a request: method, path, identity, and whatever the application adds. */
-export interface Attributes {
-  [name: string]: string | number | bigint | boolean | null | undefined
-}
-/** A path, a text of YAML or JSON (it has a newline or begins with {), or an object. */
-export type PolicySource = string | URL | object
 export type Algorithm =
-  'token_bucket' | 'gcra' | 'leaky_bucket' | 'fixed_window' | 'sliding_window' | 'sliding_log' | 'concurrency'
+  | 'token_bucket'
+  | 'gcra'
+  | 'leaky_bucket'
+  | 'fixed_window'
+  | 'sliding_window'
+  | 'sliding_log'
+  | 'concurrency'
 export type Mode = 'enforce' | 'shadow' | 'off'
 export type OnFailure = 'local' | 'open' | 'closed'
 export type HeaderStyle = 'standard' | 'legacy' | 'legacy-delta'
@@ -363,136 +374,6 @@ export interface GateEvent {
   code: string | null
   time: Date
   text: string
-}
-
-export interface CheckRequestOptions {
-  after?: Decision | undefined
-  timeoutMs?: number | undefined
-}
-
-/** What is wrong with a policy, and where. */
-export interface PolicyFault {
-  path: string
-  line: number
-  column: number
-  message: string
-}
-
-/** When it ends: a Date, RFC 3339, or how long from now ("1h", milliseconds). */
-export type Until = Date | string | number
-
-export interface EditOptions {
-  /** Who does it, for the audit stream; by default this host and process. */
-  by?: string | undefined
-}
-
-export interface CallerRule extends EditOptions {
-  /** true, or how long: "1h", milliseconds. false lifts a ban of the caller's network. */
-  ban?: boolean | string | number | undefined
-  reason?: string | undefined
-  exempt?: boolean | undefined
-  tier?: string | undefined
-  /** Other numbers for him: { images: '100/minute' }. */
-  limits?: Record<string, string> | undefined
-  until?: Until | undefined
-}
-
-/**
- * gate.policy: what requests meet and why, and the live document over the policy, which all
- * processes on one server share. What edits it resolves to its new version.
- */
-export interface GatePolicy {
-  /** Which rules match and why, the caller's entries, and how each limit stands. */
-  explain(attributes: Attributes): Promise<any>
-  validate(policy: PolicySource): PolicyFault[]
-  /** Another policy in place of the gate's own. A faulty one changes nothing. */
-  load(policy: PolicySource): void
-  /** At most a second old. */
-  live(): { version: number; live: any }
-  /** Other numbers for a limiter of the policy; null: its own again. */
-  setLimit(
-    name: string,
-    rate: string | null | undefined,
-    options?: EditOptions & {
-      until?: Until | undefined
-      mode?: Mode | undefined
-      onFailure?: OnFailure | undefined
-    },
-  ): Promise<number>
-  /** Other limiters for a tier of the policy; null: its own again. */
-  setTier(
-    name: string,
-    limiters: string[] | null,
-    options?: EditOptions & { until?: Until | undefined },
-  ): Promise<number>
-  /** An identity, an address, or a network; in place of what was set before. */
-  setCaller(key: string, rule: CallerRule): Promise<number>
-  clear(key: string, options?: EditOptions): Promise<number>
-  /** This live document in place of the one that is there. */
-  replace(document: PolicySource, options?: EditOptions): Promise<number>
-}
-
-/** The core's JSON, the same in every language (tests/stats/schema.json): more may come. */
-export interface Report {
-  version: string
-  allowed: number
-  denied: number
-  limiters: Record<string, LimiterReport>
-  durations: Record<'decisions' | 'round_trips', Durations>
-  series?: {
-    limiter: string
-    from_us: number
-    step_us: number
-    allowed: number[]
-    denied: number[]
-    cost: number[]
-  }
-  [figure: string]: unknown
-}
-export interface LimiterReport {
-  allowed: number
-  denied: number
-  would_deny: number
-  cost: number
-  /** Callers that cannot pass now. */
-  limited: number
-  /** False: the option stats_bytes left no room for all. */
-  complete: boolean
-  decisions: Record<string, Record<string, number>>
-}
-/** In microseconds. */
-export interface Durations {
-  count: number
-  sum_us: number
-  p50_us: number
-  p90_us: number
-  p99_us: number
-  max_us: number
-  buckets: [atMost: number, count: number][]
-}
-export interface Lookup {
-  caller: string
-  limiters: Record<
-    string,
-    {
-      error?: string
-      allowed?: boolean
-      source?: string
-      denied?: number
-      rates?: Record<string, string | number | boolean>[]
-    }
-  >
-  more: number
-}
-export interface PastEvent {
-  id: number
-  wall_us: number
-  kind: 'state' | 'denied' | 'evicted'
-  level: 'info' | 'warning' | 'error'
-  code: number
-  text: string
-  limiter?: string
-  caller?: string
 }
 
 /** A store, and the limiters that share it; connect() makes it. */

@@ -12,6 +12,9 @@ const TEXTS = {
     'A request carries Forwarded, which is not read, and no X-Forwarded-For: if a proxy of yours ' +
     'sends it, every caller behind that proxy counts as one. Let the proxy send X-Forwarded-For, ' +
     'or give a key().',
+  TIDEGATE_ADDRESS_UNKNOWN:
+    'Nobody tells the address of a caller, so that all callers without an identity count as one. ' +
+    'Say with trustedProxies how much of X-Forwarded-For to believe, or give an address().',
   TIDEGATE_TRUSTS_ALL:
     'Everybody is trusted to say in X-Forwarded-For who he is, so that every caller chooses whom ' +
     "to be. In place of app.set('trust proxy', true), trustProxy: true and the like say how many " +
@@ -41,7 +44,8 @@ function lookAtIdentity(gate, identity, { forwarded, address, peer }) {
 }
 
 /** A proxy's field that nobody decided about; `memory` remembers that everybody is trusted. */
-function lookAtForwarded(gate, memory, { forwarded, hasForwarded, address, trustsAll }) {
+function lookAtForwarded(gate, memory, { forwarded, hasForwarded, address, peer, trustsAll }) {
+  if (!address && !peer && !gate.trustsProxies) tell('TIDEGATE_ADDRESS_UNKNOWN', gate)
   if (!forwarded) {
     if (hasForwarded) tell('TIDEGATE_FORWARDED_UNREAD', gate)
   } else if (address === undefined) {
