@@ -45,8 +45,8 @@ int32_t tgo_limiter_change(tg_client* client, uint64_t handle, const tgo_spec* s
 int32_t tgo_ring_open(tg_client* client, int32_t capacity, tg_ring** ring, tg_error* error);
 int32_t tgo_stats(tg_client* client, tg_stats* stats);
 
-/* A guard's check: the scope and the attributes stand beside it. The result is the library's: it and
-   what it points to live as long as tg_call's or tg_submit's do. */
+/* A guard's check: the scope and the attributes stand beside it. The result is the library's: it
+   and what it points to live as long as tg_call's or tg_submit's do. */
 typedef struct tgo_check {
   uint64_t user_data, handle;
   int64_t timeout_us;
