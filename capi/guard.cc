@@ -53,10 +53,10 @@ int32_t tg_guard_open_sized(tg_client* client, const tg_guard_spec* spec, size_t
     tg_guard_spec ours{};
     if (const int32_t status = read_spec(spec, size, ours, error); status < 0) return status;
     auto opened = client->core->open_guard({.policy = view(ours.policy),
-                                               .file = view(ours.file),
-                                               .headers = view(ours.headers),
-                                               .trusted_proxies = view(ours.trusted_proxies),
-                                               .ipv6_prefix = ours.ipv6_prefix});
+                                            .file = view(ours.file),
+                                            .headers = view(ours.headers),
+                                            .trusted_proxies = view(ours.trusted_proxies),
+                                            .ipv6_prefix = ours.ipv6_prefix});
     if (!opened) return fail(error, opened.error());
     *handle = *opened;
     return TG_OK;
@@ -88,8 +88,8 @@ int32_t tg_guard_finish_sized(const void* scope, size_t size, int32_t status,
   return guard([&]() -> int32_t {
     const Layout layout(packed);
     if (!layout.valid()) return TG_ESIZE;
-    if ((!scope && size) || (!attributes && attributes_size) || flags & ~(TG_FINISH_RENEW | TG_FINISH_DENIED) ||
-        max < 0 || (max && !entries))
+    if ((!scope && size) || (!attributes && attributes_size) ||
+        flags & ~(TG_FINISH_RENEW | TG_FINISH_DENIED) || max < 0 || (max && !entries))
       return TG_EINVAL;
     static thread_local std::vector<Settlement> found;
     const Settle how = flags & TG_FINISH_DENIED  ? Settle::kDenied
@@ -147,8 +147,8 @@ int64_t tg_client_live(tg_client* client, char* buffer, size_t size) {
   return guard([&]() -> int64_t {
     if (const int32_t status = ours(client); status < 0) return status;
     const Live::Document now = client->core->live().document();
-    return say("{\"version\":" + std::to_string(now.version) + ",\"live\":" +
-                   (now.text.empty() ? "{}" : now.text) + "}",
+    return say("{\"version\":" + std::to_string(now.version) +
+                   ",\"live\":" + (now.text.empty() ? "{}" : now.text) + "}",
                buffer, size);
   });
 }
@@ -195,8 +195,9 @@ int64_t tg_policy_resolve(const char* policy, size_t size, const char* live, siz
     }
     std::vector<Attribute> request;
     if (!read_attributes(view(attributes, attributes_size), request))
-      return fail(error, Code::kInvalid, "attributes: expected names and values, each behind its "
-                                         "length in 4 bytes");
+      return fail(error, Code::kInvalid,
+                  "attributes: expected names and values, each behind its "
+                  "length in 4 bytes");
     PolicyResolver resolver;
     return say(resolution_json(resolver.resolve(*file.policy, over.policy.get(), request, now_us)),
                buffer, buffer_size);

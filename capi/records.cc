@@ -45,9 +45,10 @@ std::string why_malformed(const tg_entry& entry, bool first) {
   if (!is_operation(entry.op))
     return "op " + std::to_string(entry.op) + ": expected TG_OP_CONSUME to TG_OP_CHECK";
   if (entry.op == TG_OP_CHECK)
-    return first ? "a check: expected flags, arg, arg2 and arg3 of 0, a timeout of 0 or more, and no "
-                   "NULL with a length"
-                 : "a check cannot be linked to";
+    return first
+               ? "a check: expected flags, arg, arg2 and arg3 of 0, a timeout of 0 or more, and no "
+                 "NULL with a length"
+               : "a check cannot be linked to";
   const bool back = entry.op == TG_OP_REFUND || entry.op == TG_OP_DEBIT;
   if (!back && entry.flags & ~TG_LINK)
     return "flags " + std::to_string(entry.flags) +

@@ -149,7 +149,8 @@ void Check::write_scope(const Call& call) {
                   .after = std::string_view(afters).substr(begins, after_ends[i] - begins),
                   .figures = {reinterpret_cast<const char*>(results), rates * sizeof(RateResult)}};
     for (size_t r = 0; r < rates; ++r)
-      charge.took &= (results[r].flags & RateResult::kAllowed) && !(results[r].flags & RateResult::kOff);
+      charge.took &=
+          (results[r].flags & RateResult::kAllowed) && !(results[r].flags & RateResult::kOff);
     append_charge(scope, charge);
     finish |= charge.took && (charge.id.given() || !charge.after.empty());
     if (charge.id.given() && charge.took)
@@ -219,7 +220,8 @@ bool settle(std::string_view bytes, Settle how, int32_t status, std::string_view
     }
     const AfterView after = AfterView::read(charge.after);
     int64_t used = charge.cost;
-    if (scope.denied || how == Settle::kDenied || (!charge.after.empty() && !after.counts(status))) {
+    if (scope.denied || how == Settle::kDenied ||
+        (!charge.after.empty() && !after.counts(status))) {
       used = 0;
     } else if (charge.id.given()) {  // slots go; rates beside them stay charged
       part.cost = 0;

@@ -50,8 +50,7 @@ Result<std::string> Client::explain(uint64_t guard, std::string_view attributes)
     if (code != Code::kOk || check->parts.empty()) return why;
     call.op = Op::kPeek;
     call.take(check->parts);
-    if (embedded())
-      call.decision = decide_here(call.op, call.parts, call.room_for_results());
+    if (embedded()) call.decision = decide_here(call.op, call.parts, call.room_for_results());
   }
   Call* const calls[] = {&call};
   if (!embedded() && prepare(&call)) run(calls);

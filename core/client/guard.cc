@@ -33,8 +33,9 @@ Result<HeaderStyle> parse_style(std::string_view text) {
                          : word == "legacy-delta" ? &style.legacy_delta
                                                   : nullptr;
     if (!member)
-      return Error{Code::kOption, "headers " + quote(word) +
-                                      ": expected standard, legacy, legacy-delta, by commas, or none"};
+      return Error{Code::kOption,
+                   "headers " + quote(word) +
+                       ": expected standard, legacy, legacy-delta, by commas, or none"};
     *member = true;
   }
   return style;
@@ -78,9 +79,9 @@ Result<std::unique_ptr<Guard>> Guard::make(const GuardSpec& spec, const GuardCon
     text = std::move(*read);
   }
   if (auto taken = guard->replace(text); !taken)
-    return spec.file.empty() ? taken.error()
-                             : Error{taken.error().code, std::string(spec.file) + ": " +
-                                                             taken.error().message};
+    return spec.file.empty()
+               ? taken.error()
+               : Error{taken.error().code, std::string(spec.file) + ": " + taken.error().message};
   return guard;
 }
 
@@ -249,9 +250,9 @@ Result<uint64_t> Guards::open(const GuardSpec& spec) {
 void Guards::tell(Guard& guard, std::string_view live) {
   if (auto taken = guard.set_live(live); !taken) {
     context_.counters.add(Counter::kPolicyFailures);
-    context_.events.report(Level::kError, taken.error().code,
-                           "the live policy: " + taken.error().message +
-                               "; the one before it stays");
+    context_.events.report(
+        Level::kError, taken.error().code,
+        "the live policy: " + taken.error().message + "; the one before it stays");
   }
 }
 

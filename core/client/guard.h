@@ -84,8 +84,8 @@ class Guard {
   Status publish(PolicyPtr file, PolicyPtr live) TIDEGATE_REQUIRES(mutex_);
   Status bind_limiters(const Policy& file) TIDEGATE_REQUIRES(mutex_);
   static std::atomic<uint64_t>& handle_of(const PolicyPart& part) {
-    return part.numbers->handles[static_cast<size_t>(part.mode) * 4 +
-                                 static_cast<size_t>(part.on_failure + 1)];
+    return part.numbers
+        ->handles[static_cast<size_t>(part.mode) * 4 + static_cast<size_t>(part.on_failure + 1)];
   }
   Result<uint64_t> bind(const PolicyPart& part) const;
   Code add_policy(const Asked& asked, Check& check, std::string& why) const;

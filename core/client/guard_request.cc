@@ -26,9 +26,8 @@ std::string cost_error(std::string_view text) {
 }
 
 std::string resolution_error(const Resolution& found) {
-  const std::string rule = found.rules.empty()
-                               ? std::string()
-                               : "rules[" + std::to_string(found.rules.back()) + "]: ";
+  const std::string rule =
+      found.rules.empty() ? std::string() : "rules[" + std::to_string(found.rules.back()) + "]: ";
   if (found.verdict == PolicyVerdict::kTierError)
     return rule + "the request's tier " + quote(found.tier) + " is none of the policy's";
   if (found.verdict == PolicyVerdict::kCostError)
@@ -59,9 +58,7 @@ struct Guard::Asked {
   const Resolution* found = nullptr;
 
   Code read(std::string_view bytes, std::string& why);
-  bool is_preflight() const {
-    return method == "OPTIONS" && !origin.empty() && !requested.empty();
-  }
+  bool is_preflight() const { return method == "OPTIONS" && !origin.empty() && !requested.empty(); }
   bool is_exempt() const {
     return std::ranges::any_of(exempt, [&](std::string_view path) {
       return std::ranges::find(paths, path) != paths.end();
@@ -132,7 +129,8 @@ Code Guard::Asked::direct_part(const Attribute& one, std::string& why) {
     return Code::kOk;
   }
   if (named.empty()) {
-    why = "attribute " + quote(one.name) + ": expected @limit or @limiter before it, or one of those "
+    why = "attribute " + quote(one.name) +
+          ": expected @limit or @limiter before it, or one of those "
           "that tidegate_guard.h lists";
     return Code::kAttribute;
   }
@@ -194,7 +192,8 @@ Code add_part(Check& check, const Scope& before, Part part, const After* after,
   }
   if (check.parts.size() == kMaxParts) return Code::kAttribute;
   if (part.limiter->has_slots) {
-    const auto holder = std::ranges::find_if(check.parts, [](const Part& p) { return p.id.given(); });
+    const auto holder =
+        std::ranges::find_if(check.parts, [](const Part& p) { return p.id.given(); });
     part.id = holder != check.parts.end() ? holder->id : new_holder();
   }
   check.parts.push_back(part);
@@ -227,7 +226,8 @@ Code Guard::add_policy(const Asked& asked, Check& check, std::string& why) const
       limiter = limiters_.find(handle);
       if (!limiter) return Code::kHandle;
     }
-    const Part asks{.limiter = limiter, .handle = handle, .key = part.key, .cost = part.cost, .id = {}};
+    const Part asks{
+        .limiter = limiter, .handle = handle, .key = part.key, .cost = part.cost, .id = {}};
     if (const Code code = add_part(check, scope_of_thread(), asks, part.after); code != Code::kOk) {
       why = "the request meets more than " + std::to_string(kMaxParts) + " limits at once";
       return code;

@@ -67,10 +67,11 @@ Result<Live::Document> Live::ask_to_write(const Document& seen, std::string_view
   const std::string version = seen.version ? std::to_string(seen.version) : "0";
   const std::string kept = std::to_string(kKeptChanges);
   auto answer = command(command_of({"EVAL", policy_script(), "2", key, audit,
-                                    what == kUnseen ? kUnseen : std::string_view(version), text, who,
-                                    from, what, kept}));
+                                    what == kUnseen ? kUnseen : std::string_view(version), text,
+                                    who, from, what, kept}));
   if (!answer) return answer.error();
-  if (answer->empty()) return Error{Code::kProtocol, "the store's answer about the policy is empty"};
+  if (answer->empty())
+    return Error{Code::kProtocol, "the store's answer about the policy is empty"};
   written = answer->front() == '1';
   Document there = parse(std::string_view(*answer).substr(1));
   if (written) there.text = text;

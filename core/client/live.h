@@ -23,8 +23,8 @@ class Client;
 class Live {
  public:
   static constexpr int64_t kLookUs = 200'000;
-  static constexpr int kTries = 64;           // of an edit that others overtake
-  static constexpr int kKeptChanges = 10'000; // of the audit stream
+  static constexpr int kTries = 64;            // of an edit that others overtake
+  static constexpr int kKeptChanges = 10'000;  // of the audit stream
 
   explicit Live(Client& client) : client_(client) {}
   ~Live() { stop(); }

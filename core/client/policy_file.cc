@@ -30,7 +30,7 @@ PolicyFile::Seen PolicyFile::see(const struct stat& found) {
 }
 
 PolicyFile::Seen PolicyFile::look() const {
-  struct stat found {};
+  struct stat found{};
   return stat(path.c_str(), &found) == 0 ? see(found) : Seen{};
 }
 
@@ -38,13 +38,14 @@ bool PolicyFile::changed() const { return look() != seen_; }
 
 Result<std::string> PolicyFile::read() {
   seen_ = look();
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe does not hold us
+  const int file =
+      open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe does not hold us
   if (file < 0) return unreadable(path, system_text(errno));
   struct Closes {
     int file;
     ~Closes() { close(file); }
   } const closes{file};
-  struct stat found {};
+  struct stat found{};
   if (fstat(file, &found) != 0) return unreadable(path, system_text(errno));
   if (!S_ISREG(found.st_mode)) return unreadable(path, "expected a file, and this is none");
   seen_ = see(found);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What the checks of one HTTP request have charged and said so far, as bytes that an adapter carries
-// from one check to the next: so what is met twice is charged once, fields of nested limits are
-// joined, and what a denial or the response decides is settled. Only this process reads them, but
-// whatever an adapter hands over instead is refused.
+// What the checks of one HTTP request have charged and said so far, as bytes that an adapter
+// carries from one check to the next: so what is met twice is charged once, fields of nested limits
+// are joined, and what a denial or the response decides is settled. Only this process reads them,
+// but whatever an adapter hands over instead is refused.
 #pragma once
 
 #include <cstdint>
@@ -19,19 +19,19 @@ namespace tidegate {
 struct Charge {
   uint64_t handle = 0;
   int64_t cost = 0;
-  HolderId id;                     // given: slots are held under it
-  int64_t lease_us = 0;            // of the slots
-  Source source = Source::kNone;   // who decided
-  bool took = false;               // all its rates fitted
-  std::string_view name, key;      // the limiter's; whom it charged
-  std::string_view after;          // what the response decides (AfterView), or empty
-  std::span<const char> figures;   // of its rates: RateResults, not aligned
+  HolderId id;                    // given: slots are held under it
+  int64_t lease_us = 0;           // of the slots
+  Source source = Source::kNone;  // who decided
+  bool took = false;              // all its rates fitted
+  std::string_view name, key;     // the limiter's; whom it charged
+  std::string_view after;         // what the response decides (AfterView), or empty
+  std::span<const char> figures;  // of its rates: RateResults, not aligned
   size_t rates() const { return figures.size() / sizeof(RateResult); }
   RateResult rate(size_t i) const;
 };
 
 struct Scope {
-  bool denied = false;  // the last check of the request: what the others took is given back
+  bool denied = false;          // the last check of the request: what the others took is given back
   std::vector<Charge> charges;  // their texts point into the bytes
 
   // False: these are no bytes of ours. Nothing: an empty scope.

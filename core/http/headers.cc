@@ -50,8 +50,7 @@ void append_policies(std::string& out, std::span<const PolicyView> parts) {
     separator = ", ";
     append_name(out, part.name);
     append_parameter(out, ";q=", part.limit);
-    if (part.window_us % kSecondUs == 0)
-      append_parameter(out, ";w=", part.window_us / kSecondUs);
+    if (part.window_us % kSecondUs == 0) append_parameter(out, ";w=", part.window_us / kSecondUs);
     if (part.capacity != part.limit) append_parameter(out, ";burst=", part.capacity);
   }
   out += '\n';

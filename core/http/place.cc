@@ -40,15 +40,15 @@ bool take_parameter(std::string_view& segment) {
 
 // GET for HEAD, which routers serve by it; one name for all that callers make up.
 std::string_view method_word(std::string_view method) {
-  constexpr std::string_view kKnown[] = {"",       "GET",     "POST",  "PUT",     "DELETE",
-                                         "PATCH",  "OPTIONS", "TRACE", "CONNECT", "WS"};
+  constexpr std::string_view kKnown[] = {"",      "GET",     "POST",  "PUT",     "DELETE",
+                                         "PATCH", "OPTIONS", "TRACE", "CONNECT", "WS"};
   if (method == "HEAD") return "GET";
   return std::ranges::find(kKnown, method) != std::end(kKnown) ? method : "OTHER";
 }
 
-// "/items/{id}" as "items-id", "/my-items" as "my--items", "/v1.0" as "v1..0": a parameter stands behind one "-",
-// however its framework writes it ({id}, :id, <id>), a slash is a ".". Whatever else there is has
-// no place in a name: `lossy`.
+// "/items/{id}" as "items-id", "/my-items" as "my--items", "/v1.0" as "v1..0": a parameter stands
+// behind one "-", however its framework writes it ({id}, :id, <id>), a slash is a ".". Whatever
+// else there is has no place in a name: `lossy`.
 void append_path(std::string& name, std::string_view path, bool& lossy) {
   const std::string_view separator = name.empty() ? "" : ".";
   size_t at = 0;

@@ -23,8 +23,9 @@ std::string resolution_json(const Resolution& resolution);
 std::string explain_json(const Policy& file, const Policy* live, std::span<const Attribute> request,
                          int64_t now_us, int ipv6_prefix = kDefaultIpv6Prefix);
 
-// A live document that `patch` has changed: an entry of a limiter, a tier or a caller takes the place
-// of the one of its name, null takes it away. JSON. kPolicy where one of them is no such document.
+// A live document that `patch` has changed: an entry of a limiter, a tier or a caller takes the
+// place of the one of its name, null takes it away. JSON. kPolicy where one of them is no such
+// document.
 Result<std::string> merge_live(std::string_view live, std::string_view patch);
 
 // {"path":"rules[0].limit","message":"...","line":3,"column":7,"text":"..."}

@@ -144,10 +144,10 @@ TEST_P(GuardsLive, WritersLoseNothingToEachOther) {
   })) << live_of(gate);
   for (int writer = 0; writer < kWriters; ++writer)
     for (int i = 0; i < kEdits; ++i)
-      EXPECT_EQ(guard.ask("GET /", {{"identity", "k" + std::to_string(writer) + "_" +
-                                                     std::to_string(i)}})
-                    .http,
-                403);
+      EXPECT_EQ(
+          guard.ask("GET /", {{"identity", "k" + std::to_string(writer) + "_" + std::to_string(i)}})
+              .http,
+          403);
 }
 
 TEST_P(GuardsLive, TheStoreIsAwayAndComesBackAndIsFlushed) {
@@ -164,9 +164,8 @@ TEST_P(GuardsLive, TheStoreIsAwayAndComesBackAndIsFlushed) {
   EXPECT_TRUE(banned(here) && banned(there)) << "what was known stays";
   server.start();  // empty
   ASSERT_TRUE(within(10'000, [&] { return !banned(here) && !banned(there); }));
-  ASSERT_TRUE(within(10'000, [&] {
-    return here.edit(R"({"callers": {"bad": {"ban": true}}})").empty();
-  }));
+  ASSERT_TRUE(
+      within(10'000, [&] { return here.edit(R"({"callers": {"bad": {"ban": true}}})").empty(); }));
   EXPECT_TRUE(within(5'000, [&] { return banned(there); }));
   server.command({"FLUSHALL"});
   EXPECT_TRUE(within(2'000, [&] { return !banned(here) && !banned(there); }));
@@ -177,8 +176,9 @@ TEST_P(GuardsLive, NamesOfOtherServicesAreLeftOut) {
   Gate one(server.url("timeout_ms=5000")), two(server.url("timeout_ms=5000"));
   Guarded here(one, kPolicy);
   Guarded other(two, "version: 1\nlimiters: {b: 9/minute}\nrules: [{limit: b}]");
-  ASSERT_EQ(here.edit(R"({"limiters": {"a": {"rate": "6/minute"}}, "callers": {"x": {"ban": true}}})"),
-            "");
+  ASSERT_EQ(
+      here.edit(R"({"limiters": {"a": {"rate": "6/minute"}}, "callers": {"x": {"ban": true}}})"),
+      "");
   EXPECT_TRUE(within(1'000, [&] { return other.ask("GET /", {{"identity", "x"}}).http == 403; }));
   EXPECT_EQ(limit_of(other), "9");
   EXPECT_NE(other.edit(R"({"limiters": {"a": {"rate": "7/minute"}}})").find("limiters.a"),

@@ -121,7 +121,8 @@ void run(const Json& one) {
   Gate gate("memory://?clock=manual&testing=1");
   Layer outer(gate, one["middleware"]);
   std::unique_ptr<Layer> inner;
-  if (!outer.member("inner").is_null()) inner = std::make_unique<Layer>(gate, outer.member("inner"));
+  if (!outer.member("inner").is_null())
+    inner = std::make_unique<Layer>(gate, outer.member("inner"));
   for (const Json& step : one["requests"]) {
     gate.set_time(step["at_us"].get<int64_t>());
     const Request request(step);

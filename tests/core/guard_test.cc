@@ -59,9 +59,9 @@ void charges_all_or_nothing(Gate& gate) {
     const Checked answer = guard.ask("GET /", {{"identity", "k_1"}});
     ASSERT_EQ(answer.status, TG_OK) << answer.text;
     EXPECT_EQ(answer.http, 200);
-    EXPECT_EQ(answer.field("RateLimit"),
-              "\"basic\";r=" + std::to_string(i) + ";t=20, \"everybody\";r=" +
-                  std::to_string(997 + i) + ";t=1");
+    EXPECT_EQ(answer.field("RateLimit"), "\"basic\";r=" + std::to_string(i) +
+                                             ";t=20, \"everybody\";r=" + std::to_string(997 + i) +
+                                             ";t=1");
     EXPECT_EQ(answer.field("X-RateLimit-Remaining"), std::to_string(i));
   }
   const Checked denied = guard.ask("GET /", {{"identity", "k_1"}});
@@ -89,8 +89,9 @@ TEST(GuardsEmbedded, BansAndExemptionsAskNobody) {
   EXPECT_EQ(banned.verdict, TG_VERDICT_BANNED);
   EXPECT_EQ(banned.reason, "scraping");
   EXPECT_EQ(banned.source, TG_SOURCE_POLICY);
-  EXPECT_EQ(banned.body,
-            R"({"type":"about:blank","title":"Forbidden","status":403,"detail":"This caller is banned."})");
+  EXPECT_EQ(
+      banned.body,
+      R"({"type":"about:blank","title":"Forbidden","status":403,"detail":"This caller is banned."})");
   EXPECT_TRUE(banned.fields.empty());
   const Checked soon = guard.ask("GET /", {{"identity", "k_soon"}});
   EXPECT_EQ(soon.field("Retry-After"), "60");
@@ -98,7 +99,8 @@ TEST(GuardsEmbedded, BansAndExemptionsAskNobody) {
   here.gate.set_time(kNow + 60'000'000);
   EXPECT_EQ(guard.ask("GET /", {{"identity", "k_soon"}}).http, 200);
 
-  for (const Checked& exempt : {guard.ask("GET /health"), guard.ask("GET /", {{"address", "203.0.113.9"}})}) {
+  for (const Checked& exempt :
+       {guard.ask("GET /health"), guard.ask("GET /", {{"address", "203.0.113.9"}})}) {
     EXPECT_EQ(exempt.http, 200);
     EXPECT_TRUE(exempt.allowed);
     EXPECT_EQ(exempt.verdict, TG_VERDICT_EXEMPT);
@@ -110,8 +112,9 @@ TEST(GuardsEmbedded, BansAndExemptionsAskNobody) {
 TEST(GuardsEmbedded, APreflightIsExempt) {
   Embedded here;
   Guarded guard(here.gate, kPolicy);
-  EXPECT_EQ(guard.ask("OPTIONS /", {{"@origin", "https://a"}, {"@requested_method", "POST"}}).verdict,
-            TG_VERDICT_EXEMPT);
+  EXPECT_EQ(
+      guard.ask("OPTIONS /", {{"@origin", "https://a"}, {"@requested_method", "POST"}}).verdict,
+      TG_VERDICT_EXEMPT);
   EXPECT_EQ(guard.ask("OPTIONS /", {{"@origin", "https://a"}}).verdict, TG_VERDICT_LIMITS);
   EXPECT_EQ(guard.ask("POST /", {{"@origin", "https://a"}, {"@requested_method", "POST"}}).verdict,
             TG_VERDICT_LIMITS);
@@ -120,11 +123,13 @@ TEST(GuardsEmbedded, APreflightIsExempt) {
 TEST(GuardsEmbedded, TheAddressIsWorkedOut) {
   Embedded here;
   Guarded behind(here.gate, kPolicy, "", "1");
-  EXPECT_EQ(behind.ask("GET /", {{"@peer", "198.51.100.1"}, {"@forwarded_for", "203.0.113.7"}}).caller,
-            "@203.0.113.7");
+  EXPECT_EQ(
+      behind.ask("GET /", {{"@peer", "198.51.100.1"}, {"@forwarded_for", "203.0.113.7"}}).caller,
+      "@203.0.113.7");
   Guarded guard(here.gate, kPolicy);
-  EXPECT_EQ(guard.ask("GET /", {{"@peer", "198.51.100.1"}, {"@forwarded_for", "203.0.113.7"}}).caller,
-            "@198.51.100.1");
+  EXPECT_EQ(
+      guard.ask("GET /", {{"@peer", "198.51.100.1"}, {"@forwarded_for", "203.0.113.7"}}).caller,
+      "@198.51.100.1");
   EXPECT_EQ(guard.ask("GET /", {{"@peer", "198.51.100.1"}, {"address", "203.0.113.7"}}).caller,
             "@203.0.113.7");
   EXPECT_EQ(guard.ask("GET /").caller, "@unknown");
@@ -149,7 +154,8 @@ TEST(GuardsEmbedded, WhatIsDearerFurtherInPaysTheDifference) {
   Embedded here;
   Guarded guard(here.gate, "");
   const auto ask = [&](const char* cost, const std::string& scope) {
-    return guard.ask("GET /", {{"identity", "k"}, {"@limit", "100/minute"}, {"@name", "a"}, {"@cost", cost}},
+    return guard.ask("GET /",
+                     {{"identity", "k"}, {"@limit", "100/minute"}, {"@name", "a"}, {"@cost", cost}},
                      scope);
   };
   const Checked outer = ask("1", "");
@@ -165,14 +171,21 @@ TEST(GuardsEmbedded, APartOfCodeSaysWhomItCharges) {
   Embedded here;
   Guarded guard(here.gate, "");
   const auto ask = [&](const char* per, const char* key) {
-    Pairs said = {{"identity", "k"}, {"address", "203.0.113.7"}, {"@limit", "9/minute"},
-                  {"@name", "a"},    {"@per", per}};
+    Pairs said = {{"identity", "k"},
+                  {"address", "203.0.113.7"},
+                  {"@limit", "9/minute"},
+                  {"@name", "a"},
+                  {"@per", per}};
     if (key) said.push_back({"@key", key});
     return guard.ask("GET /", said);
   };
   for (const auto& [per, key, left] :
-       {std::tuple{"identity", static_cast<const char*>(nullptr), "8"}, {"identity", "k", "7"},
-        {"identity", "", "8"}, {"address", nullptr, "7"}, {"everyone", nullptr, "8"}, {"everyone", "x", "7"}})
+       {std::tuple{"identity", static_cast<const char*>(nullptr), "8"},
+        {"identity", "k", "7"},
+        {"identity", "", "8"},
+        {"address", nullptr, "7"},
+        {"everyone", nullptr, "8"},
+        {"everyone", "x", "7"}})
     EXPECT_EQ(ask(per, key).field("X-RateLimit-Remaining"), left) << per;
   EXPECT_EQ(ask("nobody", nullptr).status, TG_EATTRIBUTE);
 }
@@ -196,7 +209,8 @@ TEST_P(Guards, WhatIsMetTwiceIsChargedOnceAndFieldsAreJoined) { nested_checks(ga
 void denial_gives_back(Gate& gate) {
   Guarded guard(gate, "version: 1\nlimiters: {app: 10/minute}\nrules: [{limit: app}]");
   const Pairs route = {{"identity", "k"}, {"@limit", "1/minute"}, {"@place", "POST.login"}};
-  const Checked first = guard.ask("POST /login", route, guard.ask("POST /login", {{"identity", "k"}}).scope);
+  const Checked first =
+      guard.ask("POST /login", route, guard.ask("POST /login", {{"identity", "k"}}).scope);
   ASSERT_EQ(first.http, 200);
   const Checked outer = guard.ask("POST /login", {{"identity", "k"}});
   EXPECT_EQ(outer.field("X-RateLimit-Remaining"), "8");
@@ -226,7 +240,8 @@ rules:
   - {when: {path: /job}, limit: jobs}
 )");
   const auto left = [&](const std::string& path) {
-    return std::stoi(guard.ask("POST " + path, {{"identity", "probe"}}).field("X-RateLimit-Remaining"));
+    return std::stoi(
+        guard.ask("POST " + path, {{"identity", "probe"}}).field("X-RateLimit-Remaining"));
   };
   for (const int status : {200, 401}) {
     const Checked login = guard.ask("POST /login", {{"identity", "k"}});
@@ -266,7 +281,7 @@ TEST(GuardsEmbedded, MistakesOfTheApplicationAreErrors) {
     return answer.status == TG_OK ? "" : answer.text;
   };
   EXPECT_EQ(guard.ask("GET /", {{"tier", "gold"}}).status, TG_EATTRIBUTE);
-  fails({});                   // no cost
+  fails({});  // no cost
   fails({{"images", "many"}});
   fails({{"images", "1"}, {"@cost", "1"}});
   fails({{"images", "1"}, {"@limit", "1/minute"}, {"@cost", "-1"}});
@@ -299,7 +314,9 @@ TEST(GuardsEmbedded, AnotherPolicyActsOnTheStatesThatAreThere) {
   Guarded guard(here.gate, "version: 1\nlimiters: {a: 2/minute}\nrules: [{limit: a}]");
   const Pairs who = {{"identity", "k"}};
   guard.ask("GET /", who);
-  EXPECT_EQ(guard.replace("version: 1\nlimiters: {a: 4/minute, b: 9/minute}\nrules: [{limit: [a, b]}]"), "");
+  EXPECT_EQ(
+      guard.replace("version: 1\nlimiters: {a: 4/minute, b: 9/minute}\nrules: [{limit: [a, b]}]"),
+      "");
   EXPECT_EQ(guard.ask("GET /", who).field("RateLimit"), "\"a\";r=2;t=15, \"b\";r=8;t=7");
   const std::string why = guard.replace("version: 1\nlimiters: {a: 5/minute}\nrules: [{limit: c}]");
   EXPECT_NE(why.find("line 3"), why.npos) << why;
@@ -315,8 +332,9 @@ TEST(GuardsEmbedded, ANameIsOneLimitWhereverItIsUsed) {
   EXPECT_EQ(guard.ask("GET /", {{"identity", "k"}}).field("X-RateLimit-Remaining"), "0");
   EXPECT_NE(refusal(here.gate, "version: 1\nlimiters: {a: 3/minute}"), "");
   // Others for one of its callers are the same states.
-  Guarded other(here.gate, "version: 1\nlimiters: {a: 2/minute}\nrules: [{limit: a}]\n"
-                           "callers: {k: {limits: {a: 10/minute}}}");
+  Guarded other(here.gate,
+                "version: 1\nlimiters: {a: 2/minute}\nrules: [{limit: a}]\n"
+                "callers: {k: {limits: {a: 10/minute}}}");
   EXPECT_EQ(other.ask("GET /", {{"identity", "k"}}).http, 200);
   EXPECT_FALSE(here.gate.consume(a, "k").allowed);
 }

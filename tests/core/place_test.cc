@@ -36,9 +36,10 @@ TEST(Place, IsOneForOneRouteInEveryFramework) {
 }
 
 TEST(Place, IsAnotherForAnotherRoute) {
-  const char* const routes[] = {"/items/{id}", "/items/id",   "/items-id",   "/items--id",    "/items",
-                                "/items.id",   "/{items}/id", "/items/{id}/a", "/items/{id-a}", "/items/{id:int}",
-                                "/items/*",    "/item s",     "/items/\xc3\xa9"};
+  const char* const routes[] = {"/items/{id}",    "/items/id",       "/items-id",   "/items--id",
+                                "/items",         "/items.id",       "/{items}/id", "/items/{id}/a",
+                                "/items/{id-a}",  "/items/{id:int}", "/items/*",    "/item s",
+                                "/items/\xc3\xa9"};
   std::set<std::string> names;
   for (const char* route : routes) names.insert(at(route));
   EXPECT_EQ(names.size(), std::size(routes));

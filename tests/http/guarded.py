@@ -6,13 +6,24 @@ from __future__ import annotations
 from typing import Any
 
 from http_model import (
-    Policy as Named, caller_key, client_address, headers, policies, problem, status)
+    Policy as Named,
+    caller_key,
+    client_address,
+    headers,
+    policies,
+    problem,
+    status,
+)
 from model import Decision, Limit, Part, Store
 from policy_model import Policy, compile, resolve
 
 PEER = "127.0.0.1"
-FORBIDDEN = {"type": "about:blank", "title": "Forbidden", "status": 403,
-             "detail": "This caller is banned."}
+FORBIDDEN = {
+    "type": "about:blank",
+    "title": "Forbidden",
+    "status": 403,
+    "detail": "This caller is banned.",
+}
 
 
 class World:
@@ -38,11 +49,19 @@ class World:
 class Layer:
     """One middleware: limits by code, each with a key of its own, or a policy."""
 
-    def __init__(self, world: World, limits: list[dict[str, Any]] | None = None, *,
-                 key_header: str | None = None, key_headers: list[str | None] | None = None,
-                 policy: dict[str, Any] | None = None, identity_header: str | None = None,
-                 tier_header: str | None = None, attribute_headers: dict[str, str] | None = None,
-                 style: list[str]):
+    def __init__(
+        self,
+        world: World,
+        limits: list[dict[str, Any]] | None = None,
+        *,
+        key_header: str | None = None,
+        key_headers: list[str | None] | None = None,
+        policy: dict[str, Any] | None = None,
+        identity_header: str | None = None,
+        tier_header: str | None = None,
+        attribute_headers: dict[str, str] | None = None,
+        style: list[str],
+    ):
         self.world, self.limits, self.style = world, limits or [], style
         self.key_header, self.key_headers = key_header, key_headers
         self.policy, self.identity_header = policy, identity_header
@@ -53,30 +72,57 @@ class Layer:
         if self.compiled is not None:
             for name, entry in self.compiled.limiters.items():
                 shadow = entry["mode"] == "shadow"
-                world.add(name, [Limit(r.algorithm, r.limit, r.window_us, r.burst, shadow=shadow)
-                                 for r in entry["rates"]])
+                world.add(
+                    name,
+                    [
+                        Limit(r.algorithm, r.limit, r.window_us, r.burst, shadow=shadow)
+                        for r in entry["rates"]
+                    ],
+                )
 
     def config(self) -> dict[str, Any]:
         limits = [{k: v for k, v in one.items() if not k.startswith("_")} for one in self.limits]
-        return {"limits": limits, "headers": self.style, "key_header": self.key_header,
-                "trusted_proxies": 0, "exempt": [], "cost": 1, "cost_header": None,
-                "message": None, "policy": self.policy, "identity_header": self.identity_header,
-                "tier_header": self.tier_header, "attribute_headers": self.attribute_headers,
-                "key_headers": self.key_headers, "inner": None, "app_fields": []}
+        return {
+            "limits": limits,
+            "headers": self.style,
+            "key_header": self.key_header,
+            "trusted_proxies": 0,
+            "exempt": [],
+            "cost": 1,
+            "cost_header": None,
+            "message": None,
+            "policy": self.policy,
+            "identity_header": self.identity_header,
+            "tier_header": self.tier_header,
+            "attribute_headers": self.attribute_headers,
+            "key_headers": self.key_headers,
+            "inner": None,
+            "app_fields": [],
+        }
 
-    def asks(self, at: int, request: dict[str, Any], fields: dict[str, str]
-             ) -> dict[str, Any] | list[Part]:
+    def asks(
+        self, at: int, request: dict[str, Any], fields: dict[str, str]
+    ) -> dict[str, Any] | list[Part]:
         """The parts that it asks, or what the policy answers without asking."""
-        if (request["method"] == "OPTIONS" and "origin" in fields
-                and "access-control-request-method" in fields):
+        if (
+            request["method"] == "OPTIONS"
+            and "origin" in fields
+            and "access-control-request-method" in fields
+        ):
             return {"verdict": "exempt"}
         address = client_address(PEER, [], 0)
         out: list[Part] = []
         if self.compiled is not None:
-            attributes = {"method": request["method"], "path": request["path"].partition("?")[0],
-                          "address": address}
-            for name, header in (("identity", self.identity_header), ("tier", self.tier_header),
-                                 *self.attribute_headers.items()):
+            attributes = {
+                "method": request["method"],
+                "path": request["path"].partition("?")[0],
+                "address": address,
+            }
+            for name, header in (
+                ("identity", self.identity_header),
+                ("tier", self.tier_header),
+                *self.attribute_headers.items(),
+            ):
                 if header and header in fields:
                     attributes[name] = fields[header]
             answer = resolve(self.compiled, Policy(self.compiled), attributes, at)
@@ -91,8 +137,9 @@ class Layer:
         return out
 
 
-def answer(world: World, layers: list[Layer], app_fields: list[list[str]], at: int,
-           request: dict[str, Any]) -> dict[str, Any]:
+def answer(
+    world: World, layers: list[Layer], app_fields: list[list[str]], at: int, request: dict[str, Any]
+) -> dict[str, Any]:
     """What a caller sees of the layers that the request passes, outermost first."""
     fields = {name.lower(): value for name, value in request["headers"]}
     passed: list[tuple[list[Part], Decision]] = []
@@ -113,14 +160,21 @@ def answer(world: World, layers: list[Layer], app_fields: list[list[str]], at: i
         passed.append((new, decision))
     told = say(world, passed, layers[0].style)
     there = {family(name) for name, _ in app_fields}
-    return {"status": 200, "body": "ok",
-            "headers": [*app_fields, *(f for f in told if family(f[0]) not in there)]}
+    return {
+        "status": 200,
+        "body": "ok",
+        "headers": [*app_fields, *(f for f in told if family(f[0]) not in there)],
+    }
 
 
-def say(world: World, passed: list[tuple[list[Part], Decision]], style: list[str]
-        ) -> list[list[Any]]:
-    pairs = [(world.policies[p.limit], a) for parts, decision in passed
-             for p, a in zip(parts, decision.parts)]
+def say(
+    world: World, passed: list[tuple[list[Part], Decision]], style: list[str]
+) -> list[list[Any]]:
+    pairs = [
+        (world.policies[p.limit], a)
+        for parts, decision in passed
+        for p, a in zip(parts, decision.parts)
+    ]
     seen = [i for i, (policy, _) in enumerate(pairs) if not policy.limit.shadow]
     if not seen:
         return []
@@ -128,21 +182,32 @@ def say(world: World, passed: list[tuple[list[Part], Decision]], style: list[str
     return [list(f) for f in headers(pairs, True, tightest, "memory", style, 0)]
 
 
-def refused(world: World, passed: list[tuple[list[Part], Decision]], at: int, parts: list[Part],
-            decision: Decision, style: list[str]) -> dict[str, Any]:
+def refused(
+    world: World,
+    passed: list[tuple[list[Part], Decision]],
+    at: int,
+    parts: list[Part],
+    decision: Decision,
+    style: list[str],
+) -> dict[str, Any]:
     before = [(world.policies[p.limit], a) for old, d in passed for p, a in zip(old, d.parts)]
     own = [(world.policies[p.limit], a) for p, a in zip(parts, decision.parts)]
     give_back(world, passed, at)
     binding = len(before) + decision.binding
     fields = [list(f) for f in headers([*before, *own], False, binding, "memory", style, 0)]
     fields.append(["Content-Type", "application/problem+json"])
-    return {"status": status(False, "memory"), "headers": fields,
-            "body": problem(own, decision.binding, "memory")}
+    return {
+        "status": status(False, "memory"),
+        "headers": fields,
+        "body": problem(own, decision.binding, "memory"),
+    }
 
 
-def banned(world: World, passed: list[tuple[list[Part], Decision]], at: int,
-           verdict: dict[str, Any]) -> dict[str, Any]:
+def banned(
+    world: World, passed: list[tuple[list[Part], Decision]], at: int, verdict: dict[str, Any]
+) -> dict[str, Any]:
     import json
+
     give_back(world, passed, at)
     body: dict[str, Any] = dict(FORBIDDEN)
     fields = [["Content-Type", "application/problem+json"]]

@@ -30,9 +30,8 @@ CAPI_SEES = "base client console http limiter options policy cache stats".split(
 POLLING = ("core/reactor/", "core/store/valkey/", "core/client/", "examples/", "tests/")
 FOREIGN = {  # what only some may know of
     r"hiredis/": ("core/store/valkey/", "tests/"),
-    r"yaml\.h": ("core/policy/", "tests/", "packaging/cmake/"),
+    r"yaml\.h": ("core/policy/document.cc", "tests/", "packaging/cmake/"),
     r"openssl/": ("core/store/valkey/", "core/http/", "tests/"),
-    r"yaml\.h": ("core/policy/document.cc",),
     r"sys/(epoll|eventfd|timerfd|event)\.h": POLLING,
 }
 NO_FUNCTION = re.compile(

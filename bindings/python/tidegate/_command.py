@@ -42,7 +42,7 @@ def explain(arguments: argparse.Namespace) -> int:
 
 
 def ban(arguments: argparse.Namespace) -> int:
-    """Bans a caller: an identity, an address or a network. Every process follows within a second."""
+    """Bans a caller (identity, address, network). Every process follows within a second."""
     with tidegate.connect(arguments.url) as gate:
         version = gate.policy.set_caller(
             arguments.key,
@@ -96,11 +96,15 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("file", nargs="+", help="a policy, YAML or JSON")
     one = command(explain)
     one.add_argument("file", help="a policy")
-    one.add_argument("attribute", nargs="*", type=attribute, help="path=/v1/images identity=k_1 ...")
+    one.add_argument(
+        "attribute", nargs="*", type=attribute, help="path=/v1/images identity=k_1 ..."
+    )
     store(one)
     one = command(ban)
     one.add_argument("key", help="k_1, 203.0.113.7, 203.0.113.0/24")
-    one.add_argument("--for", dest="duration", metavar="SPAN", help="30m, 1h, 7d; default: for good")
+    one.add_argument(
+        "--for", dest="duration", metavar="SPAN", help="30m, 1h, 7d; default: for good"
+    )
     one.add_argument("--reason", help="for whoever asks why; the caller is not told")
     store(one)
     one.add_argument("--who", help="for the audit stream")

@@ -16,7 +16,7 @@ import tidegate
 from tidegate.testing import FakeClock
 
 LINE = re.compile(
-    rb'(?P<address>\S+) \S+ (?P<identity>\S+) \[(?P<at>[^\]]+)\] '
+    rb"(?P<address>\S+) \S+ (?P<identity>\S+) \[(?P<at>[^\]]+)\] "
     rb'"(?P<method>[A-Za-z]+) (?P<path>\S+)[^"]*" \d{3} '
 )
 COLUMNS, ROWS = 72, 8
@@ -81,7 +81,9 @@ class Replay:
             self.limits[decision.name] += 1
 
     def report(self) -> str:
-        out = [f"{self.lines:,} lines" + (f", {self.unread:,} not understood" if self.unread else "")]
+        out = [
+            f"{self.lines:,} lines" + (f", {self.unread:,} not understood" if self.unread else "")
+        ]
         checked = max(1, self.lines - self.unread)
         for verdict, count in self.verdicts.most_common():
             out.append(f"{count:>12,}  {100 * count / checked:5.1f} %  {verdict}")
