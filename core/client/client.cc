@@ -127,7 +127,8 @@ std::string Client::why(Code code, std::span<const Part> parts) {
 
 Result<uint64_t> Client::open_guard(const GuardSpec& spec) {
   auto opened = guards_.open(spec);
-  if (opened && (store_ || !spec.file.empty())) live_.follow();
+  // Limits of code alone are no policy that others could say something about.
+  if (opened && ((store_ && !spec.policy.empty()) || !spec.file.empty())) live_.follow();
   return opened;
 }
 

@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <initializer_list>
+#include <utility>
 
 #include "client/client.h"
 #include "policy/texts.h"
@@ -80,6 +81,7 @@ Result<Live::Document> Live::ask_to_write(const Document& seen, std::string_view
 
 Result<Live::Document> Live::edit(uint64_t guard, How how, std::string_view patch,
                                   std::string_view who) {
+  if (client_.store()) follow();
   const MutexGuard one_by_one(editing_);
   Document seen = document();
   for (int tries = 0; tries < kTries; ++tries) {
@@ -105,7 +107,7 @@ void Live::take_over(Document document) {
   document_ = std::move(document);
 }
 
-void Live::look() {
+void Live::look(bool& refused) {
   client_.guards().look_at_files();
   if (!client_.store()) return;
   const MutexGuard one_by_one(editing_);
@@ -113,15 +115,13 @@ void Live::look() {
   if (version && number_of(*version) != document().version) {
     bool written = false;
     auto there = ask_to_write({}, "", kUnseen, "", written);
-    if (there) return take_over(std::move(*there));
-    version = there.error();
+    if (there) take_over(std::move(*there));
+    if (!there) version = there.error();
   }
-  const MutexGuard held(mutex_);
-  const bool refused = !version && version.error().code == Code::kNoPerm;
-  if (refused && !told_)
+  const bool before = std::exchange(refused, !version && version.error().code == Code::kNoPerm);
+  if (refused && !before)
     client_.events().report(Level::kWarning, Code::kNoPerm,
                             "the live policy cannot be read: " + version.error().message);
-  told_ = refused;
 }
 
 void Live::follow() {
@@ -132,8 +132,16 @@ void Live::follow() {
 }
 
 void Live::run() {
+  bool refused = false;
+  int64_t asked_us = -kRefusedUs;
   while (true) {
-    look();
+    const int64_t now_us = client_.timeline().now_us();
+    if (refused && now_us - asked_us < kRefusedUs) {
+      client_.guards().look_at_files();
+    } else {
+      asked_us = now_us;
+      look(refused);
+    }
     MutexGuard held(mutex_);
     if (!stopping_) turn_.wait_for(held, kLookUs);
     if (stopping_) return;

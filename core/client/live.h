@@ -3,8 +3,8 @@
 // services run. With a server it is kept there, under one key with a version, and every process
 // follows it; with the embedded store it is this client's. Files of policies are looked at beside.
 //
-// It has a thread of its own from the first guard on that has something to follow: it sleeps, and
-// looks every kLookUs.
+// It has a thread of its own from the first guard on that has a policy to follow, or the first
+// edit: it sleeps, and looks every kLookUs; every kRefusedUs where the server's ACL forbids it.
 #pragma once
 
 #include <memory>
@@ -22,7 +22,7 @@ class Client;
 // Any thread.
 class Live {
  public:
-  static constexpr int64_t kLookUs = 200'000;
+  static constexpr int64_t kLookUs = 200'000, kRefusedUs = 30'000'000;
   static constexpr int kTries = 64;            // of an edit that others overtake
   static constexpr int kKeptChanges = 10'000;  // of the audit stream
 
@@ -43,8 +43,8 @@ class Live {
 
   void follow();  // starts the thread
   void stop();
-  // What the thread does: takes over what others have changed.
-  void look();
+  // What the thread does: takes over what others have changed. `refused`: the ACL forbids it.
+  void look(bool& refused);
 
  private:
   void run();
@@ -60,7 +60,6 @@ class Live {
   Document document_ TIDEGATE_GUARDED_BY(mutex_);
   bool following_ TIDEGATE_GUARDED_BY(mutex_) = false;
   bool stopping_ TIDEGATE_GUARDED_BY(mutex_) = false;
-  bool told_ TIDEGATE_GUARDED_BY(mutex_) = false;  // that the store will not have it
   Mutex editing_;  // one edit of this client at a time, and one take-over
   std::thread thread_ TIDEGATE_GUARDED_BY(mutex_);
 };

@@ -171,6 +171,36 @@ TEST_P(GuardsLive, TheStoreIsAwayAndComesBackAndIsFlushed) {
   EXPECT_TRUE(within(2'000, [&] { return !banned(here) && !banned(there); }));
 }
 
+TEST_P(GuardsLive, WhereTheAclForbidsItTheFileCounts) {
+  Server server(GetParam());
+  ASSERT_EQ(
+      server.command({"ACL",   "SETUSER", "limiter", "reset",    "on",        ">pass",  "~tg:*",
+                      "-@all", "+hello",  "+ping",   "+evalsha", "+eval",     "+mget",  "+exists",
+                      "+type", "+set",    "+del",    "+time",    "+getrange", "+append"}),
+      "OK");
+  Gate gate("redis://limiter:pass@127.0.0.1:" + std::to_string(server.port()) + "?timeout_ms=5000");
+  Guarded guard(gate, kPolicy);
+  std::string events;
+  EXPECT_TRUE(within(2'000, [&] {
+    events += gate.event_texts();
+    return events.find("live policy cannot be read") != events.npos;
+  })) << events;
+  EXPECT_EQ(limit_of(guard), "5");
+  sleep_ms(500);
+  EXPECT_EQ(gate.event_texts(), "") << "it is said once";
+  EXPECT_EQ(gate.stats().noperm_errors, 0);
+  EXPECT_NE(guard.edit(R"({"callers": {"k": {"ban": true}}})"), "");
+}
+
+TEST_P(GuardsLive, LimitsOfCodeAloneAskNothingElse) {
+  Server server(GetParam());
+  Gate gate(server.url("timeout_ms=5000"));
+  Guarded guard(gate, "");
+  ASSERT_EQ(guard.ask("GET /", {{"identity", "k"}, {"@limit", "5/minute"}}).http, 200);
+  sleep_ms(500);
+  EXPECT_EQ(server.command({"INFO", "commandstats"}).find("cmdstat_hget"), std::string::npos);
+}
+
 TEST_P(GuardsLive, NamesOfOtherServicesAreLeftOut) {
   Server server(GetParam());
   Gate one(server.url("timeout_ms=5000")), two(server.url("timeout_ms=5000"));

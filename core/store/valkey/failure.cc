@@ -50,7 +50,9 @@ void decide_by_policy(StoreContext& store, Call* call) {
 }  // namespace
 
 void answer_by_policy(StoreContext& store, Call* call, Code code, std::string_view why) {
-  if (code != Code::kClosed && code != Code::kCanceled) store.counters.add(counter_of(code));
+  const bool ours = operation(call->op).family == Family::kCommand;
+  if (code != Code::kClosed && code != Code::kCanceled && !ours)
+    store.counters.add(counter_of(code));
   // A debit of what the store decided is the store's; others charge the embedded engine where that
   // is what decides while the store is away.
   const bool decides = call->op == Op::kDebit ? call->refund_to == Source::kNone &&

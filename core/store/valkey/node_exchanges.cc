@@ -97,7 +97,7 @@ bool Node::send_one(int64_t now_us) noexcept {
     slot.size = slot.calls.size();
     calls_in_flight_ += slot.size;
     last_answered_ = 0;
-    store_.counters.add(Counter::kBatches);
+    if (!slot.exchange->is_own()) store_.counters.add(Counter::kBatches);
     if (const size_t merged = slot.exchange->merged())
       store_.counters.add(Counter::kMerged, static_cast<int64_t>(merged));
     if (write(slot)) return true;
@@ -172,8 +172,10 @@ void Node::replied(Slot& slot, const redisReply* reply) noexcept {
     return fail_slot(slot, connection_.loss(), lost_why_);
   const int64_t now_us = store_.timeline.now_us(), took_us = now_us - slot.sent_us;
   round_trip_us_ = round_trip_us_ ? (7 * round_trip_us_ + took_us) / 8 : took_us;
-  store_.counters.add(Counter::kRoundTrips);
-  store_.recorder.round_trip(took_us);
+  if (!slot.exchange->is_own()) {
+    store_.counters.add(Counter::kRoundTrips);
+    store_.recorder.round_trip(took_us);
+  }
   try {
     if (reply->type == REDIS_REPLY_ERROR)
       error_replied(slot, text_of(reply));
