@@ -242,20 +242,20 @@ TEST_P(CacheServer, DecisionsDoNotWaitBehindBodies) {
   EXPECT_LT(place, kBodies / 2) << "it was submitted last";
 }
 
-// Where nobody is told, one asks every eighth of the time that it has waited: after a second, 125
+// Where nobody is told, one asks every eighth of the time that it has waited: after 1.6 s, 200
 // ms late at worst. By message it is a round trip.
 TEST_P(CacheServer, WhoWaitsElsewhereLearnsOfTheValueByMessage) {
   Server server(GetParam());
   Caching a(server.url("timeout_ms=5000")), b(server.url("timeout_ms=5000"));
   std::vector<int64_t> late_us;
-  for (int round = 0; round < 5; ++round) {
+  for (int round = 0; round < 3; ++round) {
     const std::string key = "k" + std::to_string(round);
     const Found holder = a.get(key, TG_FILL);
     ASSERT_FALSE(holder.lease.empty());
     Reaper reaper(b.gate);
     for (int i = 0; i < 20; ++i)
       submit(reaper.ring(), {.cache = b.cache, .key = key, .flags = TG_FILL | TG_WAIT});
-    EXPECT_TRUE(take(reaper.ring(), 1, 800).empty());
+    EXPECT_TRUE(take(reaper.ring(), 1, 1'600).empty());
     std::atomic<int64_t> stored_us{0};
     std::thread filler([&] {
       EXPECT_EQ(a.put(key, "made", holder.lease).what, TG_CACHE_STORED);
@@ -269,7 +269,7 @@ TEST_P(CacheServer, WhoWaitsElsewhereLearnsOfTheValueByMessage) {
     late_us.push_back(learned_us - stored_us);
   }
   std::ranges::sort(late_us);
-  EXPECT_LT(late_us[2], 10'000) << "the median";
+  EXPECT_LT(late_us[1], 20'000) << "the median";
 }
 
 TEST_P(CacheServer, ThoseWhoWaitAskTheServerNoOftenerForBeingMany) {
