@@ -293,6 +293,37 @@ TEST_P(CacheServer, ThoseWhoWaitAskTheServerNoOftenerForBeingMany) {
   EXPECT_LT(many, 3 * one + 10);
 }
 
+// What packaging/PRODUCTION.md asks for is enough, and without the channel one learns by asking.
+TEST_P(CacheServer, TheStatedRightsAreEnough) {
+  Server server(GetParam());
+  for (const std::string channel : {"&tg:1:c:wake", "resetchannels"}) {
+    SCOPED_TRACE(channel);
+    server.command({"FLUSHALL"});
+    const std::string made = server.command(
+        {"ACL",    "SETUSER", "cache", "reset",     "on",       ">secret",   "~tg:*",   channel,
+         "-@all",  "+hello",  "+ping", "+evalsha",  "+eval",    "+mget",     "+exists", "+type",
+         "+set",   "+del",    "+time", "+getrange", "+append",  "+get",      "+pttl",   "+pexpire",
+         "+hmget", "+hset",   "+hget", "+hdel",     "+publish", "+subscribe"});
+    ASSERT_EQ(made, "OK");
+    std::string url = server.tcp_url("timeout_ms=5000");
+    url.insert(url.find("//") + 2, "cache:secret@");
+    Caching a(url), b(url);
+    const Found holder = a.get("k", TG_FILL);
+    ASSERT_FALSE(holder.lease.empty()) << holder;
+    EXPECT_EQ(holder.source, TG_SOURCE_STORE);
+    Reaper reaper(b.gate);
+    submit(reaper.ring(), {.cache = b.cache, .key = "k", .flags = TG_FILL | TG_WAIT});
+    EXPECT_TRUE(take(reaper.ring(), 1, 200).empty());
+    EXPECT_EQ(a.put("k", "made", holder.lease).what, TG_CACHE_STORED);
+    const auto found = take(reaper.ring(), 1);
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].value, "made") << found[0];
+    EXPECT_EQ(a.ask({.op = TG_OP_CACHE_PURGE, .key = "t"}).status, TG_OK);
+    EXPECT_EQ(a.ask({.op = TG_OP_CACHE_DELETE, .key = "k"}).what, TG_CACHE_DONE);
+    EXPECT_EQ(a.ask({.op = TG_OP_CACHE_CLEAR}).what, TG_CACHE_DONE);
+  }
+}
+
 TIDEGATE_ON_EVERY_SERVER(CacheServer);
 
 }  // namespace
