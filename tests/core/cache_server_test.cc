@@ -216,6 +216,29 @@ TEST_P(CacheServer, TheStoreAwayIsAsIfNothingWereThere) {
   EXPECT_EQ(c.get("k").what, TG_CACHE_MISS) << "and holds here";
 }
 
+TEST_P(CacheServer, AStoreThatIsSilentCostsALookUpItsTimeoutAndComesBack) {
+  Server server(GetParam());
+  Proxy proxy(server.socket());
+  Caching c(proxy.url("timeout_ms=200&connect_timeout_ms=200"));
+  ASSERT_EQ(c.put("k", "stored").what, TG_CACHE_STORED);
+  proxy.swallow();
+  const int64_t start_ms = now_ms();
+  const Found away = c.get("k", TG_FILL);
+  EXPECT_LT(now_ms() - start_ms, 1'000);
+  EXPECT_EQ(away.what, TG_CACHE_MISS) << away;
+  EXPECT_EQ(away.source, TG_SOURCE_FALLBACK);
+  EXPECT_EQ(c.ask({.op = TG_OP_CACHE_RELEASE, .key = "k", .lease = away.lease}).what,
+            TG_CACHE_DONE);
+  proxy.pass();
+  proxy.cut_all();
+  Found back = c.get("k");
+  for (const int64_t end_ms = now_ms() + 10'000;
+       back.source != TG_SOURCE_STORE && now_ms() < end_ms; back = c.get("k"))
+    sleep_ms(20);
+  EXPECT_EQ(back.source, TG_SOURCE_STORE);
+  EXPECT_EQ(back.value, "stored");
+}
+
 TEST_P(CacheServer, DecisionsDoNotWaitBehindBodies) {
   Server server(GetParam());
   Caching c(server.url("timeout_ms=5000"), {.max_entry = 8 << 20});
