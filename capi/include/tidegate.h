@@ -250,11 +250,11 @@ typedef struct tg_entry {      /* one part of a request; copied by submit */
   uint64_t user_data;          /* of the request's first part: comes back untouched; need not be
                                   unique, but tg_cancel takes all that are equal */
   uint32_t op, flags;          /* TG_OP_...; TG_LINK, TG_SOURCE_FLAGS */
-  uint64_t handle;             /* a limiter */
+  uint64_t handle;             /* a limiter, a guard or a cache */
   const void *key;             /* 1 byte or more, any bytes; above 512 its SHA-256 stands for it */
-  uint32_t key_len, value_len; /* value: of a guard's check (TG_OP_CHECK) */
+  uint32_t key_len, value_len; /* value: of a guard's check, of a cache's requests */
   const void *value;
-  int64_t arg, arg2, arg3;     /* arg: the cost, 0 to TG_MAX_COST; the others: reserved */
+  int64_t arg, arg2, arg3;     /* arg: the cost, 0 to TG_MAX_COST; the others: a cache's */
   int64_t timeout_us;          /* of the first part; 0: the client's; TG_EINVAL below 0 */
   uint8_t id[16];              /* whose slots: a shorter id is padded with 0; all 0: none */
 } tg_entry;

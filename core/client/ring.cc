@@ -160,6 +160,7 @@ bool Ring::waits_on(Call* call) noexcept {
 }
 
 void Ring::ask_again() {
+  if (!channel_) return;  // the embedded store's are asked again where they wait
   CallList again;
   {
     const MutexGuard guard(mutex_);

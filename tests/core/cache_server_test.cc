@@ -216,6 +216,29 @@ TEST_P(CacheServer, TheStoreAwayIsAsIfNothingWereThere) {
   EXPECT_EQ(c.get("k").what, TG_CACHE_MISS) << "and holds here";
 }
 
+TEST_P(CacheServer, AStoreThatIsSilentCostsALookUpItsTimeoutAndComesBack) {
+  Server server(GetParam());
+  Proxy proxy(server.socket());
+  Caching c(proxy.url("timeout_ms=200&connect_timeout_ms=200"));
+  ASSERT_EQ(c.put("k", "stored").what, TG_CACHE_STORED);
+  proxy.swallow();
+  const int64_t start_ms = now_ms();
+  const Found away = c.get("k", TG_FILL);
+  EXPECT_LT(now_ms() - start_ms, 1'000);
+  EXPECT_EQ(away.what, TG_CACHE_MISS) << away;
+  EXPECT_EQ(away.source, TG_SOURCE_FALLBACK);
+  EXPECT_EQ(c.ask({.op = TG_OP_CACHE_RELEASE, .key = "k", .lease = away.lease}).what,
+            TG_CACHE_DONE);
+  proxy.pass();
+  proxy.cut_all();
+  Found back = c.get("k");
+  for (const int64_t end_ms = now_ms() + 10'000;
+       back.source != TG_SOURCE_STORE && now_ms() < end_ms; back = c.get("k"))
+    sleep_ms(20);
+  EXPECT_EQ(back.source, TG_SOURCE_STORE);
+  EXPECT_EQ(back.value, "stored");
+}
+
 TEST_P(CacheServer, DecisionsDoNotWaitBehindBodies) {
   Server server(GetParam());
   Caching c(server.url("timeout_ms=5000"), {.max_entry = 8 << 20});
@@ -242,20 +265,20 @@ TEST_P(CacheServer, DecisionsDoNotWaitBehindBodies) {
   EXPECT_LT(place, kBodies / 2) << "it was submitted last";
 }
 
-// Where nobody is told, one asks every eighth of the time that it has waited: after a second, 125
+// Where nobody is told, one asks every eighth of the time that it has waited: after 1.6 s, 200
 // ms late at worst. By message it is a round trip.
 TEST_P(CacheServer, WhoWaitsElsewhereLearnsOfTheValueByMessage) {
   Server server(GetParam());
   Caching a(server.url("timeout_ms=5000")), b(server.url("timeout_ms=5000"));
   std::vector<int64_t> late_us;
-  for (int round = 0; round < 5; ++round) {
+  for (int round = 0; round < 3; ++round) {
     const std::string key = "k" + std::to_string(round);
     const Found holder = a.get(key, TG_FILL);
     ASSERT_FALSE(holder.lease.empty());
     Reaper reaper(b.gate);
     for (int i = 0; i < 20; ++i)
       submit(reaper.ring(), {.cache = b.cache, .key = key, .flags = TG_FILL | TG_WAIT});
-    EXPECT_TRUE(take(reaper.ring(), 1, 800).empty());
+    EXPECT_TRUE(take(reaper.ring(), 1, 1'600).empty());
     std::atomic<int64_t> stored_us{0};
     std::thread filler([&] {
       EXPECT_EQ(a.put(key, "made", holder.lease).what, TG_CACHE_STORED);
@@ -269,7 +292,7 @@ TEST_P(CacheServer, WhoWaitsElsewhereLearnsOfTheValueByMessage) {
     late_us.push_back(learned_us - stored_us);
   }
   std::ranges::sort(late_us);
-  EXPECT_LT(late_us[2], 10'000) << "the median";
+  EXPECT_LT(late_us[1], 20'000) << "the median";
 }
 
 TEST_P(CacheServer, ThoseWhoWaitAskTheServerNoOftenerForBeingMany) {
@@ -291,6 +314,37 @@ TEST_P(CacheServer, ThoseWhoWaitAskTheServerNoOftenerForBeingMany) {
   const int64_t one = asked_by(1, "one"), many = asked_by(300, "many");
   EXPECT_GT(one, 2);
   EXPECT_LT(many, 3 * one + 10);
+}
+
+// What packaging/PRODUCTION.md asks for is enough, and without the channel one learns by asking.
+TEST_P(CacheServer, TheStatedRightsAreEnough) {
+  Server server(GetParam());
+  for (const std::string channel : {"&tg:1:c:wake", "resetchannels"}) {
+    SCOPED_TRACE(channel);
+    server.command({"FLUSHALL"});
+    const std::string made = server.command(
+        {"ACL",    "SETUSER", "cache", "reset",     "on",       ">secret",   "~tg:*",   channel,
+         "-@all",  "+hello",  "+ping", "+evalsha",  "+eval",    "+mget",     "+exists", "+type",
+         "+set",   "+del",    "+time", "+getrange", "+append",  "+get",      "+pttl",   "+pexpire",
+         "+hmget", "+hset",   "+hget", "+hdel",     "+publish", "+subscribe"});
+    ASSERT_EQ(made, "OK");
+    std::string url = server.tcp_url("timeout_ms=5000");
+    url.insert(url.find("//") + 2, "cache:secret@");
+    Caching a(url), b(url);
+    const Found holder = a.get("k", TG_FILL);
+    ASSERT_FALSE(holder.lease.empty()) << holder;
+    EXPECT_EQ(holder.source, TG_SOURCE_STORE);
+    Reaper reaper(b.gate);
+    submit(reaper.ring(), {.cache = b.cache, .key = "k", .flags = TG_FILL | TG_WAIT});
+    EXPECT_TRUE(take(reaper.ring(), 1, 200).empty());
+    EXPECT_EQ(a.put("k", "made", holder.lease).what, TG_CACHE_STORED);
+    const auto found = take(reaper.ring(), 1);
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].value, "made") << found[0];
+    EXPECT_EQ(a.ask({.op = TG_OP_CACHE_PURGE, .key = "t"}).status, TG_OK);
+    EXPECT_EQ(a.ask({.op = TG_OP_CACHE_DELETE, .key = "k"}).what, TG_CACHE_DONE);
+    EXPECT_EQ(a.ask({.op = TG_OP_CACHE_CLEAR}).what, TG_CACHE_DONE);
+  }
 }
 
 TIDEGATE_ON_EVERY_SERVER(CacheServer);
