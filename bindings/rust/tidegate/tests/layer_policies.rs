@@ -23,6 +23,7 @@ use http_body_util::BodyExt;
 use tidegate::testing::FakeClock;
 use tidegate::tower::{RateLimitBuilder, RateLimitLayer, Used};
 use tidegate::{Attributes, Decision, Gate, Verdict};
+use tower::{Layer, ServiceExt};
 use web::{ask, field, names, ok, request, send, statuses, text};
 
 fn gate(policy: &str) -> Gate {
@@ -136,6 +137,30 @@ async fn a_slot_is_given_back_where_there_is_no_response() {
     };
     assert!(panicking.await.is_err());
     assert_eq!(ask(&app, "/").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_service_that_fails_is_settled_as_500_and_a_caller_who_goes_as_499() {
+    let policy = "version: 1\nlimiters: {a: 5/minute, jobs: {rate: 1 at once, lease: 30s}}\n\
+                  rules: [{limit: a, count: [500]}, {limit: jobs}]\n";
+    let gate = gate(policy);
+    let layer = RateLimitLayer::by_policy().store(&gate).build().unwrap();
+    let service = layer.layer(tower::service_fn(|request: Request<Body>| async move {
+        match request.uri().path() {
+            "/wait" => pending().await,
+            _ => Err::<Response<Body>, _>(std::io::Error::other("on purpose")),
+        }
+    }));
+    let left = || {
+        let at_all = gate.policy().explain(Attributes::new().address("203.0.113.7")).unwrap();
+        let figures = at_all.split(r#""remaining":"#).skip(1);
+        figures.map(|text| text.split(',').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(service.clone().oneshot(request("GET", "/", &[])).await.is_err());
+    assert_eq!(left(), ["4", "1"]);
+    let call = service.clone().oneshot(request("GET", "/wait", &[]));
+    assert!(tokio::time::timeout(Duration::from_millis(20), call).await.is_err());
+    assert_eq!(left(), ["4", "1"]);
 }
 
 #[tokio::test]
