@@ -389,3 +389,32 @@ async fn any_number_of_paths_may_be_exempt() {
     let app = Router::new().fallback(ok()).layer(layer.build().unwrap());
     assert_eq!(statuses(&app, ["/open/999", "/open/0", "/", "/"]).await, [200, 200, 200, 429]);
 }
+
+/// A function may need a field that a preflight or a health check does not send.
+#[tokio::test]
+async fn functions_are_not_asked_who_comes_where_it_does_not_matter() {
+    fn own<T>(head: &axum::http::request::Parts, make: impl Fn(&str) -> T) -> T {
+        make(head.headers.get("x-own").expect("a field").to_str().unwrap())
+    }
+    let layer = RateLimitLayer::builder("5/minute")
+        .limit_by(|head| own(head, |_| "1/minute"))
+        .and("9/minute", |head| own(head, |text| Some(text.to_owned())))
+        .store(&gate(TIERS))
+        .key(|head| own(head, |text| Some(text.to_owned())))
+        .identity(|head| own(head, |text| Some(text.to_owned())))
+        .tier(|head| own(head, |_| Some("pro".to_owned())))
+        .attributes(|head| own(head, |_| Attributes::new()))
+        .find_attributes(|head| Box::pin(async move { own(head, |_| Attributes::new()) }))
+        .cost(|head| own(head, |_| 1))
+        .exempt(["/open"])
+        .build()
+        .unwrap();
+    let app = Router::new().fallback(ok()).layer(layer);
+    assert_eq!(ask(&app, "/open").await.status(), 200);
+    let fields: [(&str, &[u8]); 2] =
+        [("origin", b"https://a"), ("access-control-request-method", b"POST")];
+    let preflight = send(&app, request("OPTIONS", "/", &fields)).await;
+    assert!(!preflight.headers().contains_key("ratelimit"));
+    let known = send(&app, request("GET", "/", &[("x-own", b"k")])).await;
+    assert_eq!(names(&known).len(), 3);
+}

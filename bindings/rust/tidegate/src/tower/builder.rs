@@ -23,8 +23,8 @@ use crate::policy::{Document, GuardOptions};
 
 type Identity = Ask<Option<Vec<u8>>>;
 
-/// Options of a [`RateLimitLayer`]. The functions see a request's head, also of requests that turn
-/// out to be exempt.
+/// Options of a [`RateLimitLayer`]. The functions see a request's head; of preflights and of requests
+/// that are exempt here nobody is asked who it is or what it costs.
 #[must_use = "there is no layer until it is built"]
 pub struct RateLimitBuilder {
     limited: Option<Limited>,
