@@ -4,14 +4,14 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::Pin;
 
 use http::header::{HeaderValue, HOST, ORIGIN};
 use http::request::Parts;
-use http::Method;
 
 use super::answer::Answers;
+use super::head::{field, is_preflight, mount, paths, template, REQUESTED_METHOD};
 use super::limits::{Limit, Limits, Manner};
 use super::passage::Passage;
 use super::plan::{one_gate, Guarding};
@@ -20,8 +20,6 @@ use crate::boundary::place_name;
 use crate::decision::{Decision, Verdict};
 use crate::error::Error;
 use crate::gate::Gate;
-
-const REQUESTED_METHOD: &str = "access-control-request-method";
 
 /// A question about a request's head.
 pub(super) type Ask<T> = Box<dyn Fn(&Parts) -> T + Send + Sync>;
@@ -215,51 +213,4 @@ impl Manner {
 
 fn ask<T>(question: &Option<Ask<Option<T>>>, head: &Parts) -> Option<T> {
     question.as_ref().and_then(|question| question(head))
-}
-
-fn field<'a>(head: &'a Parts, name: &str) -> Option<&'a [u8]> {
-    head.headers.get(name).map(HeaderValue::as_bytes).filter(|value| !value.is_empty())
-}
-
-fn is_preflight(head: &Parts) -> bool {
-    let asks = [ORIGIN.as_str(), REQUESTED_METHOD].map(|name| field(head, name));
-    head.method == Method::OPTIONS && asks.iter().all(Option::is_some)
-}
-
-/// The path as it came, and as it is below a mount.
-fn paths(head: &Parts) -> (&str, &str) {
-    let within = head.uri.path();
-    #[cfg(feature = "axum")]
-    if let Some(original) = head.extensions.get::<axum::extract::OriginalUri>() {
-        return (original.0.path(), within);
-    }
-    (within, within)
-}
-
-/// The path that the layer's router is mounted at, where axum tells it; else empty.
-fn mount(head: &Parts) -> &str {
-    #[cfg(feature = "axum")]
-    if let Some(nested) = head.extensions.get::<axum::extract::NestedPath>() {
-        return nested.as_str().trim_end_matches('/');
-    }
-    let _ = head;
-    ""
-}
-
-/// The template of the request's route, where axum tells it.
-pub(super) fn template(head: &Parts) -> Option<String> {
-    #[cfg(feature = "axum")]
-    if let Some(matched) = head.extensions.get::<axum::extract::MatchedPath>() {
-        return Some(matched.as_str().to_owned());
-    }
-    let _ = head;
-    None
-}
-
-pub(super) fn peer_of_extensions(head: &Parts) -> Option<IpAddr> {
-    #[cfg(feature = "axum")]
-    if let Some(info) = head.extensions.get::<axum::extract::ConnectInfo<SocketAddr>>() {
-        return Some(info.0.ip());
-    }
-    head.extensions.get::<SocketAddr>().map(SocketAddr::ip)
 }

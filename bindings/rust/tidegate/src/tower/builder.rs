@@ -9,7 +9,8 @@ use http::Response;
 use tidegate_sys as sys;
 
 use super::answer::{Answers, Message};
-use super::ask::{peer_of_extensions, template, Ask, Find, Finding, Layer, Limited, Rule, Stand};
+use super::ask::{Ask, Find, Finding, Layer, Limited, Rule, Stand};
+use super::head::{peer_of_extensions, template};
 use super::limits::{Limits, Manner};
 use super::plan::{self, Guarding};
 use super::RateLimitLayer;

@@ -39,6 +39,7 @@ mod answer;
 mod ask;
 mod body;
 mod builder;
+mod head;
 mod limits;
 mod passage;
 mod plan;
