@@ -96,6 +96,13 @@ impl Attributes {
         }
     }
 
+    #[cfg(feature = "tower")]
+    pub(crate) fn push_some(&mut self, name: &str, value: Option<&[u8]>) {
+        if let Some(value) = value {
+            self.push(name, value);
+        }
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }

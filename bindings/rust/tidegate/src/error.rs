@@ -154,7 +154,8 @@ impl Error {
     }
 
     /// Something was configured or asked that can never work: rates, options, URLs, names, keys,
-    /// costs, policies, a limiter that was closed. The same errors are configuration errors in every language.
+    /// costs, policies, a limiter that was closed. The same errors are configuration errors in
+    /// every language.
     pub fn is_config(&self) -> bool {
         matches!(boundary::kind(self.code()), "config" | "handle")
     }

@@ -39,7 +39,7 @@ impl Gate {
     /// use tidegate::TopBy;
     ///
     /// assert!(gate.report()?.contains(r#""denied":2"#));
-    /// println!("{}", gate.top("api", TopBy::Denied, 20)?); // who, as the option `labels` shows him
+    /// println!("{}", gate.top("api", TopBy::Denied, 20)?); // who, as `labels` says
     /// println!("{}", gate.look_up("user:42")?); // what every limiter would say to him now
     /// println!("{}", gate.metrics(Default::default())?); // for Prometheus
     /// # Ok::<(), tidegate::Error>(())

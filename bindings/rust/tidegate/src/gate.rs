@@ -115,8 +115,8 @@ impl Gate {
         Check::new(self, sys::TG_OP_DEBIT, parts.into_iter().collect())
     }
 
-    /// What a request meets by the gate's policy, in one atomic check: all its limits let it pass, or
-    /// none is charged. The decision has a [`status`](crate::Decision::status),
+    /// What a request meets by the gate's policy, in one atomic check: all its limits let it pass,
+    /// or none is charged. The decision has a [`status`](crate::Decision::status),
     /// [`headers`](crate::Decision::headers) and a [`problem`](crate::Decision::problem) for it.
     ///
     /// ```
@@ -263,8 +263,8 @@ impl GateBuilder {
         self
     }
 
-    /// What [`Gate::check`] and the layers on this gate go by: a policy's text (YAML or JSON), or the
-    /// path of a file with one, which is read again within a second of being changed.
+    /// What [`Gate::check`] and the layers on this gate go by: a policy's text (YAML or JSON), or
+    /// the path of a file with one, which is read again within a second of being changed.
     pub fn policy(mut self, policy: impl Into<Document>) -> Self {
         self.policy = Some(policy.into());
         self

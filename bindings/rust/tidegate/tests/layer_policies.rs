@@ -23,6 +23,7 @@ use http_body_util::BodyExt;
 use tidegate::testing::FakeClock;
 use tidegate::tower::{RateLimitBuilder, RateLimitLayer, Used};
 use tidegate::{Attributes, Decision, Gate, Verdict};
+use tower::{Layer, ServiceExt};
 use web::{ask, field, names, ok, request, send, statuses, text};
 
 fn gate(policy: &str) -> Gate {
@@ -136,6 +137,30 @@ async fn a_slot_is_given_back_where_there_is_no_response() {
     };
     assert!(panicking.await.is_err());
     assert_eq!(ask(&app, "/").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_service_that_fails_is_settled_as_500_and_a_caller_who_goes_as_499() {
+    let policy = "version: 1\nlimiters: {a: 5/minute, jobs: {rate: 1 at once, lease: 30s}}\n\
+                  rules: [{limit: a, count: [500]}, {limit: jobs}]\n";
+    let gate = gate(policy);
+    let layer = RateLimitLayer::by_policy().store(&gate).build().unwrap();
+    let service = layer.layer(tower::service_fn(|request: Request<Body>| async move {
+        match request.uri().path() {
+            "/wait" => pending().await,
+            _ => Err::<Response<Body>, _>(std::io::Error::other("on purpose")),
+        }
+    }));
+    let left = || {
+        let at_all = gate.policy().explain(Attributes::new().address("203.0.113.7")).unwrap();
+        let figures = at_all.split(r#""remaining":"#).skip(1);
+        figures.map(|text| text.split(',').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(service.clone().oneshot(request("GET", "/", &[])).await.is_err());
+    assert_eq!(left(), ["4", "1"]);
+    let call = service.clone().oneshot(request("GET", "/wait", &[]));
+    assert!(tokio::time::timeout(Duration::from_millis(20), call).await.is_err());
+    assert_eq!(left(), ["4", "1"]);
 }
 
 #[tokio::test]
@@ -363,4 +388,33 @@ async fn any_number_of_paths_may_be_exempt() {
     let layer = RateLimitLayer::builder("1/minute").store(&web::gate()).exempt(paths);
     let app = Router::new().fallback(ok()).layer(layer.build().unwrap());
     assert_eq!(statuses(&app, ["/open/999", "/open/0", "/", "/"]).await, [200, 200, 200, 429]);
+}
+
+/// A function may need a field that a preflight or a health check does not send.
+#[tokio::test]
+async fn functions_are_not_asked_who_comes_where_it_does_not_matter() {
+    fn own<T>(head: &axum::http::request::Parts, make: impl Fn(&str) -> T) -> T {
+        make(head.headers.get("x-own").expect("a field").to_str().unwrap())
+    }
+    let layer = RateLimitLayer::builder("5/minute")
+        .limit_by(|head| own(head, |_| "1/minute"))
+        .and("9/minute", |head| own(head, |text| Some(text.to_owned())))
+        .store(&gate(TIERS))
+        .key(|head| own(head, |text| Some(text.to_owned())))
+        .identity(|head| own(head, |text| Some(text.to_owned())))
+        .tier(|head| own(head, |_| Some("pro".to_owned())))
+        .attributes(|head| own(head, |_| Attributes::new()))
+        .find_attributes(|head| Box::pin(async move { own(head, |_| Attributes::new()) }))
+        .cost(|head| own(head, |_| 1))
+        .exempt(["/open"])
+        .build()
+        .unwrap();
+    let app = Router::new().fallback(ok()).layer(layer);
+    assert_eq!(ask(&app, "/open").await.status(), 200);
+    let fields: [(&str, &[u8]); 2] =
+        [("origin", b"https://a"), ("access-control-request-method", b"POST")];
+    let preflight = send(&app, request("OPTIONS", "/", &fields)).await;
+    assert!(!preflight.headers().contains_key("ratelimit"));
+    let known = send(&app, request("GET", "/", &[("x-own", b"k")])).await;
+    assert_eq!(names(&known).len(), 3);
 }

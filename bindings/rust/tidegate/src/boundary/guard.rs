@@ -46,7 +46,8 @@ impl Told {
         let mut answer = sys::tg_answer::default();
         let size = size_of::<sys::tg_answer>().min(result.data_len as usize);
         if !result.data.is_null() {
-            // SAFETY: the caller's promise: data has data_len bytes, of which the record's are taken.
+            // SAFETY: the caller's promise: data has data_len bytes, of which the record's are
+            // taken.
             unsafe {
                 let to = ptr::from_mut(&mut answer).cast::<u8>();
                 ptr::copy_nonoverlapping(result.data.cast::<u8>(), to, size);

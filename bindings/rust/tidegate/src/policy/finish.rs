@@ -70,8 +70,8 @@ pub(crate) fn command(gate: &Gate, settlement: Settlement) -> Command<'_> {
 
 impl Gate {
     /// What a check by policy has charged is settled, when its response is done: what does not
-    /// `count` is given back, what its rules `settle` is set right by what was `used`, and slots are
-    /// released. A layer of [`tower`](https://docs.rs/tower) does this by itself.
+    /// `count` is given back, what its rules `settle` is set right by what was `used`, and slots
+    /// are released. A layer of [`tower`](https://docs.rs/tower) does this by itself.
     ///
     /// ```
     /// use tidegate::{Attributes, Gate};

@@ -135,8 +135,8 @@ pub fn resolve(
     boundary::resolve(&policy, live.unwrap_or_default(), request.bytes(), now_us)
 }
 
-/// Of a live document over a policy: a JSON list of the places that name limiters and tiers which the
-/// policy has not, and which are left out, since services share the document.
+/// Of a live document over a policy: a JSON list of the places that name limiters and tiers which
+/// the policy has not, and which are left out, since services share the document.
 pub fn ignored(policy: impl Into<Document>, live: &str) -> Result<String, Error> {
     boundary::ignored(&policy.into().read()?, live)
 }

@@ -4,13 +4,14 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::Pin;
 
-use http::header::{HOST, ORIGIN};
+use http::header::{HeaderValue, HOST, ORIGIN};
 use http::request::Parts;
 
 use super::answer::Answers;
+use super::head::{field, is_preflight, mount, paths, template, REQUESTED_METHOD};
 use super::limits::{Limit, Limits, Manner};
 use super::passage::Passage;
 use super::plan::{one_gate, Guarding};
@@ -75,14 +76,21 @@ impl Layer {
         head: &mut Parts,
         passage: &Passage,
     ) -> Result<Decision, Error> {
-        let mut said = self.said(head);
-        if let Some(attributes) = &self.attributes {
-            said = said.and_visible(&attributes(head))?;
+        let is_exempt = self.is_exempt(head);
+        let mut said = self.said(head, is_exempt);
+        // The guard lets those pass whoever asks: the application's functions are not troubled.
+        let is_anybody = is_exempt || is_preflight(head);
+        if !is_anybody {
+            said.push_some("identity", ask(&self.identity, head).as_deref());
+            said.push_some("tier", ask(&self.tier, head).as_deref().map(str::as_bytes));
+            if let Some(attributes) = &self.attributes {
+                said = said.and_visible(&attributes(head))?;
+            }
+            if let Some(find) = &self.find {
+                said = said.and_visible(&find(head).await)?;
+            }
         }
-        if let Some(find) = &self.find {
-            said = said.and_visible(&find(head).await)?;
-        }
-        let gate = self.add_limits(head, &mut said)?;
+        let gate = self.add_limits(head, is_anybody, &mut said)?;
         let (scope, has_met_policy) = passage.scope(&gate);
         let (guard, meets_policy) = self.guarding.guard(&gate, &self.gate, has_met_policy)?;
         let decision = gate.check_by(Ok(guard), said, scope).await?;
@@ -94,50 +102,54 @@ impl Layer {
         Ok(decision)
     }
 
-    /// What the policy sees, and what the guard works out itself.
-    fn said(&self, head: &Parts) -> Attributes {
+    fn is_exempt(&self, head: &Parts) -> bool {
         let (path, within) = paths(head);
+        [path, within].iter().any(|path| self.exempt_paths.contains(*path)) || (self.exempt)(head)
+    }
+
+    /// What the policy sees, and what the guard works out itself. One path is exempt for all that
+    /// there are: a guard takes a few hundred attributes.
+    fn said(&self, head: &Parts, is_exempt: bool) -> Attributes {
+        let path = paths(head).0;
         let mut said = Attributes::new().method(head.method.as_str()).path(path);
-        let mut add = |name: &str, value: Option<&[u8]>| {
-            if let Some(value) = value {
-                said.push(name, value);
-            }
-        };
-        let field = |name| head.headers.get(name).map(http::HeaderValue::as_bytes);
-        add("route", template(head).as_deref().map(str::as_bytes));
-        add("host", field(HOST.as_str()).or_else(|| head.uri.host().map(str::as_bytes)));
-        add("@origin", field(ORIGIN.as_str()));
-        add("@requested_method", field("access-control-request-method"));
+        said.push_some("route", template(head).as_deref().map(str::as_bytes));
+        let host = field(head, HOST.as_str()).or_else(|| head.uri.host().map(str::as_bytes));
+        said.push_some("host", host);
+        said.push_some("@origin", field(head, ORIGIN.as_str()));
+        said.push_some("@requested_method", field(head, REQUESTED_METHOD));
         let peer = (self.peer)(head).map(|address| address.to_string());
-        add("@peer", peer.as_deref().map(str::as_bytes));
+        said.push_some("@peer", peer.as_deref().map(str::as_bytes));
         let forwarded = head.headers.get_all("x-forwarded-for").iter();
-        let forwarded: Vec<_> = forwarded.map(http::HeaderValue::as_bytes).collect();
-        add("@forwarded_for", (!forwarded.is_empty()).then(|| forwarded.join(&b',')).as_deref());
-        // One for all that there are: a guard takes a few hundred attributes.
-        let is_exempt = [path, within].iter().any(|path| self.exempt_paths.contains(*path))
-            || (self.exempt)(head);
-        add("@exempt", is_exempt.then_some(path.as_bytes()));
-        add("identity", ask(&self.identity, head).as_deref());
-        add("tier", ask(&self.tier, head).as_deref().map(str::as_bytes));
+        let forwarded: Vec<_> = forwarded.map(HeaderValue::as_bytes).collect();
+        let forwarded = (!forwarded.is_empty()).then(|| forwarded.join(&b','));
+        said.push_some("@forwarded_for", forwarded.as_deref());
+        said.push_some("@exempt", is_exempt.then_some(path.as_bytes()));
         said
     }
 
     /// The layer's own limits; on which gate they are.
-    fn add_limits(&self, head: &Parts, said: &mut Attributes) -> Result<Gate, Error> {
+    fn add_limits(
+        &self,
+        head: &Parts,
+        is_anybody: bool,
+        said: &mut Attributes,
+    ) -> Result<Gate, Error> {
         if self.rules.is_empty() {
             return Ok(self.gate.clone());
         }
         let (kind, name) = self.name(head)?;
-        let cost = (self.cost)(head).to_string();
+        let cost = (!is_anybody).then(|| (self.cost)(head).to_string());
         let mut gate = None;
         for rule in &self.rules {
             let limits = match &rule.limited {
                 Limited::Always(limits) => Cow::Borrowed(limits),
+                Limited::By(_) if is_anybody => continue,
                 Limited::By(limit) => Cow::Owned(limit(head)),
             };
             one_gate(gate.iter().chain(limits.limiters()))?;
             gate = gate.or_else(|| limits.limiters().next().cloned());
-            let key = rule.key.as_ref().map(|key| key(head).unwrap_or_default());
+            let key = rule.key.as_ref().filter(|_| !is_anybody);
+            let key = key.map(|key| key(head).unwrap_or_default());
             for limit in &limits.0 {
                 match limit {
                     Limit::Limiter(limiter) => said.push("@limiter", &limiter.handle.to_ne_bytes()),
@@ -150,10 +162,8 @@ impl Layer {
                         self.manner.say(said);
                     }
                 }
-                if let Some(key) = &key {
-                    said.push("@key", key);
-                }
-                said.push("@cost", cost.as_bytes());
+                said.push_some("@key", key.as_deref());
+                said.push_some("@cost", cost.as_deref().map(str::as_bytes));
             }
         }
         Ok(gate.map_or_else(|| self.gate.clone(), |limiter| limiter.gate().clone()))
@@ -203,42 +213,4 @@ impl Manner {
 
 fn ask<T>(question: &Option<Ask<Option<T>>>, head: &Parts) -> Option<T> {
     question.as_ref().and_then(|question| question(head))
-}
-
-/// The path as it came, and as it is below a mount.
-fn paths(head: &Parts) -> (&str, &str) {
-    let within = head.uri.path();
-    #[cfg(feature = "axum")]
-    if let Some(original) = head.extensions.get::<axum::extract::OriginalUri>() {
-        return (original.0.path(), within);
-    }
-    (within, within)
-}
-
-/// The path that the layer's router is mounted at, where axum tells it; else empty.
-fn mount(head: &Parts) -> &str {
-    #[cfg(feature = "axum")]
-    if let Some(nested) = head.extensions.get::<axum::extract::NestedPath>() {
-        return nested.as_str().trim_end_matches('/');
-    }
-    let _ = head;
-    ""
-}
-
-/// The template of the request's route, where axum tells it.
-pub(super) fn template(head: &Parts) -> Option<String> {
-    #[cfg(feature = "axum")]
-    if let Some(matched) = head.extensions.get::<axum::extract::MatchedPath>() {
-        return Some(matched.as_str().to_owned());
-    }
-    let _ = head;
-    None
-}
-
-pub(super) fn peer_of_extensions(head: &Parts) -> Option<IpAddr> {
-    #[cfg(feature = "axum")]
-    if let Some(info) = head.extensions.get::<axum::extract::ConnectInfo<SocketAddr>>() {
-        return Some(info.0.ip());
-    }
-    head.extensions.get::<SocketAddr>().map(SocketAddr::ip)
 }

@@ -9,7 +9,8 @@ use http::Response;
 use tidegate_sys as sys;
 
 use super::answer::{Answers, Message};
-use super::ask::{peer_of_extensions, template, Ask, Find, Finding, Layer, Limited, Rule, Stand};
+use super::ask::{Ask, Find, Finding, Layer, Limited, Rule, Stand};
+use super::head::{peer_of_extensions, template};
 use super::limits::{Limits, Manner};
 use super::plan::{self, Guarding};
 use super::RateLimitLayer;
@@ -23,8 +24,8 @@ use crate::policy::{Document, GuardOptions};
 
 type Identity = Ask<Option<Vec<u8>>>;
 
-/// Options of a [`RateLimitLayer`]. The functions see a request's head, also of requests that turn
-/// out to be exempt.
+/// Options of a [`RateLimitLayer`]. The functions see a request's head; of preflights and of
+/// requests that are exempt here nobody is asked who it is or what it costs.
 #[must_use = "there is no layer until it is built"]
 pub struct RateLimitBuilder {
     limited: Option<Limited>,
@@ -141,8 +142,8 @@ impl RateLimitBuilder {
         self
     }
 
-    /// Another limit for each request, instead: tiers. Rates are opened when they are met, each with
-    /// its numbers behind its name (`api.100-per-60s`); the 1,024 used last stay open.
+    /// Another limit for each request, instead: tiers. Rates are opened when they are met, each
+    /// with its numbers behind its name (`api.100-per-60s`); the 1,024 used last stay open.
     pub fn limit_by<L: Into<Limits>>(
         mut self,
         limit: impl Fn(&Parts) -> L + Send + Sync + 'static,
@@ -273,7 +274,8 @@ impl RateLimitBuilder {
         self
     }
 
-    /// Bits of an IPv6 address that make a caller; as the gate's option says unless given, which is 64.
+    /// Bits of an IPv6 address that make a caller; as the gate's option says unless given, which is
+    /// 64.
     pub fn ipv6_prefix(mut self, bits: u8) -> Self {
         self.guard.ipv6_prefix = bits;
         self

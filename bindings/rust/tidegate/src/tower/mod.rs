@@ -27,8 +27,8 @@
 //! neither: that is given back.
 //!
 //! **A policy** ([`crate::policy`]) is met by the outermost layer on its gate, or by the layer that
-//! has it; [`Used`] tells what its rules `settle` by, and slots are held until the response's body is
-//! done or dropped.
+//! has it; [`Used`] tells what its rules `settle` by, and slots are held until the response's body
+//! is done or dropped.
 //!
 //! **The caller's address** is asked of the `peer` function, else looked for in the request's
 //! extensions: axum's `ConnectInfo<SocketAddr>` (serve with
@@ -39,6 +39,7 @@ mod answer;
 mod ask;
 mod body;
 mod builder;
+mod head;
 mod limits;
 mod passage;
 mod plan;

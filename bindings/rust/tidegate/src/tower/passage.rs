@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-//! What layers of ours have done with one HTTP request: shared by all that it passes, and brought to
-//! an end by the outermost when the response is done.
+//! What layers of ours have done with one HTTP request: shared by all that it passes, and brought
+//! to an end by the outermost when the response is done.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

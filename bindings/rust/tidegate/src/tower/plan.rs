@@ -87,8 +87,8 @@ pub(super) fn one_gate<'a>(limiters: impl IntoIterator<Item = &'a Limiter>) -> R
     Err(Error::new(sys::TG_EHANDLE, message, None))
 }
 
-/// Checks the rules, gives each its tag, and opens the limiter of a name that is given. Whether there
-/// are several limits.
+/// Checks the rules, gives each its tag, and opens the limiter of a name that is given. Whether
+/// there are several limits.
 pub(super) fn settle(
     rules: &mut [Rule],
     stand: &Stand,
