@@ -171,7 +171,7 @@ uint32_t Check::denying(const Call& call) const {
 void Check::compose(const Call& call) {
   composed = true;
   before_.read(scope_before);  // prepare() has seen that it is one
-  if (verdict == PolicyVerdict::kExempt) {
+  if (verdict == PolicyVerdict::kExempt && before_.charges.empty()) {
     scope = scope_before;
     return;
   }

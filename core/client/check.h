@@ -69,7 +69,7 @@ bool settle(std::string_view scope, Settle how, int32_t status, std::string_view
             std::vector<Settlement>& out);
 
 // The pairs of tidegate_guard.h. False: they end early, or are too many.
-inline constexpr size_t kMostAttributes = 256;
+inline constexpr size_t kMostAttributes = 2'048;
 bool read_attributes(std::string_view bytes, std::vector<Attribute>& out);
 
 }  // namespace tidegate

@@ -109,6 +109,20 @@ TEST(GuardsEmbedded, BansAndExemptionsAskNobody) {
   EXPECT_EQ(here.gate.stats().allowed, 1);
 }
 
+TEST(GuardsEmbedded, WhatWasSaidBeforeAnExemptionIsSaidBehindIt) {
+  Embedded here;
+  Guarded guard(here.gate, kPolicy), held(here.gate, "version: 1\nlimiters: {jobs: 1 at once}\n"
+                                                     "rules: [{limit: jobs}]");
+  const Checked outer = held.ask("GET /", {{"identity", "k"}});
+  const Checked inner = guard.ask("GET /health", {{"identity", "k"}}, outer.scope);
+  EXPECT_EQ(inner.verdict, TG_VERDICT_EXEMPT);
+  EXPECT_EQ(inner.fields, outer.fields);
+  EXPECT_TRUE(inner.finish);
+  EXPECT_EQ(inner.renew_us, outer.renew_us);
+  EXPECT_EQ(guard.finish(inner.scope, 200).size(), 1u);
+  EXPECT_EQ(held.ask("GET /", {{"identity", "k"}}).http, 200);
+}
+
 TEST(GuardsEmbedded, APreflightIsExempt) {
   Embedded here;
   Guarded guard(here.gate, kPolicy);
