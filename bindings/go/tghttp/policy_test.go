@@ -4,6 +4,7 @@ package tghttp_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -210,11 +211,16 @@ func TestWhatIsExemptIsNotAskedWhoItIs(t *testing.T) {
 		Gate: gate(t, "memory://"), Limit: "9/hour", Exempt: []string{"/health"}, Mount: "/v1",
 		Key: func(*http.Request) string { asked++; return "k" },
 	}
+	for i := range 1000 { // more than a check has attributes
+		config.Exempt = append(config.Exempt, fmt.Sprint("/exempt/", i))
+	}
 	handler := limit(t, config)(ok)
 	preflight := httptest.NewRequest("OPTIONS", "/", nil)
 	preflight.Header.Set("Origin", "https://a.example")
 	preflight.Header.Set("Access-Control-Request-Method", "POST")
-	for _, r := range []*http.Request{preflight, httptest.NewRequest("GET", "/health", nil)} {
+	for _, r := range []*http.Request{
+		preflight, httptest.NewRequest("GET", "/health", nil), httptest.NewRequest("GET", "/exempt/999", nil),
+	} {
 		recorder := httptest.NewRecorder()
 		handler.ServeHTTP(recorder, r)
 		if recorder.Code != 200 || asked != 0 || recorder.Header().Get("RateLimit") != "" {
