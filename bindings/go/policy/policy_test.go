@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -168,5 +169,22 @@ func TestTheReadmesPolicyIsOne(t *testing.T) {
 	shown, _, found := strings.Cut(rest, "```")
 	if faults, err := policy.Validate(shown); err != nil || len(faults) > 0 || !found {
 		t.Errorf("%+v %v", faults, err)
+	}
+}
+
+func TestTheReadmesRecipesAreRules(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := "version: 1\nlimiters: {logins: 5/minute, tokens: 9/minute, " +
+		"streams: {rate: 5 at once, lease: 30s}}\nrules:\n"
+	rules := regexp.MustCompile("`({when: .*?})`").FindAllStringSubmatch(string(readme), -1)
+	for _, rule := range rules {
+		text += "  - " + rule[1] + "\n"
+	}
+	if faults, err := policy.Validate(text); err != nil || len(faults) > 0 || len(rules) < 3 ||
+		!strings.Contains(string(readme), "{streams: {rate: 5 at once, lease: 30s}}") {
+		t.Errorf("%d rules: %+v %v", len(rules), faults, err)
 	}
 }

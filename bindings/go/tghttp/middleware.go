@@ -19,7 +19,7 @@ type middleware struct {
 	bare        *tidegate.Guard // without rules: says who is exempt
 	embedded    bool
 	rules       []*rule
-	exempt      tidegate.AttributeList
+	exempt      map[string]bool
 	warned      atomic.Bool // of X-Forwarded-For
 	body        []byte      // of refusals; nil: the problem
 	contentType string
@@ -84,8 +84,9 @@ func (m *middleware) pass(w http.ResponseWriter, r *http.Request, s *state, next
 // check asks the guard. Where it may be that the request is exempt, that is asked first: functions
 // that read who is calling are for requests that have callers.
 func (m *middleware) check(r *http.Request, s *state) (tidegate.Decision, error) {
-	skip := m.Skip != nil && m.Skip(r)
-	if skip || len(m.exempt) > 0 || r.Method == http.MethodOptions {
+	// A request has room for 256 attributes, a program may have more exempt paths: so one is said.
+	skip := m.exempt[r.URL.Path] || m.exempt[m.Mount+r.URL.EscapedPath()] || m.Skip != nil && m.Skip(r)
+	if skip || r.Method == http.MethodOptions {
 		list := m.seen(r)
 		if skip {
 			list.Add("@exempt", r.URL.Path)

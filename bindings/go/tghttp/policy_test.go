@@ -4,12 +4,14 @@ package tghttp_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,12 +57,16 @@ func checkAPolicysSettlements(t *testing.T, g *tidegate.Gate) {
 	around := limit(t, tghttp.Config{Gate: g, Policy: service, Identity: apiKey, Mount: "/v1"})
 	inner := limit(t, tghttp.Config{Gate: g, Policy: service, Identity: apiKey, Mount: "/v1"})
 	status := http.StatusOK
-	mux.HandleFunc("POST /login", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+	mux.HandleFunc("POST /login", func(w http.ResponseWriter, _ *http.Request) {
+		if status == 0 {
+			panic(http.ErrAbortHandler)
+		}
+		w.WriteHeader(status)
+	})
 	mux.Handle("POST /chat", inner(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "hello")
 		tghttp.Settle(r.Context(), "used", 350)
 	})))
-	mux.HandleFunc("POST /panic", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	url := serve(t, http.StripPrefix("/v1", around(mux)))
 	post := func(path string) int {
 		t.Helper()
@@ -76,12 +82,12 @@ func checkAPolicysSettlements(t *testing.T, g *tidegate.Gate) {
 		response.Body.Close()
 		return response.StatusCode
 	}
-	for _, status = range []int{200, 401, 204} {
+	for _, status = range []int{200, 401, 204, 0} { // 0: it panics, and fails so
 		if got := post("/v1/login"); got != status {
 			t.Errorf("%d, expected %d", got, status)
 		}
 	}
-	eventually(t, g, "5/minute", "logins", "k", 4)
+	eventually(t, g, "5/minute", "logins", "k", 3)
 	if got := post("/v1/chat"); got != 200 {
 		t.Error(got)
 	}
@@ -102,10 +108,14 @@ func TestSlotsAreHeldUntilTheAnswerIsSent(t *testing.T) {
 	clock := tidegatetest.NewClock(time.UnixMicro(1_763_683_200_000_000))
 	g := gate(t, "memory://", tidegate.UseClock(clock))
 	began, goOn := make(chan struct{}), make(chan struct{})
+	end := sync.OnceFunc(func() { close(goOn) })
+	defer end()
 	mux := http.NewServeMux()
 	running := limit(t, tghttp.Config{Gate: g, Identity: apiKey, Limit: "1 at once",
 		Options: []tidegate.LimiterOption{tidegate.Lease(10 * time.Second)}})
-	mux.Handle("GET /jobs/{id}", running(http.HandlerFunc(
+	// What is exempt further in leaves what is held.
+	free := limit(t, tghttp.Config{Gate: g, Limit: "1/minute", Skip: func(*http.Request) bool { return true }})
+	mux.Handle("GET /jobs/{id}", running(free(http.HandlerFunc(
 		func(w http.ResponseWriter, r *http.Request) {
 			if r.PathValue("id") == "panic" {
 				panic(http.ErrAbortHandler)
@@ -117,7 +127,7 @@ func TestSlotsAreHeldUntilTheAnswerIsSent(t *testing.T) {
 				<-goOn
 			}
 			_, _ = io.WriteString(w, "last")
-		})))
+		}))))
 	around := limit(t, tghttp.Config{Gate: g, Limit: "100/minute", Exempt: []string{"/jobs/exempt"}})
 	url := serve(t, around(mux))
 	streamed := make(chan string)
@@ -139,7 +149,7 @@ func TestSlotsAreHeldUntilTheAnswerIsSent(t *testing.T) {
 			t.Fatalf("%s while the slot is held", response.Status)
 		}
 	}
-	close(goOn)
+	end()
 	if body := <-streamed; body != "first last" {
 		t.Error(body)
 	}
@@ -201,11 +211,16 @@ func TestWhatIsExemptIsNotAskedWhoItIs(t *testing.T) {
 		Gate: gate(t, "memory://"), Limit: "9/hour", Exempt: []string{"/health"}, Mount: "/v1",
 		Key: func(*http.Request) string { asked++; return "k" },
 	}
+	for i := range 1000 { // more than a check has attributes
+		config.Exempt = append(config.Exempt, fmt.Sprint("/exempt/", i))
+	}
 	handler := limit(t, config)(ok)
 	preflight := httptest.NewRequest("OPTIONS", "/", nil)
 	preflight.Header.Set("Origin", "https://a.example")
 	preflight.Header.Set("Access-Control-Request-Method", "POST")
-	for _, r := range []*http.Request{preflight, httptest.NewRequest("GET", "/health", nil)} {
+	for _, r := range []*http.Request{
+		preflight, httptest.NewRequest("GET", "/health", nil), httptest.NewRequest("GET", "/exempt/999", nil),
+	} {
 		recorder := httptest.NewRecorder()
 		handler.ServeHTTP(recorder, r)
 		if recorder.Code != 200 || asked != 0 || recorder.Header().Get("RateLimit") != "" {
@@ -297,4 +312,44 @@ func TestAHandlerThatGoesOnBehindItsAnswer(t *testing.T) {
 	}
 	gone <- struct{}{}
 	<-gone
+}
+
+// No spelling escapes its limit, and what a router has decoded once is not decoded again.
+func TestAPathIsHandedOverAsItCame(t *testing.T) {
+	config := tghttp.Config{Gate: gate(t, "memory://"), Policy: `
+version: 1
+limiters: {a: 1000/minute, b: 1000/minute}
+rules:
+  - {when: {path: [/health, /free/**]}, exempt: true}
+  - {when: {path: /v1/a/b}, limit: b}
+  - {limit: a}
+`}
+	url := serve(t, limit(t, config)(ok))
+	for path, expect := range map[string]string{
+		"/health": "", "/%68ealth": "", "/%2568ealth": "a", "/free/x": "", "/free/../x": "a",
+		"/free%2Fx": "a", "/v1/a/b": "b a", "/v1/a%2Fb": "a", "//v1/./a//b": "b a",
+	} {
+		request, err := http.NewRequest("GET", url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.URL.Opaque = path // as it is
+		if strings.HasPrefix(path, "//") {
+			request.URL.Opaque = url + path
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		var names []string
+		for _, one := range strings.Split(response.Header.Get("RateLimit-Policy"), ", ") {
+			if name, _, found := strings.Cut(one, ";"); found {
+				names = append(names, strings.Trim(name, `"`))
+			}
+		}
+		if got := strings.Join(names, " "); response.StatusCode != 200 || got != expect {
+			t.Errorf("%s: %s, %q, expected %q", path, response.Status, got, expect)
+		}
+	}
 }

@@ -15,7 +15,7 @@ import (
 // seen is what a request is, whoever calls and whatever it costs: no function of the program's is
 // asked.
 func (m *middleware) seen(r *http.Request) tidegate.AttributeList {
-	list := append(make(tidegate.AttributeList, 0, len(m.exempt)+1024), m.exempt...)
+	list := make(tidegate.AttributeList, 0, 1024)
 	list.Add("method", r.Method)
 	list.Add("path", m.Mount+r.URL.EscapedPath())
 	list.Add("@path", r.URL.Path)

@@ -109,7 +109,7 @@ type Config struct {
 // New makes the middleware. What is wrong with the configuration is found here, not at the first
 // request.
 func New(config Config) (func(http.Handler) http.Handler, error) {
-	m := &middleware{Config: config}
+	m := &middleware{Config: config, exempt: map[string]bool{}}
 	if m.Gate == nil {
 		gate, err := shared(config.Store)
 		if err != nil {
@@ -127,7 +127,7 @@ func New(config Config) (func(http.Handler) http.Handler, error) {
 		return nil, err
 	}
 	for _, path := range config.Exempt {
-		m.exempt.Add("@exempt", path)
+		m.exempt[path] = true
 	}
 	return m.wrap, errors.Join(m.open(), m.encode())
 }

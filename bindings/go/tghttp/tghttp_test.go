@@ -200,6 +200,32 @@ func TestStreamsAndHijackedConnectionsAreUntouched(t *testing.T) {
 	}
 }
 
+func TestHTTP2(t *testing.T) {
+	config := tghttp.Config{Gate: gate(t, "memory://"), Limit: "1/hour", Name: "api"}
+	server := httptest.NewUnstartedServer(limit(t, config)(http.HandlerFunc(
+		func(w http.ResponseWriter, r *http.Request) {
+			_, _, err := w.(http.Hijacker).Hijack()
+			push := w.(http.Pusher).Push("/style.css", nil)
+			flush := http.NewResponseController(w).Flush()
+			fmt.Fprint(w, r.ProtoMajor, err != nil, push != nil, flush == nil)
+		})))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	for i, expect := range []string{"2 true true true", `{"type":`} {
+		response, err := server.Client().Get(server.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(response.Body)
+		response.Body.Close()
+		if response.StatusCode != []int{200, 429}[i] || !strings.HasPrefix(string(body), expect) ||
+			response.Header.Get("RateLimit") != `"api";r=0;t=3600` {
+			t.Errorf("%s %v %s", response.Status, response.Header, body)
+		}
+	}
+}
+
 func TestWhatTheUserAnswersInstead(t *testing.T) {
 	g := gate(t, "memory://")
 	var failure error
