@@ -117,8 +117,16 @@ def test_no_spelling_escapes(gate):
     assert found == [200, 200, 200, 429, 429]
 
 
-@pytest.mark.parametrize("store", [True, False])
-def test_a_list_of_keys_beside_a_list_of_limits(gate, store):
+def test_a_policy_speaks_of_paths_below_the_root_path(gate):
+    app = Starlette(routes=[Mount("/v1", app=guarded(gate))])
+    for root in ("", "/api"):
+        assert ask(guarded(gate), f"{root}/health", root_path=root)["RateLimit"] is None
+        assert '"basic"' in ask(guarded(gate), f"{root}/", root_path=root)["RateLimit"]
+        answer = ask(app, f"{root}/v1/images", root_path=root, client=f"127.0.0.{len(root) + 2}")
+        assert answer["RateLimit"] == '"basic";r=2;t=20'
+
+
+def test_a_list_of_keys_beside_a_list_of_limits(gate):
     limits = ["10/minute", "2/minute"]
     app = RateLimitMiddleware(ok, limits, key=[None, by_key], store=gate, policy="version: 1\n")
     keyed = [ask(app, headers={"x-api-key": "k"}).status for _ in range(3)]
