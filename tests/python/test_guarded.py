@@ -117,8 +117,16 @@ def test_no_spelling_escapes(gate):
     assert found == [200, 200, 200, 429, 429]
 
 
-@pytest.mark.parametrize("store", [True, False])
-def test_a_list_of_keys_beside_a_list_of_limits(gate, store):
+def test_a_policy_speaks_of_paths_below_the_root_path(gate):
+    app = Starlette(routes=[Mount("/v1", app=guarded(gate))])
+    for root in ("", "/api"):
+        assert ask(guarded(gate), f"{root}/health", root_path=root)["RateLimit"] is None
+        assert '"basic"' in ask(guarded(gate), f"{root}/", root_path=root)["RateLimit"]
+        answer = ask(app, f"{root}/v1/images", root_path=root, client=f"127.0.0.{len(root) + 2}")
+        assert answer["RateLimit"] == '"basic";r=2;t=20'
+
+
+def test_a_list_of_keys_beside_a_list_of_limits(gate):
     limits = ["10/minute", "2/minute"]
     app = RateLimitMiddleware(ok, limits, key=[None, by_key], store=gate, policy="version: 1\n")
     keyed = [ask(app, headers={"x-api-key": "k"}).status for _ in range(3)]
@@ -189,6 +197,11 @@ def test_preflights_and_exempt_paths_ask_no_callable(gate):
     assert ask(app, "/health").status == 200
     with pytest.raises(KeyError):
         ask(app, "/", "OPTIONS", {"origin": "https://a.example"})
+
+
+def test_any_number_of_paths_is_exempt(gate):
+    app = RateLimitMiddleware(ok, "1/minute", exempt=[f"/p{i}" for i in range(3_000)], store=gate)
+    assert statuses(app, "/p0", "/p2999", "/p", "/p") == [200, 200, 200, 429]
 
 
 def test_faulty_policies_fail_at_start(gate):
@@ -273,6 +286,16 @@ def test_what_an_inner_policy_refuses_is_given_back(gate):
     app = guarded(gate, inner)
     assert statuses(app, "/", "/", "/") == [200, 429, 429]
     assert gate.limiter("3/minute", "basic").peek("@127.0.0.1").remaining == 2
+
+
+@pytest.mark.parametrize("inside", ["limited", "exempt by a policy"])
+def test_what_an_outer_check_holds_is_let_go_whatever_is_inside(gate, inside):
+    free = "version: 1\nrules: [{exempt: true}]\n" if inside != "limited" else None
+    inner = RateLimitMiddleware(ok, "9/minute", store=gate, policy=free)
+    app = RateLimitMiddleware(inner, "1 at once", name="outer", store=gate, policy="version: 1\n")
+    answers = [ask(app, "/") for _ in range(3)]
+    assert [one.status for one in answers] == [200, 200, 200]
+    assert '"outer";' in answers[0]["RateLimit-Policy"]
 
 
 # ---- FastAPI ----

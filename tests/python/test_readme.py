@@ -96,5 +96,33 @@ def test_functions(monkeypatch):
     assert names["encode"]("film") is None
 
 
+def test_in_place_of_other_libraries(monkeypatch):
+    import flask
+    from asgi_driver import statuses
+    from fastapi import Depends, FastAPI
+    from test_wsgi import ask
+
+    from tidegate.fastapi import RateLimit
+
+    monkeypatch.setenv("TIDEGATE_URL", "memory://?namespace=others")
+    app, flask_app = FastAPI(), flask.Flask("shop")
+    with tidegate.connect() as gate:
+        run(
+            snippets(FUNCTIONS)[2],
+            app=app,
+            flask_app=flask_app,
+            gate=gate,
+            request=flask.request,
+            tidegate=tidegate,
+            Depends=Depends,
+            RateLimit=RateLimit,
+        )
+        assert gate.limiter("10/minute", algorithm="fixed_window").peek("user:42").remaining == 9
+    assert statuses(app, *["/slow"] * 6) == [200] * 5 + [429]
+    answers = [ask(flask_app, "/slow") for _ in range(6)]
+    assert [one.status for one in answers] == [200] * 5 + [429]
+    assert answers[5]["Retry-After"] == "12"
+
+
 def test_the_test_clock():
     run(snippets(CHAPTERS["Tests"])[0], tidegate=tidegate, FakeClock=FakeClock)

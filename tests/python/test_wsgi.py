@@ -210,6 +210,23 @@ def test_a_slot_is_renewed_while_the_response_lasts():
         )
 
 
+def test_threads_share_a_budget(url):
+    with tidegate.connect(url, clock=FakeClock()) as gate:
+        app = limited(gate, "50/hour", limited(gate, "100/hour", name="inner"), name="outer")
+        found = []
+
+        def work():
+            found.extend(ask(app).status for _ in range(25))
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(found) == [200] * 50 + [429] * 150
+        assert gate.limiter("100/hour", "inner").peek("@127.0.0.1").remaining == 50
+
+
 def test_an_application_that_fails_counts_as_500(gate):
     def fails(environ, start):
         raise RuntimeError("no")

@@ -7,7 +7,6 @@ import contextlib
 import http.client
 import os
 import socket
-import socketserver
 import subprocess
 import sys
 import threading
@@ -85,14 +84,11 @@ class QuietHandler(wsgiref.simple_server.WSGIRequestHandler):
         pass
 
 
-class ThreadingServer(socketserver.ThreadingMixIn, wsgiref.simple_server.WSGIServer):
-    daemon_threads = True
-
-
 @contextlib.contextmanager
 def serving_wsgi(app: Any) -> Iterator[Web]:
-    """`app` under the standard library's server, a thread for each request."""
-    server = wsgiref.simple_server.make_server("127.0.0.1", 0, app, ThreadingServer, QuietHandler)
+    """`app` under the standard library's server: one request after the other, each with all that
+    happens behind its answer."""
+    server = wsgiref.simple_server.make_server("127.0.0.1", 0, app, handler_class=QuietHandler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

@@ -157,13 +157,6 @@ void Client::close_limiter(LimiterState& state) {
   if (known) known.mapped()->generation = 0;  // another object's, where both were made after a fork
 }
 
-void Client::close_if_last(const std::shared_ptr<LimiterState>& state) {
-  constexpr int64_t kOurs = 2;  // the object's that lets go, and the one in limiters_
-  const auto known = limiters_.find(state->handle);
-  if (!closed_ && known != limiters_.end() && known->second == state && state.use_count() == kOurs)
-    close_limiter(*state);
-}
-
 PyObject* Client::policy_name(uint64_t handle, uint32_t rate, uint64_t generation) const {
   if (generation != generation_ || forked()) Py_RETURN_NONE;
   const auto found = limiters_.find(handle);

@@ -57,8 +57,6 @@ class Client {
   void change_limiter(LimiterState& state, const LimiterSpec& change);
   // Closes it for everybody who has it. Idempotent.
   void close_limiter(LimiterState& state);
-  // As close_limiter, where `state` is held by one limiter object only: its last.
-  void close_if_last(const std::shared_ptr<LimiterState>& state);
   // The handle of this process's opening. Throws where it is closed or cannot be opened again.
   uint64_t handle_of(LimiterState& state) {
     if (state.generation != generation_) bind(state);

@@ -377,11 +377,12 @@ const char kAsDictDoc[] =
 
 PyMethodDef decision_methods[] = {
     {"headers", as_function(decision_headers), kNamed,
-     "headers(styles=('standard', 'legacy'))\n--\n\nThe HTTP header fields of this decision, a "
-     "dict.\n\n"
+     "headers(styles=None)\n--\n\nThe HTTP header fields of this decision, a dict.\n\n"
      "styles: any of 'standard' (RateLimit-Policy, RateLimit), 'legacy' (X-RateLimit-*, reset in "
      "epoch\n"
-     "seconds) and 'legacy-delta'. A denial has Retry-After unless it never fits."},
+     "seconds) and 'legacy-delta'; default: those of a policy's check, else the first two. A "
+     "denial "
+     "has\nRetry-After unless it never fits."},
     {"problem", decision_problem, METH_NOARGS,
      "problem()\n--\n\nThe application/problem+json body of a refusal, bytes; empty when allowed."},
     {"as_dict", as_function(decision_as_dict), kNamed, kAsDictDoc},

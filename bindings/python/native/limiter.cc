@@ -21,7 +21,6 @@ struct LimiterObject {
   PyObject_HEAD PyObject* owner;  // keeps client alive
   Client* client;
   std::shared_ptr<LimiterState> state;
-  bool close_with_it;  // when this object goes and no other has the limiter
 };
 
 PyTypeObject* sync_type = nullptr;
@@ -169,8 +168,6 @@ PyObject* limiter_new(PyTypeObject* type, PyObject* args, PyObject* names) {
 
 void limiter_dealloc(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
-  if (as_limiter(self)->close_with_it)
-    as_limiter(self)->client->close_if_last(as_limiter(self)->state);
   as_limiter(self)->state.~shared_ptr();
   Py_XDECREF(as_limiter(self)->owner);
   type->tp_free(self);
@@ -179,11 +176,6 @@ void limiter_dealloc(PyObject* self) {
 
 PyObject* limiter_name(PyObject* self, void*) {
   return PyUnicode_FromString(as_limiter(self)->state->name.c_str());
-}
-
-PyObject* limiter_same(PyObject* self, void*) {  // equal for two handles of one limiter
-  const auto* limiter = as_limiter(self);
-  return PyLong_FromUnsignedLongLong(limiter->state->handle);
 }
 
 PyObject* limiter_rates(PyObject* self, PyObject*) {
@@ -234,11 +226,6 @@ PyObject* limiter_change(PyObject* self, PyObject* args) {
 
 PyObject* limiter_close(PyObject* self, PyObject*) {
   as_limiter(self)->client->close_limiter(*as_limiter(self)->state);
-  Py_RETURN_NONE;
-}
-
-PyObject* limiter_close_with_it(PyObject* self, PyObject*) {
-  as_limiter(self)->close_with_it = true;
   Py_RETURN_NONE;
 }
 
@@ -300,14 +287,12 @@ PyMethodDef methods[] = {{"consume", as_function(ask<kConsume, kAsync>), kFast, 
                          {"renew", as_function(ask<kAcquire, kAsync>), kFast, kAcquireDoc},
                          {"release", as_function(ask<kRelease, kAsync>), kFast, kReleaseDoc},
                          {"close", limiter_close, METH_NOARGS, kCloseDoc},
-                         {"_close_with_it", limiter_close_with_it, METH_NOARGS, nullptr},
                          {"_rates", limiter_rates, METH_NOARGS, nullptr},
                          {"_change", limiter_change, METH_VARARGS, nullptr},
                          {}};
 
 PyGetSetDef getset[] = {{"name", limiter_name, nullptr,
                          "What the limiter is called; also its first word in the store.", nullptr},
-                        {"_handle", limiter_same, nullptr, nullptr, nullptr},
                         {}};
 
 template <bool kAsync>

@@ -99,7 +99,10 @@ class Passage:
         fields = decision._fields(None, 0, True)
         if not fields and before is not None:  # a silent one takes nothing away
             fields = before.fields
-        self.told[mark] = Told(gate, decision, fields)
+        if decision.verdict == "exempt" and before is not None:  # it says nothing of those before
+            self.told[mark] = before
+        else:
+            self.told[mark] = Told(gate, decision, fields)
         return decision
 
     def fields(self) -> list[Field]:

@@ -131,7 +131,7 @@ class Rule:
         ]
         self.body = body_of(message)
         self.exempt = exempt if callable(exempt) else None
-        self.exempt_paths: Pairs = [("@exempt", path) for path in paths_of(exempt)]
+        self.exempt_paths = frozenset(paths_of(exempt))
         self.own_address = trusted_proxies is not None or ipv6_prefix is not None
         self.told_whom_to_trust = trusted_proxies is not None
         self.headers = headers_text(headers)
@@ -185,9 +185,10 @@ class Rule:
 
     async def exempts(self, facts: Facts) -> bool:
         """Preflights and exempt paths, before any other callable is asked about them."""
-        if self.exempt_paths or facts.method == "OPTIONS":
-            paths: Pairs = [("@path", path) for path in facts.paths]
-            if nobody().check([*facts.pairs, *paths, *self.exempt_paths]).verdict == "exempt":
+        exempt = [path for path in facts.paths if path in self.exempt_paths]  # not all of them
+        if exempt or facts.method == "OPTIONS":
+            more = [(name, path) for path in exempt for name in ("@path", "@exempt")]
+            if nobody().check([*facts.pairs, *more]).verdict == "exempt":
                 return True
         return self.exempt is not None and bool(await resolved(self.exempt(facts.request)))
 
