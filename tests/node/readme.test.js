@@ -63,7 +63,10 @@ test('Recipes', async (t) => {
   let end
   app.get('/both', both, (req, res) => res.json(req.rateLimit.parts.map(({ name }) => name)))
   app.get('/login', login, (req, res) => res.sendStatus(req.query.ok ? 200 : 401))
-  app.get('/stream', stream, (req, res) => (end = () => res.end()) && res.write('a'))
+  app.get('/stream', stream, (req, res) => {
+    end = () => res.end()
+    res.write('a')
+  })
   const Koa = require('koa').default ?? require('koa')
   const served = [
     await listen(app),
