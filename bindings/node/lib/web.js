@@ -8,11 +8,12 @@ const { ConfigError, typeError } = require('./errors.js')
 const { aboutOf, peerOf, watched, withFields } = require('./web_message.js')
 
 /** The last step of the outermost middleware of a request. */
-function finished(exchange, response, args) {
+function finished(exchange, response, method, args) {
   const told = withFields(response, exchange.pairs ?? [])
   const end = () => exchange.finish(response.status, ...args)
   if (!exchange.mustFinish) return told
-  if (told.body) return new Response(watched(told.body, end), told)
+  // Nobody reads the body of an answer to HEAD, nor cancels it.
+  if (told.body && method !== 'HEAD') return new Response(watched(told.body, end), told)
   end()
   return told
 }
@@ -29,7 +30,7 @@ async function limited(checker, { request, args, peer, place }, next) {
     exchange.finish(500, ...args)
     throw error
   }
-  return outermost ? finished(exchange, response, args) : response
+  return outermost ? finished(exchange, response, request.method, args) : response
 }
 
 async function answered(checker, exchange, about, args, next) {
