@@ -240,7 +240,7 @@ describe('on a server', () => {
     await gate.close()
   })
 
-  test('a worker that is killed: free after the lease, not before', async () => {
+  test('a worker that is killed: free after the lease, not before', async (t) => {
     const LEASE = 1500
     const gate = connect(await url(), { timeoutMs: 5000 })
     const limiter = gate.limiter('2 at once', { name: 'killed', lease: LEASE })
@@ -254,6 +254,7 @@ describe('on a server', () => {
       cwd: __dirname,
       stdio: ['ignore', 'pipe', 'inherit'],
     })
+    t.after(() => child.kill('SIGKILL'))
     const said = await new Promise((resolve) => child.stdout.once('data', resolve))
     assert.equal(String(said), 'true,true\n')
     await delay(2 * LEASE)
