@@ -248,8 +248,10 @@ describe('on a server', () => {
       const gate = require('tidegate').connect(${JSON.stringify(await url())}, { timeoutMs: 5000 })
       const limiter = gate.limiter('2 at once', { name: 'killed', lease: ${LEASE} })
       setInterval(() => {}, 1000)
-      Promise.all([limiter.slot('k'), limiter.slot('k')]).then((slots) =>
-        process.stdout.write(slots.map(({ allowed }) => allowed).join() + '\\n'))`
+      Promise.all([limiter.slot('k'), limiter.slot('k')]).then((slots) => {
+        globalThis.kept = slots // what nobody has any more is released
+        process.stdout.write(slots.map(({ allowed }) => allowed).join() + '\\n')
+      })`
     const child = spawn(process.execPath, ['-e', program], {
       cwd: __dirname,
       stdio: ['ignore', 'pipe', 'inherit'],
