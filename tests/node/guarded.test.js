@@ -316,6 +316,7 @@ describe('Express', () => {
     const { gate } = open()
     rateLimit({ store: gate })
     rateLimit({ policy: POLICY })
+    rateLimit({ limit: () => '5 at once', lease: '10s' })
     for (const options of [{}, { store: connect() }, { store: gate, policy: 5 }])
       assert.throws(() => rateLimit(options), /limit: expected one of|policy: expected/)
     for (const [options, message] of [
@@ -430,6 +431,9 @@ describe('the web', () => {
     push.enqueue(new TextEncoder().encode('done'))
     push.close()
     assert.equal(await job.text(), 'done')
+    await until('the slot', async () => (await left()) === 1)
+    const head = new Request('http://a/job', { method: 'HEAD', headers: { 'x-api-key': 'k' } })
+    await limit(head, () => new Response('nobody reads it'))
     await until('the slot', async () => (await left()) === 1)
     const canceled = await ask('/job', () => new Response(new ReadableStream()))
     assert.equal(await left(), 0)

@@ -262,10 +262,14 @@ test('rates by request: the least used limiters are closed, those in use are not
 test('rates by request never fill a gate', async () => {
   const store = memory()
   const check = checkHttp({ store, name: 'tier', limit: (req) => req.rate, message: 'denied' })
+  const kept = store.limiter('7/minute', { name: 'kept' })
+  const first = kept.consumeSync('k')
   const res = () => ({ setHeader() {}, hasHeader() {} })
   const req = (rate) => ({ method: 'GET', headers: {}, socket: { remoteAddress: '::1' }, rate })
   for (let i = 1; i <= 70_000; ++i) assert.equal(await check(req(`${i}/minute`), res()), true)
   store.limiter('5/minute', { name: 'one-more' })
+  const second = kept.consumeSync('k')
+  assert.deepEqual([first.name, second.name, second.remaining], ['kept', 'kept', 5])
 })
 
 test('a URL object is a store', async () => {

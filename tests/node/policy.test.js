@@ -10,7 +10,7 @@ const { pathToFileURL } = require('node:url')
 const { describe, test } = require('node:test')
 const { ConfigError, connect, ignoredOfLive, resolvePolicy, validatePolicy } = require('tidegate')
 const { FakeClock } = require('tidegate/testing')
-const { ROOT, SERVERS, command, startServer, until } = require('./support.js')
+const { ROOT, SERVERS, command, run, startServer, until } = require('./support.js')
 
 // A member of a line as it is written there: JSON.parse makes 1 of 1.0. The newline says that it is
 // no path.
@@ -338,4 +338,29 @@ test('a gate without a policy limits nothing, and bans all the same', async () =
   await assert.rejects(gate.check({ path: '/' }), { code: 'TG_ECLOSED' })
   await assert.rejects(gate.policy.explain({ path: '/' }), { code: 'TG_ECLOSED' })
   assert.throws(() => gate.policy.live(), { code: 'TG_ECLOSED' })
+})
+
+test('a worker that ends while the store is asked takes nobody along', async () => {
+  const server = await startServer()
+  const work = `
+    const gate = require('tidegate').connect(process.env.STORE, { policy: { version: 1 } })
+    for (let i = 0; i < 20; ++i) {
+      gate.policy.explain({ path: '/' })
+      gate.lookUp('k')
+      gate.check({ path: '/' })
+    }
+    setImmediate(() => process.exit(0))`
+  const done = await run(
+    `
+    const { Worker } = require('node:worker_threads')
+    let n = 0
+    const next = () => {
+      if (++n > 20) return console.log('all')
+      new Worker(${JSON.stringify(work)}, { eval: true }).on('exit', next)
+    }
+    next()`,
+    { env: { STORE: server.url }, timeout: 60_000 },
+  )
+  assert.deepEqual([done.code, done.signal, done.out.trim()], [0, null, 'all'])
+  await server.stop()
 })

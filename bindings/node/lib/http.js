@@ -20,7 +20,7 @@ function rateLimit(...options) {
   }
 
   async function limit(req, res) {
-    const decision = await checker.askNode(aboutOf(req, req.url), [req, res], res)
+    const decision = await checker.askNode(aboutOf(req, req.originalUrl ?? req.url), [req, res], res)
     if (decision === undefined) return true
     req.rateLimit = decision
     if (res.destroyed || res.headersSent) return false

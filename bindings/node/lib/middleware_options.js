@@ -188,7 +188,8 @@ function readItem(options) {
         `the limiter ${limit.name} has its own`,
     )
   const byRequest = typeof limit === 'function'
-  if (!(limit instanceof Limiter)) tryOut(byRequest ? '1/s' : limit, given, options)
+  const any = options.lease === undefined ? '1/s' : '1 at once'
+  if (!(limit instanceof Limiter)) tryOut(byRequest ? any : limit, given, options)
   const [, , ...texts] = Limiter.texts('', given, false)
   return {
     limit,

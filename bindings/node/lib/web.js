@@ -4,74 +4,16 @@
 // Requests and responses of the web standard: Hono, Next.js route handlers, Bun, Deno, workers.
 const { Checker } = require('./middleware.js')
 const { Exchange } = require('./exchange.js')
-const { addToHeaders } = require('./fields.js')
 const { ConfigError, typeError } = require('./errors.js')
-
-// The socket's address, where what a server hands to a handler beside the request tells it.
-function peerOf(request, context) {
-  return (
-    context?.requestIP?.(request)?.address ?? // Bun
-    context?.remoteAddr?.hostname ?? // Deno
-    (context?.incoming ?? context?.env?.incoming)?.socket?.remoteAddress // @hono/node-server
-  )
-}
-
-function aboutOf(request, peer, place) {
-  const { method, headers } = request
-  const url = new URL(request.url)
-  return {
-    method,
-    path: url.pathname,
-    host: headers.get('host') ?? url.host,
-    origin: headers.get('origin') ?? undefined,
-    requestedMethod: headers.get('access-control-request-method') ?? undefined,
-    forwarded: headers.get('x-forwarded-for') ?? undefined,
-    hasForwarded: headers.has('forwarded'),
-    peer,
-    place,
-    route: place?.template || undefined,
-  }
-}
-
-// The body of a response whose end is waited for, however it ends.
-function watched(body, end) {
-  const reader = body.getReader()
-  return new ReadableStream({
-    async pull(controller) {
-      try {
-        const { done, value } = await reader.read()
-        if (!done) return controller.enqueue(value)
-        controller.close()
-      } catch (error) {
-        controller.error(error)
-      }
-      return end()
-    },
-    cancel(reason) {
-      end()
-      return reader.cancel(reason)
-    },
-  })
-}
-
-function withFields(response, pairs) {
-  if (pairs.length === 0) return response
-  try {
-    addToHeaders(response.headers, pairs)
-    return response
-  } catch {
-    const open = new Response(response.body, response) // of a fetch, or a redirect
-    addToHeaders(open.headers, pairs)
-    return open
-  }
-}
+const { aboutOf, peerOf, watched, withFields } = require('./web_message.js')
 
 /** The last step of the outermost middleware of a request. */
-function finished(exchange, response, args) {
+function finished(exchange, response, method, args) {
   const told = withFields(response, exchange.pairs ?? [])
   const end = () => exchange.finish(response.status, ...args)
   if (!exchange.mustFinish) return told
-  if (told.body) return new Response(watched(told.body, end), told)
+  // Nobody reads the body of an answer to HEAD, nor cancels it.
+  if (told.body && method !== 'HEAD') return new Response(watched(told.body, end), told)
   end()
   return told
 }
@@ -88,7 +30,7 @@ async function limited(checker, { request, args, peer, place }, next) {
     exchange.finish(500, ...args)
     throw error
   }
-  return outermost ? finished(exchange, response, args) : response
+  return outermost ? finished(exchange, response, request.method, args) : response
 }
 
 async function answered(checker, exchange, about, args, next) {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The client's figures, as the text that the core makes of them: figures.js reads it.
-#include <memory>
-
 #include "gate.h"
+#include "waiting.h"
 
 namespace tidegate::node {
 namespace {
@@ -24,45 +23,6 @@ int32_t read(Ask ask, std::string& out) {
     out.resize(static_cast<size_t>(size) + static_cast<size_t>(size) / 8 + kMore);
   }
 }
-
-// What a promise is made of: a thread of libuv's waits for the store. The gate's object stays as
-// long, and with it the client.
-class LookUp : public Napi::AsyncWorker {
- public:
-  LookUp(Napi::Env env, Napi::Object gate, tg_client* client, std::string key)
-      : AsyncWorker(env, "tidegate.lookUp"),
-        promise_(Napi::Promise::Deferred::New(env)),
-        gate_(Napi::Persistent(gate)),
-        client_(client),
-        key_(std::move(key)) {}
-
-  Napi::Promise promise() const { return promise_.Promise(); }
-
-  void Execute() override {
-    status_ = read(
-        [this](char* to, size_t size) {
-          return tg_client_look_up(client_, key_.data(), key_.size(), to, size, &error_);
-        },
-        text_);
-  }
-  void OnOK() override {
-    if (status_ == TG_OK) return promise_.Resolve(Napi::String::New(Env(), text_));
-    try {
-      raise(Env(), error_);
-    } catch (const Napi::Error& error) {
-      promise_.Reject(error.Value());
-    }
-  }
-
- private:
-  Napi::Promise::Deferred promise_;
-  Napi::ObjectReference gate_;
-  tg_client* const client_;
-  const std::string key_;
-  int32_t status_ = TG_OK;
-  tg_error error_{};
-  std::string text_;
-};
 
 }  // namespace
 
@@ -103,11 +63,15 @@ Napi::Value Gate::look_up(const Napi::CallbackInfo& info) {
     const auto bytes = info[0].As<Napi::Uint8Array>();
     key.assign(reinterpret_cast<const char*>(bytes.Data()), bytes.ByteLength());
   }
-  auto work = std::make_unique<LookUp>(info.Env(), self_.Value(), client_, std::move(key));
-  const Napi::Promise promise = work->promise();
-  work->Queue();
-  static_cast<void>(work.release());  // it deletes itself
-  return promise;
+  return wait_for(info.Env(), self_.Value(),
+                  [client = client_, key](std::string& out, tg_error& error) -> int64_t {
+                    return read(
+                        [&](char* to, size_t size) {
+                          return tg_client_look_up(client, key.data(), key.size(), to, size,
+                                                   &error);
+                        },
+                        out);
+                  });
 }
 
 }  // namespace tidegate::node

@@ -1,56 +1,15 @@
 // SPDX-License-Identifier: MIT
 // What the JavaScript object of a gate can do with guards besides checking. What waits for the
 // store does so on a thread of the pool.
-#include <cstring>
-#include <functional>
-
 #include "attributes.h"
 #include "gate.h"
 #include "text_from.h"
+#include "waiting.h"
 
 namespace tidegate::node {
 namespace {
 
 constexpr size_t kUsualExplanation = 16'384;  // more is asked a second time
-
-// Runs `work` on the pool and settles a promise with the text that it made, or with its error.
-class Waiting final : public Napi::AsyncWorker {
- public:
-  using Work = std::function<int64_t(std::string& out, tg_error& error)>;
-
-  static Napi::Value start(Napi::Env env, Napi::Object gate, Work work) {
-    auto* self = new Waiting(env, gate, std::move(work));
-    const Napi::Promise promise = self->deferred_.Promise();
-    self->Queue();
-    return promise;
-  }
-
- private:
-  Waiting(Napi::Env env, Napi::Object gate, Work work)
-      : AsyncWorker(env, "tidegate"),
-        deferred_(Napi::Promise::Deferred::New(env)),
-        gate_(Napi::Persistent(gate)),
-        work_(std::move(work)) {}
-
-  void Execute() override { status_ = work_(out_, error_); }
-  void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
-  void OnOK() override {
-    if (status_ >= 0) return deferred_.Resolve(Napi::String::New(Env(), out_));
-    if (!error_.message[0])
-      std::strncpy(error_.message, tg_strerror(static_cast<int32_t>(status_)),
-                   sizeof error_.message - 1);
-    deferred_.Reject(addon_of(Env()).make_error.Call(
-        {Napi::Number::New(Env(), static_cast<double>(status_)),
-         Napi::String::New(Env(), error_.message), Napi::Number::New(Env(), -1)}));
-  }
-
-  Napi::Promise::Deferred deferred_;
-  Napi::ObjectReference gate_;  // the client is not freed meanwhile
-  const Work work_;
-  std::string out_;
-  tg_error error_{};
-  int64_t status_ = 0;
-};
 
 std::string attributes_of(const Napi::CallbackInfo& info, const Gate* gate, size_t first) {
   std::string_view said;
@@ -98,17 +57,17 @@ Napi::Value Gate::guard_close(const Napi::CallbackInfo& info) {
 // (guard, texts, count) => promise of JSON
 Napi::Value Gate::guard_explain(const Napi::CallbackInfo& info) {
   const uint64_t guard = this->guard(info[0].ToNumber().Uint32Value());
-  return Waiting::start(info.Env(), self_.Value(),
-                        [client = client_, guard, said = attributes_of(info, this, 1)](
-                            std::string& out, tg_error& error) {
-                          return write_text(
-                              out,
-                              [&](char* buffer, size_t size) {
-                                return tg_guard_explain(client, guard, said.data(), said.size(),
-                                                        buffer, size, &error);
-                              },
-                              kUsualExplanation);
-                        });
+  return wait_for(info.Env(), self_.Value(),
+                  [client = client_, guard, said = attributes_of(info, this, 1)](std::string& out,
+                                                                                 tg_error& error) {
+                    return write_text(
+                        out,
+                        [&](char* buffer, size_t size) {
+                          return tg_guard_explain(client, guard, said.data(), said.size(), buffer,
+                                                  size, &error);
+                        },
+                        kUsualExplanation);
+                  });
 }
 
 // (guard, flags, patch, who) => promise of the version, as text
@@ -116,14 +75,14 @@ Napi::Value Gate::guard_edit(const Napi::CallbackInfo& info) {
   const uint64_t guard = this->guard(info[0].ToNumber().Uint32Value());
   const uint32_t flags = info[1].ToNumber().Uint32Value();
   const std::string patch = info[2].ToString(), who = info[3].ToString();
-  return Waiting::start(
-      info.Env(), self_.Value(),
-      [client = client_, guard, flags, patch, who](std::string& out, tg_error& error) {
-        const int64_t version = tg_guard_edit(client, guard, flags, patch.data(), patch.size(),
-                                              who.data(), who.size(), &error);
-        out = std::to_string(version);
-        return version;
-      });
+  return wait_for(info.Env(), self_.Value(),
+                  [client = client_, guard, flags, patch, who](std::string& out, tg_error& error) {
+                    const int64_t version =
+                        tg_guard_edit(client, guard, flags, patch.data(), patch.size(), who.data(),
+                                      who.size(), &error);
+                    out = std::to_string(version);
+                    return version;
+                  });
 }
 
 // () => JSON
