@@ -77,7 +77,7 @@ typedef struct tg_guard_spec {
   tg_text headers;         /* of standard, legacy, legacy-delta, by commas; "none"; default:
                               standard,legacy */
   tg_text trusted_proxies; /* a count, or networks by commas; default: the client's option */
-  int64_t ipv6_prefix;     /* 32 to 128; 0: the client's option */
+  int64_t ipv6_prefix;     /* 1 to 128; 0: the client's option */
 } tg_guard_spec;
 /* A faulty policy is TG_EPOLICY: `error` has line, column, member, and what was expected. */
 int32_t tg_guard_open_sized(tg_client *, const tg_guard_spec *, size_t size, uint64_t *handle,
