@@ -111,8 +111,9 @@ TEST(GuardsEmbedded, BansAndExemptionsAskNobody) {
 
 TEST(GuardsEmbedded, WhatWasSaidBeforeAnExemptionIsSaidBehindIt) {
   Embedded here;
-  Guarded guard(here.gate, kPolicy), held(here.gate, "version: 1\nlimiters: {jobs: 1 at once}\n"
-                                                     "rules: [{limit: jobs}]");
+  Guarded guard(here.gate, kPolicy), held(here.gate,
+                                          "version: 1\nlimiters: {jobs: 1 at once}\n"
+                                          "rules: [{limit: jobs}]");
   const Checked outer = held.ask("GET /", {{"identity", "k"}});
   const Checked inner = guard.ask("GET /health", {{"identity", "k"}}, outer.scope);
   EXPECT_EQ(inner.verdict, TG_VERDICT_EXEMPT);
