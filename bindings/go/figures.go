@@ -90,8 +90,8 @@ func (g *Gate) Report() (Report, error) {
 }
 
 // Series says what was allowed, denied and charged, step by step, of a limiter or ("") of all
-// together. period is at most 48 hours (0: an hour); step is a multiple of 10 s, beyond an hour of a
-// minute (0: a minute).
+// together. period is at most 48 hours (0: an hour); step is a multiple of 10 s, beyond an hour of
+// a minute (0: a minute).
 func (g *Gate) Series(limiter string, period, step time.Duration) (Series, error) {
 	var series Series
 	words := [3]string{limiter, timeWord(period), timeWord(step)}
@@ -181,8 +181,8 @@ func (g *Gate) lookUp(key string) (CallerReport, error) {
 	return report, err
 }
 
-// Events are limit of the last 1,000 events, the oldest first; they may be read any number of times.
-// after is the Next of the page before, 0 for the oldest, or [LastEvents].
+// Events are limit of the last 1,000 events, the oldest first; they may be read any number of
+// times. after is the Next of the page before, 0 for the oldest, or [LastEvents].
 func (g *Gate) Events(after int64, limit int) (EventPage, error) {
 	var page EventPage
 	err := g.askJSON(&page, func(

@@ -29,7 +29,7 @@ type LimiterReport struct {
 	WouldDeny int64                       `json:"would_deny"`
 	Cost      int64                       `json:"cost"`     // what was charged
 	Limited   int64                       `json:"limited"`  // callers who cannot pass now
-	Complete  bool                        `json:"complete"` // false: the option stats_bytes left no room
+	Complete  bool                        `json:"complete"` // false: stats_bytes left no room
 	Decisions map[string]map[string]int64 `json:"decisions"`
 }
 
@@ -55,8 +55,8 @@ type Series struct {
 	Cost    []int64 `json:"cost"`
 }
 
-// TopCaller is one of those that a limiter denied most often, or that cost it most: the other figure
-// is 0.
+// TopCaller is one of those that a limiter denied most often, or that cost it most: the other
+// figure is 0.
 type TopCaller struct {
 	Caller string `json:"caller"` // as the option "labels" shows him
 	Denied int64  `json:"denied,omitempty"`
