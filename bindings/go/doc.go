@@ -25,6 +25,9 @@
 // What a request used beyond an estimate is a debt ([Limiter.Reserve], [Limiter.Debit]); how many may
 // be under way at once are slots ([Limiter.Slot]).
 //
+// Who is limited, how often and since when: [Gate.Top], [Gate.LimitedNow], [Gate.LookUp],
+// [Gate.Series], [Gate.Events], [Gate.Report], and for Prometheus [Gate.Metrics].
+//
 // The package links libtidegate, found by pkg-config. With the build tag tidegate_static, the
 // advised way, it takes the archive, and the program needs no libtidegate where it runs.
 package tidegate

@@ -113,7 +113,7 @@ func (p *GatePolicy) Explain(ctx context.Context, request Attributes) (Explanati
 	if err != nil {
 		return explained, err
 	}
-	said, err := p.ask(func(c *C.tg_client, buffer *C.char, size C.size_t, e *C.tg_error) C.int64_t {
+	said, err := p.gate.ask(func(c *C.tg_client, buffer *C.char, size C.size_t, e *C.tg_error) C.int64_t {
 		return C.tg_guard_explain(c, guard.handle, unsafe.Pointer(list.bytes()), C.size_t(len(list)),
 			buffer, size, e)
 	})
@@ -253,7 +253,7 @@ func (p *GatePolicy) Replace(ctx context.Context, document any) (int64, error) {
 
 // Live is the live document as this gate has it, at most a second old, and its version.
 func (p *GatePolicy) Live() (version int64, document json.RawMessage, err error) {
-	said, err := p.ask(func(c *C.tg_client, buffer *C.char, size C.size_t, e *C.tg_error) C.int64_t {
+	said, err := p.gate.ask(func(c *C.tg_client, buffer *C.char, size C.size_t, e *C.tg_error) C.int64_t {
 		n := C.tg_client_live(c, buffer, size)
 		e.code = C.int32_t(min(n, 0))
 		return n
@@ -322,27 +322,4 @@ func (p *GatePolicy) edit(ctx context.Context, flags C.uint32_t, document any) (
 		return 0, fromC(&e)
 	}
 	return version, nil
-}
-
-// ask reads a text of any length that the library writes, or its error.
-func (p *GatePolicy) ask(
-	write func(c *C.tg_client, buffer *C.char, size C.size_t, e *C.tg_error) C.int64_t,
-) (string, error) {
-	g := p.gate
-	if !g.core.enter() {
-		return "", errClosed
-	}
-	defer runtime.KeepAlive(g)
-	defer g.core.leave()
-	if err := g.setTime(); err != nil {
-		return "", err
-	}
-	var e C.tg_error
-	said := text(func(buffer *C.char, size C.size_t) int64 {
-		return int64(write(g.core.client, buffer, size, &e))
-	})
-	if e.code < 0 {
-		return "", fromC(&e)
-	}
-	return said, nil
 }

@@ -150,6 +150,32 @@ int32_t tgo_ring_open(tg_client* client, int32_t capacity, tg_ring** ring, tg_er
 
 int32_t tgo_stats(tg_client* client, tg_stats* stats) { return tg_client_stats(client, stats); }
 
+int64_t tgo_series(tg_client* client, const uint64_t sizes[3], const char* text, char* buffer,
+                   size_t size, tg_error* error) {
+  tg_text words[3];
+  for (int i = 0; i < 3; ++i) {
+    words[i].data = text;
+    words[i].size = sizes[i];
+    text += sizes[i];
+  }
+  return tg_client_series(client, words[0], words[1], words[2], buffer, size, error);
+}
+
+static tg_text text_of(const char* data, size_t size) {
+  const tg_text text = {data, size};
+  return text;
+}
+
+int64_t tgo_top(tg_client* client, const char* limiter, size_t limiter_size, uint32_t by, int32_t n,
+                char* buffer, size_t size, tg_error* error) {
+  return tg_client_top(client, text_of(limiter, limiter_size), by, n, buffer, size, error);
+}
+
+int64_t tgo_limited_now(tg_client* client, const char* limiter, size_t limiter_size, int32_t n,
+                        char* buffer, size_t size, tg_error* error) {
+  return tg_client_limited_now(client, text_of(limiter, limiter_size), n, buffer, size, error);
+}
+
 static void raise_flag(void* flag, const tg_event* event) {
   (void)event;
   __atomic_store_n((int32_t*)flag, 1, __ATOMIC_SEQ_CST);

@@ -72,6 +72,14 @@ typedef struct tgo_settlement {
 int32_t tgo_finish(const char* scope, size_t size, int32_t status, const char* attributes,
                    size_t attributes_size, uint32_t flags, tgo_settlement* out, int32_t max);
 
+/* sizes: of limiter, period and step, in one text. */
+int64_t tgo_series(tg_client* client, const uint64_t sizes[3], const char* text, char* buffer,
+                   size_t size, tg_error* error);
+int64_t tgo_top(tg_client* client, const char* limiter, size_t limiter_size, uint32_t by, int32_t n,
+                char* buffer, size_t size, tg_error* error);
+int64_t tgo_limited_now(tg_client* client, const char* limiter, size_t limiter_size, int32_t n,
+                        char* buffer, size_t size, tg_error* error);
+
 /* Raises *flag when there is an event to fetch; Go looks at it without a crossing. */
 int32_t tgo_watch_events(tg_client* client, int32_t* flag);
 

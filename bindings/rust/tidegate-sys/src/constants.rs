@@ -89,6 +89,38 @@ constants! {
     TG_HEADERS_STANDARD: u32 = 1;
     TG_HEADERS_LEGACY: u32 = 2;
     TG_HEADERS_LEGACY_DELTA: u32 = 4;
+    TG_CACHE_DIGEST_BYTES: usize = 32;
+    TG_REQUEST_NOT_JSON: u32 = 1;
+    TG_MAX_CACHES: usize = 1024;
+    TG_MAX_TAGS: usize = 16;
+    TG_MAX_META: usize = 4096;
+    TG_OP_CACHE_GET: u32 = 16;
+    TG_OP_CACHE_PUT: u32 = 17;
+    TG_OP_CACHE_RELEASE: u32 = 18;
+    TG_OP_CACHE_RENEW: u32 = 19;
+    TG_OP_CACHE_DELETE: u32 = 20;
+    TG_OP_CACHE_PURGE: u32 = 21;
+    TG_OP_CACHE_CLEAR: u32 = 22;
+    TG_OP_CACHE_TAG: u32 = 23;
+    TG_OP_CACHE_META: u32 = 24;
+    TG_FILL: u32 = 65_536;
+    TG_WAIT: u32 = 131_072;
+    TG_FAILED: u32 = 262_144;
+    TG_KIND_BYTES: u32 = 0;
+    TG_KIND_TEXT: u32 = 1;
+    TG_KIND_JSON: u32 = 2;
+    TG_CACHE_HIT: u32 = 1;
+    TG_CACHE_STALE: u32 = 2;
+    TG_CACHE_RESCUED: u32 = 3;
+    TG_CACHE_MISS: u32 = 4;
+    TG_CACHE_WAITING: u32 = 5;
+    TG_CACHE_SHARED: u32 = 6;
+    TG_CACHE_FAILED: u32 = 7;
+    TG_CACHE_STORED: u32 = 16;
+    TG_CACHE_LATE: u32 = 17;
+    TG_CACHE_REFUSED: u32 = 18;
+    TG_CACHE_DONE: u32 = 19;
+    TG_CACHE_NOT: u32 = 20;
 }
 
 /// Who decided a result: `TG_SOURCE_...`.
@@ -99,4 +131,9 @@ pub const fn tg_source(flags: u32) -> u32 {
 /// The flags of a refund or debit that goes to `source`.
 pub const fn tg_source_flags(source: u32) -> u32 {
     source << 8
+}
+
+/// The flags of a cache's put whose value is of `kind`: `TG_KIND_...`.
+pub const fn tg_kind_flags(kind: u32) -> u32 {
+    kind << 24
 }

@@ -300,4 +300,36 @@ functions! {
         size: usize,
         error: *mut tg_error,
     ) -> i64;
+    fn tg_cache_key(
+        values: *const c_void,
+        values_len: usize,
+        buffer: *mut c_void,
+        size: usize,
+        error: *mut tg_error,
+    ) -> i64;
+    fn tg_request_key_sized(
+        request: *const tg_request,
+        record_size: usize,
+        buffer: *mut c_void,
+        size: usize,
+        error: *mut tg_error,
+    ) -> i64;
+    fn tg_cache_digest(
+        cache: *const c_char,
+        cache_len: usize,
+        scope: *const c_char,
+        scope_len: usize,
+        key: *const c_void,
+        key_len: usize,
+        digest: *mut u8,
+        error: *mut tg_error,
+    ) -> i32;
+    fn tg_cache_open_sized(
+        client: *mut tg_client,
+        spec: *const tg_cache_spec,
+        size: usize,
+        handle: *mut u64,
+        error: *mut tg_error,
+    ) -> i32;
+    fn tg_cache_close(client: *mut tg_client, handle: u64) -> i32;
 }

@@ -166,6 +166,7 @@ records! {
         parts: *const tg_part,
         data: *const c_void,
         data_len: u64,
+        found: *const tg_found,
     }
 
     /// What a guard's check is answered: the `data` of its result.
@@ -190,6 +191,58 @@ records! {
         headers: tg_text,
         trusted_proxies: tg_text,
         ipv6_prefix: i64,
+    }
+
+    /// A header that is part of a request's key.
+    struct tg_field {
+        name: tg_text,
+        value: tg_text,
+    }
+
+    /// A request whose answer is cached.
+    struct tg_request {
+        method: tg_text,
+        route: tg_text,
+        provider: tg_text,
+        model: tg_text,
+        body: tg_text,
+        fields: *const tg_field,
+        leave_out: *const tg_text,
+        field_count: u32,
+        leave_out_count: u32,
+        flags: u32,
+        reserved: u32,
+    }
+
+    /// What a cache is to be.
+    struct tg_cache_spec {
+        name: tg_text,
+        ttl: tg_text,
+        stale: tg_text,
+        stale_if_error: tg_text,
+        jitter: tg_text,
+        lease: tg_text,
+        wait: tg_text,
+        retry: tg_text,
+        near: tg_text,
+        max_entry: i64,
+    }
+
+    /// What a cache says of a request, beside its result.
+    struct tg_found {
+        size: u32,
+        status: u32,
+        kind: u32,
+        tag_count: u32,
+        age_us: i64,
+        fresh_us: i64,
+        wait_us: i64,
+        born_us: i64,
+        lease: [u8; 16],
+        meta: *const c_void,
+        tags: *const c_void,
+        meta_len: u64,
+        tags_len: u64,
     }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-//! What a gate can tell of itself: JSON texts, whose members `tidegate_stats.h` lists.
+//! What a gate can tell of itself: JSON texts, whose members `tidegate_stats.h` lists, and whose
+//! schema is `tests/stats/schema.json`.
 
 use tidegate_sys as sys;
 
@@ -30,7 +31,9 @@ fn count(n: usize) -> i32 {
 }
 
 impl Gate {
-    /// All figures of this gate, and of each limiter under `limiters`, as JSON.
+    /// All figures of this gate, and of each limiter under `limiters`, as JSON: `tests/stats/schema.json`
+    /// in tidegate's repository is the schema of this and the other texts. Any time, also after
+    /// [`Gate::close`].
     ///
     /// ```
     /// # let gate = tidegate::Gate::connect("memory://")?;
@@ -72,7 +75,8 @@ impl Gate {
     }
 
     /// A caller by his key: what each open limiter would say to him now, as JSON. Nothing is
-    /// charged. On a server it waits for the answers on this thread.
+    /// charged. On a server it waits for the answers on this thread: within tokio, in
+    /// `spawn_blocking`.
     pub fn look_up<K: AsRef<[u8]> + ?Sized>(&self, key: &K) -> Result<String, Error> {
         self.inner.client.look_up(key.as_ref())
     }
