@@ -163,8 +163,8 @@ Status Guard::publish(PolicyPtr file, PolicyPtr live) {
   if (next) retired_.push_back({std::move(next), limiters_.visits().moment()});
   std::erase_if(retired_, [&](Retired& one) { return limiters_.visits().over(one.moment); });
   // What neither these documents nor the ones before them have used.
-  std::erase_if(variants_, [&](auto& entry) {
-    const bool gone = entry.second.used + 2 < published_;
+  std::erase_if(variants_, [this, published = published_](auto& entry) {
+    const bool gone = entry.second.used + 2 < published;
     if (gone) limiters_.give_back(entry.second.handle);
     return gone;
   });
