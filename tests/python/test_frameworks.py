@@ -71,7 +71,9 @@ def test_litestar(gate):
         return "ok"
 
     app = litestar.Litestar(
-        [item, health], middleware=[DefineMiddleware(RateLimitMiddleware, store=gate, key=key)]
+        [item, health],
+        middleware=[DefineMiddleware(RateLimitMiddleware, store=gate, key=key)],
+        logging_config=None,  # its own would stay with this process, locks and all
     )
     check(app)
 

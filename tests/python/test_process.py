@@ -122,6 +122,28 @@ def test_a_fork_while_threads_are_asking(store):
         assert api.consume("a")
 
 
+FIRST_NEWS = """
+import os, signal, threading, tidegate
+
+gate = tidegate.connect("redis://127.0.0.1:1", connect_timeout_ms=100)
+api = gate.limiter("1000000/hour", name="api")
+for _ in range(4):
+    threading.Thread(target=lambda: [api.consume("a") for _ in range(2_000)], daemon=True).start()
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    os._exit(0 if api.consume("b").allowed else 1)
+os._exit(os.waitpid(child, 0)[1] and 3)
+"""
+
+
+def test_a_fork_while_the_first_news_is_told_does_not_hang_the_child():
+    """Another thread is importing logging for it, most of the time."""
+    for _ in range(6):
+        done = subprocess.run([sys.executable, "-W", "ignore", "-c", FIRST_NEWS], timeout=60)
+        assert done.returncode == 0, "the child hangs"
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_fork_in_the_middle_of_a_call_does_not_hang_the_child():
     """Threads are in a call's own few instructions most of the time where the store is known to be

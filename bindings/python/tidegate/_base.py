@@ -158,6 +158,15 @@ def open_client(
     return _tidegate.Client(url, texts)
 
 
+def _before_fork() -> None:
+    """A thread that imports logging, for the first news, at the moment of a fork would leave the
+    child a lock that nobody opens."""
+    import logging  # noqa: F401
+
+
+os.register_at_fork(before=_before_fork)
+
+
 class BaseGate(Figures):
     """Opened by connect(); see tidegate.Gate and tidegate.aio.Gate."""
 
