@@ -41,7 +41,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
     let app = Router::new()
         .route("/health", get(|| json("{\"status\": \"ok\"}\n")))
-        .route("/items", get(|| json("[{\"id\": 1, \"name\": \"first\"}, {\"id\": 2, \"name\": \"second\"}]\n")))
+        .route(
+            "/items",
+            get(|| json("[{\"id\": 1, \"name\": \"first\"}, {\"id\": 2, \"name\": \"second\"}]\n")),
+        )
         .route("/report", post(|| json("{\"report\": \"done\"}\n")))
         .route("/generate", post(generate))
         .layer(limit);
