@@ -237,7 +237,8 @@ It is still running; Ctrl-C ends it. To try:
   curl -H 'X-Api-Key: pro-1' -d 'a long story' '{url}/generate?max_tokens=100'
   curl -H 'X-Admin-Token: let-me-in' {url}/admin/callers/basic-1
   curl -X PUT -H 'X-Admin-Token: let-me-in' --json '{{"ban": "1m"}}' {url}/admin/callers/pro-1
-  curl -X PUT -H 'X-Admin-Token: let-me-in' --json '{{"rate": "2/minute"}}' {url}/admin/limits/report
+  curl -X PUT -H 'X-Admin-Token: let-me-in' --json '{{"rate": "2/minute"}}' \\
+    {url}/admin/limits/report
   curl -X DELETE -H 'X-Admin-Token: let-me-in' {url}/admin/callers/pro-1
   curl -H 'X-Admin-Token: let-me-in' {url}/admin/stats
   open {url}/docs

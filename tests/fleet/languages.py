@@ -50,8 +50,8 @@ class Languages:
         self.logs: dict[str, Path] = {}
 
     def prepare(self, language: str) -> tuple[list[object], str | None]:
-        """The command that --store and --policy are added to, and the path to ask for (None: lines).
-        May take minutes the first time."""
+        """The command that --store and --policy are added to, and the path to ask for (None:
+        lines). May take minutes the first time."""
         log = self.logs[language] = self.place / f"build-{language}.log"
         log.write_text("")
         example = self.root / EXAMPLES.get(language, "examples/c")

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The live policy: one worker changes it, and all are watched until they go by it.
 
-    live = Live(fleet.workers)
-    seconds = live.follow("somebody", lambda seen: seen.status == 403,
-                          lambda: live.change("PUT", "callers/somebody", {"ban": True}))
-    assert max(seconds.values()) < 1    # of each worker, by its name
+live = Live(fleet.workers)
+seconds = live.follow("somebody", lambda seen: seen.status == 403,
+                      lambda: live.change("PUT", "callers/somebody", {"ban": True}))
+assert max(seconds.values()) < 1    # of each worker, by its name
 """
 
 from __future__ import annotations
@@ -80,8 +80,7 @@ class Live:
         answer = request(self.admin, method, f"/admin/{what}", fields, text)
         if answer.status != 200:
             raise FleetError(
-                f"{self.admin.name}: {method} {what}: {answer.status}"
-                f" {answer.text}"  # type: ignore[attr-defined]
+                f"{self.admin.name}: {method} {what}: {answer.status} {answer.text}"  # type: ignore[attr-defined]
             )
 
     def follow(
