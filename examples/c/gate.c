@@ -47,7 +47,7 @@ static int parse_options(gate_options* options, int argc, char** argv) {
                                            {"help", no_argument, NULL, 'h'},
                                            {"version", no_argument, NULL, 'v'},
                                            {NULL, 0, NULL, 0}};
-  *options = (gate_options){.limit = "10/minute", .name = "", .algorithm = ""};
+  *options = (gate_options){.name = "", .algorithm = ""};
   const char** const values[] = {&options->limit, &options->name,   &options->algorithm,
                                  &options->store, &options->listen, &options->policy};
   for (int option; (option = getopt_long(argc, argv, ":", kOptions, NULL)) != -1;) {
@@ -66,13 +66,17 @@ static int open_gate(gate* self, const gate_options* options) {
   if (tg_client_open(options->store, url_size, NULL, &self->client, &error) < 0) {
     return complain(error.message);
   }
+  const char* const rates = options->limit != NULL ? options->limit : "10/minute";
+  if (options->policy != NULL && options->limit != NULL) {
+    return complain("--policy: expected no --limit beside it");
+  }
   if (options->policy != NULL) { /* read again when it has changed */
     const tg_guard_spec spec = {.file = {options->policy, strlen(options->policy)}};
     const int is_open = tg_guard_open(self->client, &spec, &self->guard, &error) >= 0;
     return is_open ? 0 : complain(error.message);
   }
   const tg_limiter_spec spec = {
-      .rates = {options->limit, strlen(options->limit)},
+      .rates = {rates, strlen(rates)},
       .name = {options->name, strlen(options->name)},
       .algorithm = {options->algorithm, strlen(options->algorithm)},
   };

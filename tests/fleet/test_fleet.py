@@ -232,6 +232,9 @@ def test_gate_answers_lines_by_a_limit_and_by_a_policy(commands: Commands, tmp_p
     assert exempt.startswith("allowed status=200 ") and exempt.endswith("source=policy"), exempt
     assert banned.startswith("denied status=403 ") and banned.endswith("source=policy"), banned
     assert unknown == "error expected NAME=VALUE ..., such as path=/report"
+    both = [program, "--policy", str(policy), "--limit", "1/minute"]
+    refused = subprocess.run(both, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 2 and "expected no --limit" in refused.stderr, refused
 
 
 def test_workers_killed_under_traffic_admit_nothing_twice(closed_fleet: Fleet) -> None:
