@@ -18,6 +18,7 @@ static int parse_cost(const char* text, size_t size, int64_t* cost) {
 
 int gate_parse(const gate* self, const char* line, size_t size, tg_entry* entry,
                char answer[GATE_ANSWER]) {
+  if (self->guard != 0) return gate_parse_attributes(self, line, size, entry, answer);
   const char *at = line, *end = line + size;
   const char* words[3];
   size_t sizes[3], count = 0;
@@ -50,29 +51,32 @@ static void format_seconds(int64_t us, char* text, size_t size) {
   }
 }
 
-size_t gate_format(const tg_result* result, char answer[GATE_ANSWER]) {
-  static const char* const kSources[] = {"none",     "memory",    "store",
-                                         "fallback", "fail_open", "fail_closed"};
+static int format_decision(const gate* self, const tg_result* result, char* answer) {
+  static const char* const kSources[] = {"none",      "memory",      "store", "fallback",
+                                         "fail_open", "fail_closed", "policy"};
   const uint32_t source = TG_SOURCE(result->flags);
+  char remaining[32] = "unknown", retry_after[32] = "unknown", policy[GATE_ANSWER / 2] = "";
+  const int is_allowed = (result->flags & TG_ALLOWED) != 0;
+  const tg_part* part = result->part_count > 0 ? &result->parts[result->binding] : NULL;
+  if (part != NULL && part->remaining >= 0) {
+    snprintf(remaining, sizeof(remaining), "%lld", (long long)part->remaining);
+  }
+  if (part != NULL) format_seconds(part->retry_after_us, retry_after, sizeof(retry_after));
+  if (self->guard != 0) gate_format_policy(result->data, policy, sizeof(policy));
+  return snprintf(answer, GATE_ANSWER, "%s%s remaining=%s retry_after=%s source=%s",
+                  is_allowed ? "allowed" : "denied", policy, remaining, retry_after,
+                  source <= TG_SOURCE_POLICY ? kSources[source] : "unknown");
+}
+
+size_t gate_format(const gate* self, const tg_result* result, char answer[GATE_ANSWER]) {
   int size;
-  if (result->status < 0) {
-    if (result->data_len == 0) {
-      size = snprintf(answer, GATE_ANSWER, "error %s", tg_strerror(result->status));
-    } else {
-      size = snprintf(answer, GATE_ANSWER, "error %.*s", (int)result->data_len,
-                      (const char*)result->data);
-    }
+  if (result->status >= 0) {
+    size = format_decision(self, result, answer);
+  } else if (result->data_len == 0) {
+    size = snprintf(answer, GATE_ANSWER, "error %s", tg_strerror(result->status));
   } else {
-    char remaining[32] = "unknown", retry_after[32] = "unknown";
-    const int is_allowed = (result->flags & TG_ALLOWED) != 0;
-    const tg_part* part = result->part_count > 0 ? &result->parts[result->binding] : NULL;
-    if (part != NULL && part->remaining >= 0) {
-      snprintf(remaining, sizeof(remaining), "%lld", (long long)part->remaining);
-    }
-    if (part != NULL) format_seconds(part->retry_after_us, retry_after, sizeof(retry_after));
-    size = snprintf(answer, GATE_ANSWER, "%s remaining=%s retry_after=%s source=%s",
-                    is_allowed ? "allowed" : "denied", remaining, retry_after,
-                    source <= TG_SOURCE_FAIL_CLOSED ? kSources[source] : "unknown");
+    size = snprintf(answer, GATE_ANSWER, "error %.*s", (int)result->data_len,
+                    (const char*)result->data);
   }
   const size_t length = size < GATE_ANSWER - 1 ? (size_t)size : GATE_ANSWER - 2;
   answer[length] = '\n';

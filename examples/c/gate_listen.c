@@ -64,7 +64,7 @@ static void take_lines(server* self, connection* peer) {
     if (gate_parse(self->gate, peer->input, size, &entry, text)) {
       const uint64_t number = (uint64_t)(peer - self->connections);
       entry.user_data = number | (uint64_t)peer->generation << 32;
-      const int32_t taken = tg_submit(self->ring, &entry, 1); /* copies the key */
+      const int32_t taken = tg_submit(self->ring, &entry, 1); /* copies key and value */
       peer->is_waiting = taken == 1;
       const char* why = taken == 0 ? "too many requests are out" : tg_strerror(taken);
       if (taken != 1) snprintf(text, sizeof(text), "error %s\n", why);
@@ -123,7 +123,7 @@ static void give_answers(server* self) {
       connection* peer = &self->connections[results[i].user_data & 0xffffffffu];
       if (peer->generation != results[i].user_data >> 32) continue;
       peer->is_waiting = 0;
-      const size_t size = gate_format(&results[i], text);
+      const size_t size = gate_format(self->gate, &results[i], text);
       answer(peer, text, size);
       /* Only marked: taking the next line may not disturb the results that are still to be given.
        */

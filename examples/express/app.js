@@ -1,116 +1,107 @@
 // SPDX-License-Identifier: MIT
-// An API behind two limits: 60 requests a minute for everything, 5 a minute for what is expensive,
-// counted by API key or by address. /generate stands for a call of a language model: two at once
-// for each caller, and tokens a minute, taken by estimate and settled when the use is known. Start
+// A small API under examples/policy.yaml: tiers by API key or by address, an expensive endpoint,
+// tokens and generations of a language model, and an admin side that changes all that live. Start
 // it twice on two ports with one store, and the limits are shared:
 //
 //   node app.js --port 3000 --store redis://localhost
 //   node app.js --port 3001 --store redis://localhost
 import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import express from 'express'
-import { callerKey, connect } from 'tidegate'
+import { connect } from 'tidegate'
 import { rateLimit } from 'tidegate/express'
 
 const { values: options } = parseArgs({
   options: {
     port: { type: 'string', default: process.env.PORT ?? '3000' },
     store: { type: 'string', default: process.env.TIDEGATE_URL ?? 'memory://' },
-    limit: { type: 'string', default: '60/minute' },
-    name: { type: 'string', default: 'global' },
-    'admin-key': { type: 'string', default: process.env.ADMIN_KEY ?? 'letmein' },
+    policy: { type: 'string', default: fileURLToPath(new URL('../policy.yaml', import.meta.url)) },
+    'admin-token': { type: 'string', default: process.env.ADMIN_TOKEN ?? 'let-me-in' },
   },
 })
 
-const gate = connect(options.store)
-const overall = gate.limiter(options.limit, { name: options.name })
-const expensive = gate.limiter('5/minute', { name: 'expensive' })
-const tokens = gate.limiter('6000/minute overdraft 2000', { name: 'tokens' })
-const generations = gate.limiter('2 at once', { name: 'generations', lease: '30s' })
-const limiters = { global: overall, expensive, tokens, generations }
-const byApiKey = (req) => req.get('x-api-key')
-
+const gate = connect(options.store, { policy: options.policy })
 gate.on('event', ({ level, text }) => console.error(`${level}: ${text}`))
 
 const app = express()
 app.set('trust proxy', false) // behind a proxy: the number of proxies
 app.disable('x-powered-by')
 
-// The admin side is not limited, so that an operator gets in while a caller is denied.
-const admin = express.Router()
-admin.use((req, res, next) => {
-  if (req.get('x-admin-key') === options['admin-key']) return next()
-  res.status(401).json({ error: 'x-admin-key: missing or wrong' })
-})
-admin.get('/stats', (req, res) => res.json({ store: gate.url, ...gate.stats() }))
-admin.get('/bucket/:caller', async (req, res) => {
-  const buckets = await Promise.all(
-    Object.entries(limiters).map(async ([name, limiter]) => [
-      name,
-      await limiter.peek(keyOf(req.params.caller)),
-    ]),
-  )
-  res.json(Object.fromEntries(buckets))
-})
-admin.post('/reset/:caller', async (req, res) => {
-  await Promise.all(
-    Object.values(limiters).map((limiter) => limiter.reset(keyOf(req.params.caller))),
-  )
-  res.json({ reset: req.params.caller })
-})
-app.use('/admin', admin)
-
-app.get('/health', (req, res) => res.json({ ok: true }))
-
-app.use(rateLimit({ limit: overall, key: byApiKey }))
-app.get('/api/data', (req, res) =>
-  res.json({ data: [1, 2, 3], remaining: req.rateLimit.remaining }),
-)
-app.get('/api/expensive', rateLimit({ limit: expensive, key: byApiKey }), (req, res) =>
-  res.json({ answer: 42, remaining: req.rateLimit.remaining }),
+app.use(
+  rateLimit({
+    store: gate,
+    identity: (req) => req.get('x-api-key'),
+    attributes: (req) => ({ tokens: maxTokens(req) }),
+    settle: (req, res) => ({ tokens_used: res.locals.tokensUsed }),
+  }),
 )
 
-// The model cannot say beforehand what it will use, so its bound is reserved.
-app.post('/generate', express.json(), async (req, res) => {
-  const { prompt, maxTokens = 500 } = req.body ?? {}
-  if (typeof prompt !== 'string' || !(Number.isInteger(maxTokens) && maxTokens > 0))
-    return res.status(400).json({ error: 'expected {"prompt": text, "maxTokens": integer}' })
-  const caller = callerKey(byApiKey(req), req.ip)
-  const slot = await generations.slot(caller)
-  try {
-    if (!slot.allowed) return refuse(res, slot.decision)
-    const reservation = await tokens.reserve(caller, wordsOf(prompt) + maxTokens)
-    try {
-      if (!reservation.allowed) return refuse(res, reservation.decision)
-      const { answer, used } = await languageModel(prompt, maxTokens)
-      await reservation.settle(used)
-      res.json({ answer, used })
-    } finally {
-      await reservation[Symbol.asyncDispose]() // not settled: all is given back
-    }
-  } finally {
-    await slot.release()
-  }
+app.get('/health', (req, res) => res.json({ status: 'ok' }))
+app.get('/items', (req, res) =>
+  res.json([
+    { id: 1, name: 'first' },
+    { id: 2, name: 'second' },
+  ]),
+)
+app.post('/report', (req, res) => res.json({ report: 'done' })) // 5 a minute, whatever the tier
+
+// The policy has reserved one of two places and the most that the model may use.
+app.post('/generate', express.text({ type: () => true, limit: '1mb' }), async (req, res) => {
+  if (typeof req.body !== 'string' || !req.body.trim())
+    return res.status(400).json({ error: "expected a prompt as the request's body" })
+  const { answer, used } = await languageModel(req.body, maxTokens(req))
+  res.locals.tokensUsed = used
+  res.set('X-Tokens-Used', String(used)).type('text/plain').send(`${answer}\n`)
 })
 
-function refuse(res, decision) {
-  res.status(decision.status).set(decision.headers()).type('application/problem+json')
-  res.send(decision.problem())
+function maxTokens(req) {
+  const given = req.query.max_tokens
+  return typeof given === 'string' && /^\d{1,6}$/.test(given) ? Number(given) : 500
 }
 
-const wordsOf = (text) => text.split(/\s+/).filter(Boolean).length
+const wordsOf = (text) => text.split(/\s+/).filter(Boolean)
 
 // A stand-in: it "thinks", and says what it used. A prompt "fail" is too much for it.
-async function languageModel(prompt, maxTokens) {
+async function languageModel(prompt, most) {
   await delay(300)
   if (prompt === 'fail') throw new Error('the model is confused')
-  const answer = prompt.toUpperCase().split(/\s+/).filter(Boolean).slice(0, maxTokens)
-  return { answer: answer.join(' '), used: wordsOf(prompt) + answer.length }
+  const answer = wordsOf(prompt.toUpperCase()).slice(0, most)
+  return { answer: answer.join(' '), used: wordsOf(prompt).length + answer.length }
 }
 
-// Callers are asked for by API key, or as @address.
-function keyOf(caller) {
-  return caller.startsWith('@') ? callerKey(null, caller.slice(1)) : callerKey(caller)
+// The policy exempts the admin side, so that an operator gets in while a caller is denied.
+const admin = express.Router()
+app.use('/admin', admin)
+admin.use(express.json(), (req, res, next) => {
+  if (req.get('x-admin-token') === options['admin-token']) return next()
+  res.status(403).json({ error: 'X-Admin-Token is missing or wrong' })
+})
+admin.get('/stats', (req, res) => res.json({ store: gate.url, ...gate.stats() }))
+admin.get('/callers/:caller', async (req, res) =>
+  res.json(
+    await gate.policy.explain({ method: 'GET', path: '/items', identity: req.params.caller }),
+  ),
+)
+// What every process on the store follows within a second: {"ban": "1h", "reason": "scraping"}, or
+// {"tier": "pro"}; and {"rate": "10/minute"} for a limit.
+admin.put('/callers/:caller', (req, res) => {
+  const { ban, tier, reason } = req.body ?? {}
+  return change(res, gate.policy.setCaller(req.params.caller, { ban, tier, reason }))
+})
+admin.delete('/callers/:caller', (req, res) => change(res, gate.policy.clear(req.params.caller)))
+admin.put('/limits/:name', (req, res) =>
+  change(res, gate.policy.setLimit(req.params.name, String(req.body?.rate))),
+)
+admin.delete('/limits/:name', (req, res) => change(res, gate.policy.setLimit(req.params.name, null)))
+
+async function change(res, edit) {
+  try {
+    res.json({ version: await edit })
+  } catch (error) {
+    if (error.name !== 'ConfigError' && !(error instanceof TypeError)) throw error
+    res.status(400).json({ error: error.message })
+  }
 }
 
 const server = app.listen(Number(options.port), '127.0.0.1', (error) => {

@@ -1,68 +1,57 @@
 # SPDX-License-Identifier: MIT
-"""A small API with rate limits: tiers by API key, an expensive endpoint, a limit for everybody,
-tokens and generations of a language model, admin pages.
+"""A small API under examples/policy.yaml: tiers by API key, an expensive endpoint, a limit for
+everybody, tokens and generations of a language model, and pages that change all that live.
 
 pip install tidegate fastapi uvicorn
 uvicorn app:app                                    # limits in this process
 TIDEGATE_URL=redis://localhost uvicorn app:app     # limits shared by all processes
+python serve.py --policy mine.yaml                 # the same, by a command line
 """
 
 import asyncio
 import os
 import secrets
+from pathlib import Path
 
 from fastapi import Body, Depends, FastAPI, Header, HTTPException, Request
+from fastapi.responses import PlainTextResponse
 
 import tidegate.aio
-from tidegate.fastapi import RateLimit, RateLimitMiddleware
+from tidegate.fastapi import RateLimitMiddleware
 
-TIERS = {
-    "basic": "100/minute burst 20",
-    "pro": "500/minute burst 100",
-    "enterprise": "1000/minute burst 200",
-}
-KEYS = {"basic-1": "basic", "basic-2": "basic", "pro-1": "pro", "enterprise-1": "enterprise"}
+POLICY = os.environ.get("POLICY") or Path(__file__).resolve().parent.parent / "policy.yaml"
 ADMIN_TOKEN = os.environ.get("ADMIN_TOKEN", "let-me-in")
 
-gate = tidegate.aio.connect()  # $TIDEGATE_URL, or a store in this process
-tiers = {name: gate.limiter(rate, name=f"tier-{name}") for name, rate in TIERS.items()}
-everybody = gate.limiter("20000/minute", name="everybody")
-tokens = gate.limiter("6000/minute overdraft 2000", name="tokens")
-generations = gate.limiter("2 at once", lease="30s", name="generations")
+gate = tidegate.aio.connect(policy=POLICY)  # $TIDEGATE_URL, or a store in this process
 
 
 def api_key(request: Request):
-    """Who is calling. A key that nobody was given is nobody's: then the address counts."""
-    key = request.headers.get("x-api-key")
-    return key if key in KEYS else None
+    """Who is calling; nobody: the address counts. A real service looks first whether it gave it."""
+    return request.headers.get("x-api-key")
 
 
-def tier_of(request: Request):
-    return tiers[KEYS.get(api_key(request) or "", "basic")]
+def max_tokens(request: Request):
+    given = request.query_params.get("max_tokens", "")
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 7 else 500
+
+
+def asked_for(request: Request):
+    return {"tokens": max_tokens(request)}
+
+
+def used(request: Request):
+    return {"tokens_used": getattr(request.state, "tokens_used", None)}
 
 
 app = FastAPI(title="Rate limits, an example")
-# The last one added is the outermost: first the limit for all callers together, then the caller's
-# own. What that refuses is given back to the first: an abuser does not drain it.
 app.add_middleware(
     RateLimitMiddleware,
-    limit=tier_of,
-    key=api_key,
+    limit=None,
     store=gate,
-    exempt=lambda request: exempt(request.url.path),
+    identity=api_key,
+    attributes=asked_for,
+    settle=used,
 )
-app.add_middleware(
-    RateLimitMiddleware,
-    limit=everybody,
-    key=lambda request: "all",
-    store=gate,
-    exempt=lambda request: exempt(request.url.path),
-    headers=[],
-)
-
-
-def exempt(path: str) -> bool:
-    return path == "/health" or path.startswith("/admin/")
 
 
 @app.get("/health")
@@ -75,14 +64,10 @@ async def items():
     return [{"id": 1, "name": "first"}, {"id": 2, "name": "second"}]
 
 
-@app.post("/report", dependencies=[Depends(RateLimit("5/minute", name="report", key=api_key))])
+@app.post("/report")
 def report():
     """Expensive: 5 a minute for each caller, whatever the tier."""
     return {"report": "done"}
-
-
-def refused(decision):
-    return HTTPException(decision.status, "rate limit", decision.headers())
 
 
 async def language_model(prompt: str, most: int):
@@ -92,51 +77,65 @@ async def language_model(prompt: str, most: int):
     return " ".join(answer), len(prompt.split()) + len(answer)
 
 
-@app.post("/generate")
-async def generate(
-    request: Request, prompt: str = Body(embed=True), max_tokens: int = Body(500, ge=1, embed=True)
-):
-    """Two at once for each caller, and 6,000 tokens a minute: the most that it may use is reserved,
-    and what it did use is settled."""
-    address = request.client.host if request.client else ""
-    caller = tidegate.caller_key(api_key(request), address)
-    async with generations.slot(caller) as slot:
-        if not slot:
-            raise refused(slot.decision)
-        async with tokens.reserve(caller, len(prompt.split()) + max_tokens) as reservation:
-            if not reservation:
-                raise refused(reservation.decision)
-            answer, used = await language_model(prompt, max_tokens)
-            await reservation.settle(used)
-    return {"answer": answer, "used": used}
+@app.post("/generate", response_class=PlainTextResponse)
+async def generate(request: Request):
+    """POST a prompt as text, ?max_tokens=500. Two at once for each caller, and 6,000 tokens a
+    minute: the most that it may use is reserved, and what it did use is settled."""
+    prompt = (await request.body()).decode(errors="replace")
+    if not prompt.strip():
+        raise HTTPException(400, "expected a prompt as the request's body")
+    answer, tokens = await language_model(prompt, max_tokens(request))
+    request.state.tokens_used = tokens
+    return PlainTextResponse(answer + "\n", headers={"X-Tokens-Used": str(tokens)})
 
 
 def admin(x_admin_token: str = Header("")):
-    if not secrets.compare_digest(x_admin_token, ADMIN_TOKEN):
+    if not secrets.compare_digest(x_admin_token.encode(), ADMIN_TOKEN.encode()):
         raise HTTPException(403, "X-Admin-Token is missing or wrong")
 
 
-def limiter_of(caller: str):
-    return tiers[KEYS.get(caller, "basic")]
+async def changed(change):
+    """The live document's version after a change, which every process on the store follows."""
+    try:
+        return {"version": await change}
+    except (tidegate.ConfigError, TypeError) as error:
+        raise HTTPException(400, str(error)) from None
 
 
 @app.get("/admin/callers/{caller}", dependencies=[Depends(admin)])
 async def look_up(caller: str):
-    """`caller` is an API key, or an address as @203.0.113.7."""
-    decision = await limiter_of(caller).peek(caller)
-    return {"caller": caller, **decision.as_dict(never="never")}
+    """`caller` is an API key: what is said of it, and what it has left for GET /items."""
+    return await gate.policy.explain(method="GET", path="/items", identity=caller)
 
 
-@app.delete("/admin/callers/{caller}", dependencies=[Depends(admin)], status_code=204)
-async def forget(caller: str):
-    """Gives a caller a fresh start."""
-    await limiter_of(caller).reset(caller)
+@app.put("/admin/callers/{caller}", dependencies=[Depends(admin)])
+async def say_of_caller(
+    caller: str,
+    ban: bool | str | None = Body(None),
+    tier: str | None = Body(None),
+    reason: str | None = Body(None),
+):
+    """{"ban": "1h", "reason": "scraping"}, or {"tier": "pro"}. An address or network is a caller
+    too."""
+    return await changed(gate.policy.set_caller(caller, ban=ban, tier=tier, reason=reason))
 
 
-@app.get("/admin/everybody", dependencies=[Depends(admin)])
-async def look_at_everybody():
-    decision = await everybody.peek("all")
-    return decision.as_dict(never="never")
+@app.delete("/admin/callers/{caller}", dependencies=[Depends(admin)])
+async def forget_caller(caller: str):
+    """As the file says of the caller again."""
+    return await changed(gate.policy.clear(caller))
+
+
+@app.put("/admin/limits/{name}", dependencies=[Depends(admin)])
+async def set_limit(name: str, rate: str = Body(embed=True)):
+    """{"rate": "10/minute"}: other numbers of one of the policy's limiters."""
+    return await changed(gate.policy.set_limit(name, rate))
+
+
+@app.delete("/admin/limits/{name}", dependencies=[Depends(admin)])
+async def forget_limit(name: str):
+    """As the file says it again."""
+    return await changed(gate.policy.set_limit(name, None))
 
 
 @app.get("/admin/stats", dependencies=[Depends(admin)])

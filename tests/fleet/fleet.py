@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A Valkey of its own and workers in several languages on it, all under one limiter.
+"""A Valkey of its own and workers in several languages on it, all under one policy.
 
 with Fleet(commands, quota=600) as fleet:      # commands: what Languages.prepare answered
     with Traffic(fleet.workers, "caller") as traffic:
@@ -10,18 +10,28 @@ assert traffic.total("admitted") == fleet.quota
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from languages import WORKERS
-from processes import Valkey, Worker
+from processes import FleetError, Valkey, Worker
 from traffic import ask_once
 
-NAME = "fleet"
+EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
 # A check may take long on a busy machine, and a deadline is no answer of the store.
 TIMEOUTS = {"timeout_ms": 10_000, "connect_timeout_ms": 2_000}
+
+
+def policy_of(quota: int) -> str:
+    """The examples' policy, with another budget for who has no tier."""
+    text = (EXAMPLES / "policy.yaml").read_text()
+    text, count = re.subn(r"(?m)^(  basic: +)\d.*$", rf"\g<1>1/day burst {quota}", text)
+    if count != 1:
+        raise FleetError("examples/policy.yaml: expected one line with the limiter basic")
+    return text
 
 
 class Fleet:
@@ -34,14 +44,13 @@ class Fleet:
         self.quota = quota
         self.folder = Path(tempfile.mkdtemp(prefix="tidegate-fleet-"))
         self.valkey = Valkey(self.folder)
-        self.limit = f"1/day burst {quota}"
+        self.policy = self.folder / "policy.yaml"
+        self.policy.write_text(policy_of(quota))
         words = [
             "--store",
             self.valkey.url(**{"on_failure": "closed", **TIMEOUTS, **options}),
-            "--limit",
-            self.limit,
-            "--name",
-            NAME,
+            "--policy",
+            str(self.policy),
         ]
         environment = {name: value for name, value in os.environ.items() if name != "TIDEGATE_URL"}
         self.workers = [

@@ -25,7 +25,12 @@ BUILD_SECONDS = 900
 # How many workers of each the fleet has, and the component of packaging/setup that they need.
 WORKERS = {"python": 2, "node": 2, "go": 2, "rust": 2, "c": 2}
 COMPONENTS = {"python": "python", "node": "node", "go": "go", "rust": "rust"}
-EXAMPLES = {"node": "examples/express", "go": "examples/go", "rust": "examples/rust"}
+EXAMPLES = {
+    "python": "examples/fastapi",
+    "node": "examples/express",
+    "go": "examples/go",
+    "rust": "examples/rust",
+}
 
 
 class Missing(FleetError):
@@ -45,7 +50,7 @@ class Languages:
         self.logs: dict[str, Path] = {}
 
     def prepare(self, language: str) -> tuple[list[object], str | None]:
-        """The command that --store, --limit and --name are added to, and the path to ask for (None:
+        """The command that --store and --policy are added to, and the path to ask for (None:
         lines). May take minutes the first time."""
         log = self.logs[language] = self.place / f"build-{language}.log"
         log.write_text("")
@@ -120,7 +125,8 @@ class Languages:
             "--force-reinstall",
             self.wheel(log, venv / "bin/python"),
         )
-        return [venv / "bin/python", self.root / "tests/fleet/fastapi_worker.py"], "/"
+        serve = self.root / "examples/fastapi/serve.py"
+        return [venv / "bin/python", "-B", serve, "--listen", "127.0.0.1:0"], "/items"
 
     def wheel(self, log: Path, python: Path) -> str:
         """The newest wheel for that Python that is no older than what it is made of."""
@@ -170,7 +176,7 @@ class Languages:
             tarball.split()[-1],
             folder=place,
         )
-        return [self.tool("node"), place / "app.js", "--port", "0"], "/api/data"
+        return [self.tool("node"), place / "app.js", "--port", "0"], "/items"
 
     def build_go(self, log: Path) -> tuple[list[object], str | None]:
         program = self.place / "go-worker"
@@ -194,7 +200,7 @@ class Languages:
             CGO_LDFLAGS=f"-L{prefix['LD_LIBRARY_PATH']}",
             **prefix,
         )
-        return [program, "--listen", "127.0.0.1:0"], "/"
+        return [program, "--listen", "127.0.0.1:0"], "/items"
 
     def build_rust(self, log: Path) -> tuple[list[object], str | None]:
         target = self.build / "cargo"
@@ -207,7 +213,7 @@ class Languages:
             CARGO_TARGET_DIR=str(target),
             **self.prefix(log),
         )
-        return [target / "debug/tidegate-example", "--listen", "127.0.0.1:0"], "/"
+        return [target / "debug/tidegate-example", "--listen", "127.0.0.1:0"], "/items"
 
     def build_c(self, _: Path) -> tuple[list[object], str | None]:
         program = self.build / "release/bin/gate"

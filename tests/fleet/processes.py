@@ -88,7 +88,7 @@ class Process:
 
 
 class Worker(Process):
-    """A service under one limit; it says where it listens in a line with 127.0.0.1:PORT."""
+    """A service under the policy; it says where it listens in a line with 127.0.0.1:PORT."""
 
     # Not after a scheme of a store: a worker may name its store in the same line.
     LISTENS = re.compile(r"(?:^|[\s]|http://)127\.0\.0\.1:(\d+)")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""One budget, five languages. Act one: together they admit exactly the quota. Act two: workers are
-killed and the store forgets everything; the published bounds hold, and then it is exact again.
+"""One policy, five languages. Act one: together they admit exactly the quota, and follow what is
+said while they run. Act two: workers are killed and the store forgets everything; the published
+bounds hold, and then it is exact again.
 
 TIDEGATE_FLEET_LANGUAGES chooses among the languages; the default is all of them.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from fleet import Fleet  # noqa: E402
 from languages import WORKERS, Languages, names_of  # noqa: E402
+from live import ADMINS, PROMISED_SECONDS, Live, Seen, report  # noqa: E402
 from processes import Worker  # noqa: E402
 from traffic import Traffic, until_on_store  # noqa: E402
 
@@ -26,6 +28,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 QUOTA = 240
 NAMES = names_of(os.environ.get("TIDEGATE_FLEET_LANGUAGES") or ",".join(WORKERS))
 COUNT = sum(WORKERS[name] for name in NAMES)
+with_admin = pytest.mark.skipif(
+    not set(NAMES) & set(ADMINS), reason=f"none of {', '.join(ADMINS)} is among the languages"
+)
 
 Commands = dict[str, tuple[list[object], "str | None"]]
 
@@ -117,6 +122,118 @@ def test_the_demo_verifies_the_same() -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"ok  {COUNT} workers admitted 600 of 600" in done.stdout, done.stdout
+    if set(NAMES) & set(ADMINS):
+        assert f"ok  {len(NAMES)} language" in done.stdout, done.stdout
+        assert "followed a limit and a ban within" in done.stdout, done.stdout
+
+
+def assert_all_follow(seconds: dict[str, float]) -> None:
+    assert len(seconds) == COUNT and max(seconds.values()) < PROMISED_SECONDS, seconds
+
+
+@with_admin
+def test_all_follow_a_limit_that_one_changes(closed_fleet: Fleet) -> None:
+    live = Live(closed_fleet.workers)
+    key = "followed"
+
+    def goes_by(number: int) -> Callable[[Seen], bool]:
+        return lambda seen: seen.limits.get("report") == number
+
+    change = {"rate": "3/minute"}
+    assert_all_follow(
+        live.follow(key, goes_by(3), lambda: live.change("PUT", "limits/report", change))
+    )
+    again = live.follow(key, goes_by(5), lambda: live.change("DELETE", "limits/report"))
+    assert_all_follow(again)
+    # The numbers are enforced, not only told: the three of them are one budget for all.
+    live.follow("x", goes_by(3), lambda: live.change("PUT", "limits/report", change))
+    answers = [report(worker, "fresh").status for worker in closed_fleet.workers]
+    assert sorted(answers) == sorted([200] * 3 + [429] * (COUNT - 3)), answers
+    live.follow("x", goes_by(5), lambda: live.change("DELETE", "limits/report"))
+
+
+@with_admin
+def test_all_refuse_whom_one_bans(closed_fleet: Fleet) -> None:
+    live = Live(closed_fleet.workers)
+    ban = {"ban": "1h", "reason": "scraping"}
+    assert_all_follow(
+        live.follow(
+            "scraper",
+            lambda seen: seen.status == 403,
+            lambda: live.change("PUT", "callers/scraper", ban),
+        )
+    )
+    assert all(report(worker, "another").status != 403 for worker in closed_fleet.workers)
+    assert_all_follow(
+        live.follow(
+            "scraper",
+            lambda seen: seen.status != 403,
+            lambda: live.change("DELETE", "callers/scraper"),
+        )
+    )
+
+
+def test_all_follow_the_file(closed_fleet: Fleet) -> None:
+    live, file = Live(closed_fleet.workers), closed_fleet.policy
+    text = file.read_text()
+    other = text.replace("5/minute", "4/minute")
+    assert other != text
+    try:
+        assert_all_follow(
+            live.follow(
+                "file", lambda seen: seen.limits.get("report") == 4, lambda: replace(file, other)
+            )
+        )
+    finally:
+        assert_all_follow(
+            live.follow(
+                "file", lambda seen: seen.limits.get("report") == 5, lambda: replace(file, text)
+            )
+        )
+
+
+def replace(file: Path, text: str) -> None:
+    """At once, so that nobody reads half of it."""
+    new = file.with_suffix(".new")
+    new.write_text(text)
+    new.rename(file)
+
+
+@pytest.mark.skipif("c" not in NAMES, reason="C is not among the languages")
+def test_gate_answers_lines_by_a_limit_and_by_a_policy(commands: Commands, tmp_path: Path) -> None:
+    program = commands["c"][0][0]
+
+    def answers(lines: str, *options: str) -> list[str]:
+        done = subprocess.run(
+            [program, "--store", "memory://", *options],
+            input=lines,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        return done.stdout.splitlines()
+
+    first, second, third = answers("k\nk 2\n\n", "--limit", "2/hour", "--name", "x")
+    assert first == "allowed remaining=1 retry_after=0.000 source=memory"
+    assert second.startswith("denied remaining=1 retry_after=") and second.endswith("=memory")
+    assert third == "error expected KEY [COST]"
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        "version: 1\nlimiters: {report: 1/hour}\n"
+        "rules: [{when: {path: /health}, exempt: true}, {limit: report}]\n"
+        "callers: {evil: {ban: true}}\n"
+    )
+    asked = "path=/a identity=k\npath=/a identity=k\npath=/health\npath=/a identity=evil\nk\n"
+    allowed, denied, exempt, banned, unknown = answers(asked, "--policy", str(policy))
+    assert allowed.startswith('allowed status=200 policy="report";q=1;w=3600 remaining=0 '), allowed
+    assert denied.startswith('denied status=429 policy="report";q=1;w=3600 remaining=0 '), denied
+    assert exempt.startswith("allowed status=200 ") and exempt.endswith("source=policy"), exempt
+    assert banned.startswith("denied status=403 ") and banned.endswith("source=policy"), banned
+    assert unknown == "error expected NAME=VALUE ..., such as path=/report"
+    both = [program, "--policy", str(policy), "--limit", "1/minute"]
+    refused = subprocess.run(both, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 2 and "expected no --limit" in refused.stderr, refused
 
 
 def test_workers_killed_under_traffic_admit_nothing_twice(closed_fleet: Fleet) -> None:

@@ -82,6 +82,16 @@ class HttpCaller(Caller):
             self.connection.close()
 
 
+def read_line(connection: socket.socket) -> bytes:
+    line = b""
+    while not line.endswith(b"\n"):
+        piece = connection.recv(1024)
+        if not piece:
+            raise ConnectionResetError
+        line += piece
+    return line
+
+
 class LineCaller(Caller):
     connection: socket.socket | None = None
 
@@ -90,13 +100,8 @@ class LineCaller(Caller):
 
     def answer(self) -> str:
         assert self.connection
-        self.connection.sendall(f"{self.key}\n".encode())
-        line = b""
-        while not line.endswith(b"\n"):
-            piece = self.connection.recv(1024)
-            if not piece:
-                raise ConnectionResetError
-            line += piece
+        self.connection.sendall(f"method=GET path=/items identity={self.key}\n".encode())
+        line = read_line(self.connection)
         word = line.split()[0]
         if word == b"allowed":
             return "admitted"

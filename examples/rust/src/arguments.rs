@@ -4,8 +4,7 @@
 pub struct Arguments {
     pub store: String,
     pub listen: String,
-    pub limit: String,
-    pub name: String,
+    pub policy: String,
 }
 
 impl Arguments {
@@ -14,16 +13,14 @@ impl Arguments {
         let mut read = Self {
             store,
             listen: "127.0.0.1:8080".into(),
-            limit: "60/minute".into(),
-            name: "api".into(),
+            policy: concat!(env!("CARGO_MANIFEST_DIR"), "/../policy.yaml").into(),
         };
         while let Some(word) = words.next() {
             let place = match word.as_str() {
                 "--store" => &mut read.store,
                 "--listen" => &mut read.listen,
-                "--limit" => &mut read.limit,
-                "--name" => &mut read.name,
-                _ => return Err(format!("{word}: expected --store, --listen, --limit or --name")),
+                "--policy" => &mut read.policy,
+                _ => return Err(format!("{word}: expected --store, --listen or --policy")),
             };
             *place = words.next().ok_or_else(|| format!("{word}: expected a value after it"))?;
         }
