@@ -21,7 +21,11 @@ function blocks(heading, language) {
   return [...found].map(([, text]) => text)
 }
 
-for (const heading of ['Policies', 'Hono, Next.js, Bun, Deno'])
+for (const heading of [
+  'Policies',
+  'Hono, Next.js, Bun, Deno',
+  "In place of other libraries' lines",
+])
   test(heading, async (t) => {
     const folder = fs.mkdtempSync(path.join(__dirname, 'readme-'))
     t.after(() => fs.rmSync(folder, { recursive: true }))
