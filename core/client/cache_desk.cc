@@ -280,8 +280,9 @@ CacheDesk::Then CacheDesk::finish(Call& call) {
   const bool found = call.op == Op::kCacheGet && !embedded_ && ask.answer.entry &&
                      ask.answer.status != CacheStatus::kMiss;
   if (call.op == Op::kCachePut || call.op == Op::kCacheRelease || found) {
-    std::atomic_thread_fence(std::memory_order_seq_cst);  // with the one in park()
-    if (waiting_.load(std::memory_order_relaxed) > 0) wake_for(call);
+    // Written, so that either it is before park()'s, which then finds what was stored, or behind
+    // it.
+    if (waiting_.fetch_add(0, std::memory_order_acq_rel) > 0) wake_for(call);
     ask.entry = {};
   }
   return Then::kDone;

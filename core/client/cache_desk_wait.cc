@@ -32,8 +32,7 @@ CacheDesk::Then CacheDesk::park(Call& call) {
   }
   CacheAsk& ask = *call.cache;
   const int64_t now_us = timeline_.now_us();
-  waiting_.fetch_add(1, std::memory_order_relaxed);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  waiting_.fetch_add(1, std::memory_order_acq_rel);  // finish() looks at it
   if (embedded_) look_up_here(call);
   if (!parks(call)) {
     waiting_.fetch_sub(1, std::memory_order_relaxed);
