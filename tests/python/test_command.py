@@ -59,7 +59,7 @@ def test_explain(policy):
 
 
 def test_bans_are_followed(policy, own_store):
-    url = own_store.url()
+    url = own_store.start().url()
     with tidegate.connect(url, policy=policy) as gate:
         done = run("ban", "k_1", "--for", "1h", "--reason", "loud", "--url", url)
         assert done.returncode == 0 and "version 1" in done.stdout, done.stderr
