@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import tidegate
@@ -84,8 +84,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=tidegate.__version__)
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def command(function, **more):  # type: ignore[no-untyped-def]
-        one = commands.add_parser(function.__name__, help=function.__doc__, **more)
+    def command(function: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        one = commands.add_parser(function.__name__, help=function.__doc__)
         one.set_defaults(run=function)
         return one
 

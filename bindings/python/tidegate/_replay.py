@@ -68,7 +68,7 @@ class Replay:
         if found["identity"] != b"-":
             said["identity"] = found["identity"].decode("utf-8", "surrogateescape")
         decision = self._gate.check(said)
-        verdict = decision.verdict
+        verdict: str = decision.verdict
         if verdict == "limits":
             verdict = "passed" if decision.allowed else "denied"
         self.verdicts[verdict] += 1
