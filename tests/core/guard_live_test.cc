@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -100,7 +101,9 @@ TEST_P(GuardsLive, EveryClientFollowsTheLiveDocument) {
   Guarded here(one, kPolicy), there(two, kPolicy);
   EXPECT_EQ(limit_of(there), "5");
   std::vector<int64_t> took_ms;
-  for (int round = 0; round < 20; ++round) {
+  const char* const given = std::getenv("TIDEGATE_LIVE_CHANGES");  // more than CI has time for
+  const int rounds = given ? std::atoi(given) : 20;
+  for (int round = 0; round < rounds; ++round) {
     const std::string numbers = std::to_string(10 + round);
     ASSERT_EQ(here.edit(R"({"limiters": {"a": {"rate": ")" + numbers + R"(/minute"}}})"), "");
     const int64_t begin_ms = now_ms();
@@ -108,8 +111,10 @@ TEST_P(GuardsLive, EveryClientFollowsTheLiveDocument) {
     took_ms.push_back(now_ms() - begin_ms);
   }
   std::ranges::sort(took_ms);
-  std::printf("%s: followed after %lld ms (median), %lld at most\n", GetParam().name.c_str(),
-              static_cast<long long>(took_ms[10]), static_cast<long long>(took_ms.back()));
+  std::printf("%s: followed after %lld ms (median), %lld (p99), %lld at most\n",
+              GetParam().name.c_str(), static_cast<long long>(took_ms[took_ms.size() / 2]),
+              static_cast<long long>(took_ms[took_ms.size() * 99 / 100]),
+              static_cast<long long>(took_ms.back()));
   ASSERT_EQ(there.edit(R"({"callers": {"k": {"ban": true}}})"), "");
   EXPECT_TRUE(within(1'000, [&] { return here.ask("GET /", {{"identity", "k"}}).http == 403; }));
   // Those that start later have it, too.
@@ -118,7 +123,7 @@ TEST_P(GuardsLive, EveryClientFollowsTheLiveDocument) {
   EXPECT_TRUE(within(1'000, [&] { return later.ask("GET /", {{"identity", "k"}}).http == 403; }));
   const std::string audit = server.command({"XRANGE", "tg:1:{policy}:audit", "-", "+"});
   EXPECT_NE(audit.find("\"ban\""), audit.npos) << audit;
-  EXPECT_EQ(server.command({"XLEN", "tg:1:{policy}:audit"}), "21");
+  EXPECT_EQ(server.command({"XLEN", "tg:1:{policy}:audit"}), std::to_string(rounds + 1));
 }
 
 TEST_P(GuardsLive, WritersLoseNothingToEachOther) {
