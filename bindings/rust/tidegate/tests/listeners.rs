@@ -21,8 +21,15 @@ fn provoke(api: &Limiter) {
     }
 }
 
+/// What one test says while another starts to listen, tracing may take for what nobody listens to.
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 #[test]
 fn a_listener_may_ask_another_gate() {
+    let _alone = alone();
     let alerts = Gate::connect("memory://").unwrap();
     let alert = alerts.limiter("7/minute; 70/hour; 700/day").name("alerts").open().unwrap();
     let gate = away();
@@ -40,6 +47,7 @@ fn a_listener_may_ask_another_gate() {
 
 #[test]
 fn a_listener_that_asks_its_own_gate_is_told_that_it_may_not() {
+    let _alone = alone();
     let gate = away();
     let api = gate.limiter("5/minute").open().unwrap();
     let (tell, told) = mpsc::channel();
@@ -70,6 +78,7 @@ fn a_listener_that_asks_its_own_gate_is_told_that_it_may_not() {
 #[cfg(feature = "tracing")]
 #[test]
 fn events_go_to_tracing_too() {
+    let _alone = alone();
     let heard = trace::Heard::default();
     let _listening = heard.listen();
     let gate = away();
