@@ -35,11 +35,6 @@ int32_t read_spec(const tg_guard_spec* spec, size_t size, tg_guard_spec& ours, t
   return TG_OK;
 }
 
-// What a pure function says of a text: into the buffer.
-int64_t say(const std::string& text, char* buffer, size_t size) {
-  return put_text(text, buffer, size);
-}
-
 }  // namespace
 
 extern "C" {
@@ -123,7 +118,7 @@ int64_t tg_guard_explain(tg_client* client, uint64_t handle, const void* attribu
     if (!attributes && size) return fail(error, Code::kInvalid, "attributes: expected no NULL");
     auto explained = client->core->explain(handle, view(attributes, size));
     if (!explained) return fail(error, explained.error());
-    return say(*explained, buffer, buffer_size);
+    return put_text(*explained, buffer, buffer_size);
   });
 }
 
@@ -147,9 +142,9 @@ int64_t tg_client_live(tg_client* client, char* buffer, size_t size) {
   return guard([&]() -> int64_t {
     if (const int32_t status = ours(client); status < 0) return status;
     const Live::Document now = client->core->live().document();
-    return say("{\"version\":" + std::to_string(now.version) +
-                   ",\"live\":" + (now.text.empty() ? "{}" : now.text) + "}",
-               buffer, size);
+    return put_text("{\"version\":" + std::to_string(now.version) +
+                        ",\"live\":" + (now.text.empty() ? "{}" : now.text) + "}",
+                    buffer, size);
   });
 }
 
@@ -157,8 +152,8 @@ int64_t tg_policy_validate(const char* policy, size_t size, char* buffer, size_t
   return guard([&]() -> int64_t {
     if (!policy && size) return TG_EINVAL;
     const CompiledPolicy compiled = compile_policy({policy, size});
-    return say(compiled.policy ? "[]" : "[" + fault_json(compiled.fault) + "]", buffer,
-               buffer_size);
+    return put_text(compiled.policy ? "[]" : "[" + fault_json(compiled.fault) + "]", buffer,
+                    buffer_size);
   });
 }
 
@@ -176,7 +171,7 @@ int64_t tg_policy_ignored(const char* policy, size_t size, const char* live, siz
       if (list.size() > 1) list += ',';
       append_json(list, place);
     }
-    return say(list += ']', buffer, buffer_size);
+    return put_text(list += ']', buffer, buffer_size);
   });
 }
 
@@ -199,8 +194,9 @@ int64_t tg_policy_resolve(const char* policy, size_t size, const char* live, siz
                   "attributes: expected names and values, each behind its "
                   "length in 4 bytes");
     PolicyResolver resolver;
-    return say(resolution_json(resolver.resolve(*file.policy, over.policy.get(), request, now_us)),
-               buffer, buffer_size);
+    return put_text(
+        resolution_json(resolver.resolve(*file.policy, over.policy.get(), request, now_us)), buffer,
+        buffer_size);
   });
 }
 
@@ -211,7 +207,8 @@ int64_t tg_place_name(const char* mount, size_t mount_size, const char* method, 
       return TG_EINVAL;
     std::optional<std::string_view> known;
     if (route) known = view(route, route_size);
-    return say(place_name({mount, mount_size}, {method, method_size}, known), buffer, buffer_size);
+    return put_text(place_name({mount, mount_size}, {method, method_size}, known), buffer,
+                    buffer_size);
   });
 }
 

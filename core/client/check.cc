@@ -121,15 +121,19 @@ void Check::refuse_banned() {
   body += '}';
 }
 
+// Into the scope, and what it means for the time until the response is done.
+void Check::carry(const Charge& charge, bool denied) {
+  append_charge(scope, charge);
+  if (!charge.took) return;
+  finish |= denied || charge.id.given() || !charge.after.empty();
+  if (charge.id.given())
+    renew_us = renew_us ? std::min(renew_us, charge.lease_us / 2) : charge.lease_us / 2;
+}
+
 void Check::write_scope(const Call& call) {
   const bool denied = !call.decision.allowed;
   begin_scope(scope, denied);
-  for (const Charge& charge : before_.charges) {
-    append_charge(scope, charge);
-    finish |= denied ? charge.took : charge.took && (charge.id.given() || !charge.after.empty());
-    if (charge.id.given() && charge.took)
-      renew_us = renew_us ? std::min(renew_us, charge.lease_us / 2) : charge.lease_us / 2;
-  }
+  for (const Charge& charge : before_.charges) carry(charge, denied);
   if (denied) return;  // it took nothing
   size_t rate = 0;
   for (size_t i = 0; i < call.parts.size(); ++i) {
@@ -151,10 +155,7 @@ void Check::write_scope(const Call& call) {
     for (size_t r = 0; r < rates; ++r)
       charge.took &=
           (results[r].flags & RateResult::kAllowed) && !(results[r].flags & RateResult::kOff);
-    append_charge(scope, charge);
-    finish |= charge.took && (charge.id.given() || !charge.after.empty());
-    if (charge.id.given() && charge.took)
-      renew_us = renew_us ? std::min(renew_us, charge.lease_us / 2) : charge.lease_us / 2;
+    carry(charge, denied);
   }
 }
 

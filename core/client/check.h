@@ -45,6 +45,7 @@ struct Check final : CallExtra {
  private:
   void view(const Call& call);
   bool said_again(const Call& call, const Charge& charge) const;
+  void carry(const Charge& charge, bool denied);
   void write_scope(const Call& call);
   void refuse_banned();
   size_t binding(const Call& call) const;

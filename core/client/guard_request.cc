@@ -25,6 +25,10 @@ std::string cost_error(std::string_view text) {
   return "@cost " + quote(text) + ": expected an integer from 0 to " + std::to_string(kMaxCost);
 }
 
+std::string too_many_parts() {
+  return "the request meets more than " + std::to_string(kMaxParts) + " limits at once";
+}
+
 std::string resolution_error(const Resolution& found) {
   const std::string rule =
       found.rules.empty() ? std::string() : "rules[" + std::to_string(found.rules.back()) + "]: ";
@@ -32,7 +36,7 @@ std::string resolution_error(const Resolution& found) {
     return rule + "the request's tier " + quote(found.tier) + " is none of the policy's";
   if (found.verdict == PolicyVerdict::kCostError)
     return rule + "its cost's attribute is not there, or no integer from 0 to 2^52 - 1";
-  return "the request meets more than " + std::to_string(kMaxParts) + " limits at once";
+  return too_many_parts();
 }
 
 }  // namespace
@@ -58,6 +62,12 @@ struct Guard::Asked {
   const Resolution* found = nullptr;
 
   Code read(std::string_view bytes, std::string& why);
+  // Of the peer and what was forwarded, where no address is given.
+  void work_out_address(const TrustedProxies& trusted, int ipv6_prefix) {
+    if (has_address || (!has_peer && forwarded.empty())) return;
+    worked_out = client_address(peer, forwarded, trusted, ipv6_prefix);
+    attributes.push_back({"address", worked_out});
+  }
   bool is_preflight() const { return method == "OPTIONS" && !origin.empty() && !requested.empty(); }
   bool is_exempt() const {
     return std::ranges::any_of(exempt, [&](std::string_view path) {
@@ -229,7 +239,7 @@ Code Guard::add_policy(const Asked& asked, Check& check, std::string& why) const
     const Part asks{
         .limiter = limiter, .handle = handle, .key = part.key, .cost = part.cost, .id = {}};
     if (const Code code = add_part(check, scope_of_thread(), asks, part.after); code != Code::kOk) {
-      why = "the request meets more than " + std::to_string(kMaxParts) + " limits at once";
+      why = too_many_parts();
       return code;
     }
   }
@@ -281,7 +291,7 @@ Code Guard::add_named(const Asked& asked, Check& check, std::string& why) const 
     const Part asks{.limiter = limiter, .handle = handle, .key = key, .cost = named.cost, .id = {}};
     if (const Code code = add_part(check, scope_of_thread(), asks, nullptr, number);
         code != Code::kOk) {
-      why = "the request meets more than " + std::to_string(kMaxParts) + " limits at once";
+      why = too_many_parts();
       return code;
     }
   }
@@ -349,10 +359,7 @@ Code Guard::prepare(std::string_view attributes, std::string_view scope, Check& 
     check.verdict = PolicyVerdict::kExempt;
     return open_named(asked, why);
   }
-  if (!asked.has_address && (asked.has_peer || !asked.forwarded.empty())) {
-    asked.worked_out = client_address(asked.peer, asked.forwarded, trusted_, ipv6_prefix_);
-    asked.attributes.push_back({"address", asked.worked_out});
-  }
+  asked.work_out_address(trusted_, ipv6_prefix_);
   const Documents& documents = *documents_.load(std::memory_order_acquire);
   const Resolution& found = asked.resolver.resolve(*documents.file, documents.live.get(),
                                                    asked.attributes, clock_.now_us(), ipv6_prefix_);
@@ -382,10 +389,7 @@ std::string Guard::explain(std::string_view attributes) const {
   Asked asked;
   std::string why;
   if (asked.read(attributes, why) != Code::kOk) return "{\"error\":\"attributes\"}";
-  if (!asked.has_address && (asked.has_peer || !asked.forwarded.empty())) {
-    asked.worked_out = client_address(asked.peer, asked.forwarded, trusted_, ipv6_prefix_);
-    asked.attributes.push_back({"address", asked.worked_out});
-  }
+  asked.work_out_address(trusted_, ipv6_prefix_);
   const Documents& documents = *documents_.load(std::memory_order_acquire);
   return explain_json(*documents.file, documents.live.get(), asked.attributes, clock_.now_us(),
                       ipv6_prefix_);
