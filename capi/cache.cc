@@ -9,28 +9,20 @@ using namespace tidegate::capi;
 
 namespace {
 
-constexpr size_t kMostSpecBytes = 4'096;
-
-std::string_view view(const tg_text& text) { return {text.data, text.size}; }
-
 std::string_view bytes_of(const void* data, size_t size) {
   return {static_cast<const char*>(data), size};
 }
 
-int32_t read_spec(const tg_cache_spec* spec, size_t size, CacheSpec& out, tg_error* error) {
-  if (!spec) return fail(error, Code::kInvalid, "spec: expected no NULL");
-  if (size < sizeof(tg_text) || size > kMostSpecBytes)
-    return fail(error, Code::kSize, "tg_cache_spec of " + std::to_string(size) + " bytes");
-  tg_cache_spec copy{};
-  std::memcpy(&copy, spec, std::min(size, sizeof copy));
-  const char* bytes = reinterpret_cast<const char*>(spec);
-  if (size > sizeof copy &&
-      std::any_of(bytes + sizeof copy, bytes + size, [](char c) { return c; }))
-    return fail(error, Code::kInvalid, "tg_cache_spec has fields this version does not know");
-  for (const tg_text* text : {&copy.name, &copy.ttl, &copy.stale, &copy.stale_if_error,
-                              &copy.jitter, &copy.lease, &copy.wait, &copy.retry, &copy.near})
-    if (!text->data && text->size)
-      return fail(error, Code::kInvalid, "a text of tg_cache_spec is NULL and has a size");
+int32_t read_cache(const tg_cache_spec* spec, size_t size, CacheSpec& out, tg_error* error) {
+  using Spec = tg_cache_spec;
+  Spec copy{};
+  if (const int32_t status =
+          read_spec(spec, size, "tg_cache_spec",
+                    {&Spec::name, &Spec::ttl, &Spec::stale, &Spec::stale_if_error, &Spec::jitter,
+                     &Spec::lease, &Spec::wait, &Spec::retry, &Spec::near},
+                    copy, error);
+      status < 0)
+    return status;
   out = {view(copy.name),   view(copy.ttl),   view(copy.stale), view(copy.stale_if_error),
          view(copy.jitter), view(copy.lease), view(copy.wait),  view(copy.retry),
          view(copy.near),   copy.max_entry};
@@ -208,7 +200,7 @@ int32_t tg_cache_open_sized(tg_client* client, const tg_cache_spec* spec, size_t
       return fail(error, static_cast<Code>(status), tg_strerror(status));
     if (!handle) return fail(error, Code::kInvalid, "handle: expected no NULL");
     CacheSpec asked;
-    if (const int32_t status = read_spec(spec, size, asked, error); status < 0) return status;
+    if (const int32_t status = read_cache(spec, size, asked, error); status < 0) return status;
     auto opened = client->core->caches().open(asked);
     if (!opened) return fail(error, opened.error());
     *handle = *opened;

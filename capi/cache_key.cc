@@ -12,7 +12,6 @@ namespace {
 
 constexpr size_t kMostRequestBytes = 4'096;
 
-std::string_view view(const tg_text& text) { return {text.data, text.size}; }
 std::optional<std::string_view> optional_view(const tg_text& text) {
   if (!text.data) return std::nullopt;
   return view(text);

@@ -11,25 +11,17 @@ using namespace tidegate::capi;
 
 namespace {
 
-constexpr size_t kMostSpecBytes = 4'096;
-
-std::string_view view(const tg_text& text) { return {text.data, text.size}; }
 std::string_view view(const void* data, size_t size) {
   return {static_cast<const char*>(data), size};
 }
 
-int32_t read_spec(const tg_guard_spec* spec, size_t size, tg_guard_spec& ours, tg_error* error) {
-  if (!spec) return fail(error, Code::kInvalid, "spec: expected no NULL");
-  if (size < sizeof(tg_text) || size > kMostSpecBytes)
-    return fail(error, Code::kSize, "tg_guard_spec of " + std::to_string(size) + " bytes");
-  std::memcpy(&ours, spec, std::min(size, sizeof ours));
-  const char* bytes = reinterpret_cast<const char*>(spec);
-  if (size > sizeof ours &&
-      std::any_of(bytes + sizeof ours, bytes + size, [](char c) { return c; }))
-    return fail(error, Code::kInvalid, "tg_guard_spec has fields this version does not know");
-  for (const tg_text* text : {&ours.policy, &ours.file, &ours.headers, &ours.trusted_proxies})
-    if (!text->data && text->size)
-      return fail(error, Code::kInvalid, "a text of tg_guard_spec is NULL and has a size");
+int32_t read_guard(const tg_guard_spec* spec, size_t size, tg_guard_spec& ours, tg_error* error) {
+  using Spec = tg_guard_spec;
+  if (const int32_t status = read_spec(
+          spec, size, "tg_guard_spec",
+          {&Spec::policy, &Spec::file, &Spec::headers, &Spec::trusted_proxies}, ours, error);
+      status < 0)
+    return status;
   if (ours.policy.size && ours.file.size)
     return fail(error, Code::kInvalid, "policy and file: expected one of them");
   return TG_OK;
@@ -46,7 +38,7 @@ int32_t tg_guard_open_sized(tg_client* client, const tg_guard_spec* spec, size_t
       return fail(error, static_cast<Code>(status), tg_strerror(status));
     if (!handle) return fail(error, Code::kInvalid, "handle: expected no NULL");
     tg_guard_spec ours{};
-    if (const int32_t status = read_spec(spec, size, ours, error); status < 0) return status;
+    if (const int32_t status = read_guard(spec, size, ours, error); status < 0) return status;
     auto opened = client->core->open_guard({.policy = view(ours.policy),
                                             .file = view(ours.file),
                                             .headers = view(ours.headers),

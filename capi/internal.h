@@ -7,9 +7,11 @@
 #include <atomic>
 #include <cstring>
 #include <exception>
+#include <initializer_list>
 #include <memory>
 #include <mutex>
 #include <new>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -44,6 +46,28 @@ struct Layout {
 
 int32_t fail(tg_error* error, const Error& why);
 int32_t fail(tg_error* error, Code code, std::string_view message);
+
+inline std::string_view view(const tg_text& text) { return {text.data, text.size}; }
+
+// A caller's specification in our layout. TG_ESIZE; TG_EINVAL where it asks for what we do not
+// know, or where a text of it has a size and is NULL.
+template <class Spec>
+int32_t read_spec(const Spec* spec, size_t size, const std::string& name,
+                  std::initializer_list<tg_text Spec::*> texts, Spec& ours, tg_error* error) {
+  constexpr size_t kMostBytes = 4'096;
+  if (!spec) return fail(error, Code::kInvalid, "spec: expected no NULL");
+  if (size < sizeof(tg_text) || size > kMostBytes)
+    return fail(error, Code::kSize, name + " of " + std::to_string(size) + " bytes");
+  std::memcpy(&ours, spec, std::min(size, sizeof ours));
+  const char* bytes = reinterpret_cast<const char*>(spec);
+  if (size > sizeof ours &&
+      std::any_of(bytes + sizeof ours, bytes + size, [](char c) { return c; }))
+    return fail(error, Code::kInvalid, name + " has fields this version does not know");
+  for (const auto text : texts)
+    if (!(ours.*text).data && (ours.*text).size)
+      return fail(error, Code::kInvalid, "a text of " + name + " is NULL and has a size");
+  return TG_OK;
+}
 
 // What every entry point asks first. Is it there, and this process's: TG_EINVAL, TG_EFORK, TG_OK.
 template <class Handle>

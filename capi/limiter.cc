@@ -6,26 +6,15 @@ using namespace tidegate::capi;
 
 namespace {
 
-constexpr size_t kMostSpecBytes = 4'096;
-
-std::string_view view(const tg_text& text) { return {text.data, text.size}; }
-
-// The caller's specification in our layout. TG_ESIZE; TG_EINVAL where it asks for what we do not
-// know.
-int32_t read_spec(const tg_limiter_spec* spec, size_t size, LimiterSpec& out, tg_error* error) {
-  if (!spec) return fail(error, Code::kInvalid, "spec: expected no NULL");
-  if (size < sizeof(tg_text) || size > kMostSpecBytes)
-    return fail(error, Code::kSize, "tg_limiter_spec of " + std::to_string(size) + " bytes");
-  tg_limiter_spec ours{};
-  std::memcpy(&ours, spec, std::min(size, sizeof ours));
-  const char* bytes = reinterpret_cast<const char*>(spec);
-  if (size > sizeof ours &&
-      std::any_of(bytes + sizeof ours, bytes + size, [](char c) { return c; }))
-    return fail(error, Code::kInvalid, "tg_limiter_spec has fields this version does not know");
-  for (const tg_text* text :
-       {&ours.rates, &ours.name, &ours.algorithm, &ours.mode, &ours.on_failure, &ours.lease})
-    if (!text->data && text->size)
-      return fail(error, Code::kInvalid, "a text of tg_limiter_spec is NULL and has a size");
+int32_t read_limiter(const tg_limiter_spec* spec, size_t size, LimiterSpec& out, tg_error* error) {
+  using Spec = tg_limiter_spec;
+  Spec ours{};
+  if (const int32_t status = read_spec(spec, size, "tg_limiter_spec",
+                                       {&Spec::rates, &Spec::name, &Spec::algorithm, &Spec::mode,
+                                        &Spec::on_failure, &Spec::lease},
+                                       ours, error);
+      status < 0)
+    return status;
   out = {view(ours.rates), view(ours.name),       view(ours.algorithm),
          view(ours.mode),  view(ours.on_failure), view(ours.lease)};
   return TG_OK;
@@ -47,7 +36,7 @@ int32_t tg_limiter_open_sized(tg_client* client, const tg_limiter_spec* spec, si
       return fail(error, static_cast<Code>(status), tg_strerror(status));
     if (!handle) return fail(error, Code::kInvalid, "handle: expected no NULL");
     LimiterSpec asked;
-    if (const int32_t status = read_spec(spec, size, asked, error); status < 0) return status;
+    if (const int32_t status = read_limiter(spec, size, asked, error); status < 0) return status;
     auto opened = client->core->limiters().open(asked);
     if (!opened) return fail(error, opened.error());
     *handle = *opened;
@@ -61,7 +50,7 @@ int32_t tg_limiter_change_sized(tg_client* client, uint64_t handle, const tg_lim
     if (const int32_t status = usable(client); status < 0)
       return fail(error, static_cast<Code>(status), tg_strerror(status));
     LimiterSpec asked;
-    if (const int32_t status = read_spec(spec, size, asked, error); status < 0) return status;
+    if (const int32_t status = read_limiter(spec, size, asked, error); status < 0) return status;
     auto changed = client->core->limiters().change(handle, asked);
     return changed ? TG_OK : fail(error, changed.error());
   });

@@ -31,8 +31,6 @@ int64_t put_answer(tg_client* client, char* buffer, size_t size, tg_error* error
   });
 }
 
-std::string_view view(const tg_text& text) { return {text.data, text.size}; }
-
 bool is_text(const tg_text& text) { return text.data || !text.size; }
 
 }  // namespace
